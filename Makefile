@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine: `make repro` and `make test`. Needs Python 3.11 or newer, and git.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONNOUSERSITE := 1
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint bench lock
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+setup: $(VENV)/.installed ## make .venv with the pinned dependencies
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+repro: setup ## run the pipeline, print the table (PRESET=name merges a preset into params.yaml first)
+	$(if $(PRESET),cfnsr preset $(PRESET))
+	cfnsr check
+	dvc repro
+	@cfnsr results
+
+test: setup ## run all tests
+	python -m pytest -n 2 --dist loadgroup
+
+lint: setup ## style, types, import directions
+	ruff check .
+	basedpyright
+	lint-imports
+
+bench: setup ## what is slow, measured: each figure is a ratio within one run
+	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+lock: setup ## resolve pyproject.toml anew into requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --annotation-style line --extra dev pyproject.toml --output-file requirements.lock

@@ -1,0 +1,35 @@
+"""The values that travel along the line once torch is loaded: a batch in, a prediction out.
+
+Apart from ``types`` so that the stages before training start without torch (three seconds each).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Clips side by side, as they lie in the shards.
+
+    Attributes:
+        frames: RGB, uint8 until it reaches the device.
+        mel: log-mel in dB.
+        mfcc: mel-frequency cepstral coefficients.
+        label: index into the corpus's labels.
+    """
+
+    frames: UInt8[Tensor, "batch time height width 3"]
+    mel: Float[Tensor, "batch mel step"]
+    mfcc: Float[Tensor, "batch coef step"]
+    label: Int64[Tensor, " batch"]
+
+
+class Prediction(NamedTuple):
+    """Log-probabilities of each class: the system's own and, where it has them, each modality's alone."""
+
+    fused: Float[Tensor, "batch classes"]
+    video: Float[Tensor, "batch classes"] | None = None
+    audio: Float[Tensor, "batch classes"] | None = None

@@ -1,0 +1,117 @@
+"""The ``cfnsr`` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cfnsr import __version__, config, entry, preset
+from cfnsr.errors import CfnsrError
+
+PRESETS = Path("presets")
+
+params_option = click.option(
+    "--params", type=click.Path(path_type=Path), default=entry.PARAMS, show_default=True, help="The file of numbers."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Speech-and-face emotion recognition as a reproducible DVC pipeline.
+
+    \b
+    Examples:
+      cfnsr check              refuse a faulty params.yaml before any work
+      cfnsr preset tiny        the smallest run, under a minute
+      dvc repro                run the pipeline
+      cfnsr results            the table of the last run, and where the time went
+    """
+
+
+@main.command()
+@params_option
+def check(params: Path) -> None:
+    """Check params.yaml: unknown keys, types, ranges, folds, and each system's options.
+
+    Example: cfnsr check --params params.yaml
+    """
+    with entry.one_line_errors():
+        values = config.load(params)
+        _check_systems(params, values)
+    cells = len(values.folds) * (2 + len(values.systems))
+    click.echo(
+        f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, "
+        f"{len(values.systems)} systems: {3 * len(values.actors) + cells + 2} stages"
+    )
+
+
+def _check_systems(path: Path, values: config.Params) -> None:
+    from cfnsr import fusion  # imports torch, three seconds that the other commands need not wait
+
+    for name, section in values.systems.items():
+        try:
+            fusion.check(name, section.options, section.training is not None)
+        except CfnsrError as error:
+            raise CfnsrError(path, f"systems.{error.where}: {error.problem}", error.remedy) from error
+
+
+@main.command("preset")
+@click.argument("name", required=False)
+@params_option
+@click.option("--presets", type=entry.FOLDER, default=PRESETS, show_default=True, help="Where the overlays are.")
+def preset_command(name: str | None, params: Path, presets: Path) -> None:
+    """Merge the preset NAME into params.yaml and print what changed; without NAME, list the presets.
+
+    \b
+    Examples:
+      cfnsr preset             what there is
+      cfnsr preset tiny        the smallest run, under a minute
+      cfnsr preset studio      back to what ships
+    """
+    with entry.one_line_errors():
+        if name is None:
+            click.echo("\n".join(preset.names(presets)))
+            return
+        changes = preset.apply(params, presets / f"{name}.yaml")
+        config.load(params)
+    click.echo("\n".join(changes) if changes else "nothing to change")
+
+
+@main.command()
+@params_option
+@click.option("--metrics", type=entry.FOLDER, default=Path("metrics"), show_default=True, help="Where results are.")
+def results(params: Path, metrics: Path) -> None:
+    """Print the last run's table, and where its time went.
+
+    Example: cfnsr results
+    """
+    from cfnsr import report  # imports scikit-learn, as above
+
+    console = Console(width=None if Console().is_terminal else 140)
+    with entry.one_line_errors():
+        values = config.load(params)
+        rows = report.read(metrics / values.corpus)
+    table = Table(title=f"{values.corpus}: {len(values.actors)} speakers, {len(values.folds)} folds")
+    for column in report.COLUMNS:
+        style = "dim" if column in {"Optimistic", "Gap"} else None
+        table.add_column(column, justify="left" if column == "System" else "right", style=style)
+    for line in rows:
+        table.add_row(*report.cells_of(line))
+    console.print(table)
+    for note in report.footnotes(rows, values.corpus, values.report.level):
+        console.print(note, style="dim", highlight=False, markup=False)
+    spent = entry.times()
+    if spent:
+        clock = Table(title="Where the time went (last run of each)")
+        for column in ("Stage", "Runs", "Seconds"):
+            clock.add_column(column, justify="left" if column == "Stage" else "right")
+        for stage, (runs, seconds) in spent.items():
+            clock.add_row(stage, str(runs), f"{seconds:.1f}")
+        clock.add_row(
+            "all", str(sum(runs for runs, _ in spent.values())), f"{sum(seconds for _, seconds in spent.values()):.1f}"
+        )
+        console.print(clock)

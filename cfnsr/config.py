@@ -1,0 +1,224 @@
+"""params.yaml as frozen sections: what each value may be, checked once, before any work.
+
+A leaf: only the stages and the command line import it; the library takes plain keyword arguments.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from cfnsr import folds
+from cfnsr.errors import CfnsrError
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# Speakers, folds and systems name files and stages, so they keep to letters, digits and underscores.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class Section(BaseModel):
+    """Frozen, without unknown keys, and without a string taken for a number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Studio(Section):
+    seed: Annotated[int, Field(ge=0)]
+
+
+class Corpora(Section):
+    studio: Studio
+
+
+class ParallelJobs(Section):
+    jobs: Annotated[int, Field(ge=0)]
+
+
+class Crop(Section):
+    landmarks: Literal["openface"]
+    min_confidence: Share
+    min_tracked: Annotated[float, Field(gt=0, le=1)]
+    margin: NotNegative
+    smoothing_s: NotNegative
+
+
+class ExtractVideo(Section):
+    frames: Count
+    size: Annotated[int, Field(ge=16)]
+
+
+class ExtractAudio(Section):
+    rate_hz: Annotated[int, Field(ge=8000)]
+    offset_s: NotNegative
+    window_s: Positive
+    n_fft: Annotated[int, Field(ge=64)]
+    hop: Count
+    mels: Count
+    coefficients: Count
+    top_db: Positive
+
+    @model_validator(mode="after")
+    def coefficients_come_from_mels(self) -> "ExtractAudio":
+        if self.coefficients > self.mels:
+            raise ValueError(f"coefficients ({self.coefficients}) cannot exceed mels ({self.mels})")
+        return self
+
+
+class Extract(Section):
+    video: ExtractVideo
+    audio: ExtractAudio
+
+
+class Check(Section):
+    min_clips: Count
+
+
+class Pixels(Section):
+    mean: Annotated[list[NotNegative], Field(min_length=3, max_length=3)]
+    deviation: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+
+
+class VideoEncoder(Section):
+    layers: Annotated[list[Count], Field(min_length=4, max_length=4)]
+    width: Count
+    cardinality: Count
+    stem_relu: bool
+
+
+class AudioEncoder(Section):
+    dropout: Share
+    head_dropout: Share
+
+
+class Encoders(Section):
+    video: VideoEncoder
+    audio: AudioEncoder
+
+
+class Training(Section):
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Positive
+    weight_decay: NotNegative
+
+
+class Pretrain(Section):
+    video: Training
+    audio: Training
+
+
+class Augment(Section):
+    flip: Share
+    shift: Annotated[float, Field(ge=0, lt=0.5)]
+
+
+class Train(Section):
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["fp32", "bf16"]
+    threads: Count
+    augment: Augment
+
+
+class System(Section):
+    options: dict[Name, bool | int | float | str | list[int | float | str]]
+    training: Training | None = None
+
+
+class Report(Section):
+    level: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Params(Section):
+    """The whole of params.yaml; the comments there say what each value means."""
+
+    corpus: Literal["studio"]
+    actors: Annotated[list[Name], Field(min_length=1)]
+    folds: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=3)]
+    protocol: Literal["held_out"]
+    corpora: Corpora
+    parallel: ParallelJobs
+    crop: Crop
+    extract: Extract
+    check: Check
+    pixels: Pixels
+    encoders: Encoders
+    pretrain: Pretrain
+    train: Train
+    systems: Annotated[dict[Name, System], Field(min_length=1)]
+    report: Report
+
+    @model_validator(mode="after")
+    def speakers_are_told_apart(self) -> "Params":
+        _no_repeats("actors", self.actors)
+        tested: dict[str, str] = {}
+        for fold, actors in self.folds.items():
+            _no_repeats(f"folds.{fold}", actors)
+            for actor in actors:
+                if actor not in self.actors:
+                    raise ValueError(f"folds.{fold}: actor {actor!r} is not among the actors")
+                if actor in tested:
+                    raise ValueError(
+                        f"folds.{fold}: actor {actor!r} already stands in {tested[actor]}, so one fold "
+                        "would test on whom it validates"
+                    )
+                tested[actor] = fold
+        try:
+            folds.held_out(self.actors, self.folds)
+        except CfnsrError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def system(self, name: str) -> System:
+        """One system's section.
+
+        Raises:
+            CfnsrError: there is none.
+        """
+        if name not in self.systems:
+            raise CfnsrError(
+                "systems", f"no section {name!r}; there are {', '.join(self.systems)}", "Add it to params.yaml"
+            )
+        return self.systems[name]
+
+
+def load(path: Path) -> Params:
+    """Read and check a params file.
+
+    Raises:
+        CfnsrError: it cannot be read, or a value is unknown, missing, of the wrong type or out of range; the
+            message names each faulty key by its path.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CfnsrError(path, f"cannot be read ({error.strerror})", "Run from the repository's root") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise CfnsrError(path, f"is not YAML: {' '.join(str(error).split())}", "Mend the file") from error
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(_fault(one) for one in error.errors())
+        raise CfnsrError(path, faults, "Mend the keys named, or start over with `cfnsr preset studio`") from error
+
+
+def _fault(error: object) -> str:
+    """One of pydantic's findings as ``key.path: what is wrong (given: value)``."""
+    assert isinstance(error, dict)
+    key = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    given = "" if error["type"] in {"missing", "extra_forbidden", "value_error"} else f" (given: {error['input']!r})"
+    return f"{key}: {message}{given}" if key else f"{message}{given}"
+
+
+def _no_repeats(key: str, values: list[str]) -> None:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{key}: {', '.join(twice)} named twice")

@@ -1,0 +1,17 @@
+"""The one exception that a user's mistake or a bad file raises; entry points print it without a traceback."""
+
+from __future__ import annotations
+
+
+class CfnsrError(Exception):
+    """Something the user can mend: says where it is, what is wrong and what to do.
+
+    Args:
+        where: file, field or stage in which the fault lies.
+        problem: what is wrong with it, in one clause.
+        remedy: what the user can do about it.
+    """
+
+    def __init__(self, where: object, problem: str, remedy: str) -> None:
+        self.where, self.problem, self.remedy = str(where), problem, remedy
+        super().__init__(f"{where}: {problem}. {remedy}")

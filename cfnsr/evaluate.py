@@ -1,0 +1,107 @@
+"""A network and clips -> what it predicts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from cfnsr import dataset
+from cfnsr.batch import Batch
+
+LogProbabilities = Float[np.ndarray, "clip classes"]
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """Moves a batch to the device and brings its frames to zero mean and unit deviation.
+
+    Attributes:
+        mean, deviation: per channel (RGB), on the scale 0 to 255.
+        device: where the network is.
+    """
+
+    mean: list[float]
+    deviation: list[float]
+    device: torch.device
+
+    def __call__(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        frames, mel, mfcc, label = (value.to(self.device, non_blocking=True) for value in batch)
+        mean, deviation = (torch.tensor(values, device=self.device) for values in (self.mean, self.deviation))
+        return dataset.normalised(frames, mean, deviation), mel, mfcc, label
+
+
+def predict(network: nn.Module, batches: DataLoader[Batch], prepare: Normalise) -> LogProbabilities:
+    """Log-probabilities of every clip, in fp32, the network in evaluation mode; its mode is restored after."""
+    training = network.training
+    network.eval()
+    with torch.inference_mode():
+        parts = [network(*prepare(batch)[:3]).fused.float().cpu().numpy() for batch in batches]
+    network.train(training)
+    return np.concatenate(parts)
+
+
+def accuracy(predicted: LogProbabilities, classes: np.ndarray) -> float:
+    """Share of clips whose most probable class is the true one."""
+    return float((predicted.argmax(axis=1) == classes).mean())
+
+
+@dataclass
+class Onlooker:
+    """Watches the test speakers, epoch by epoch, for the optimism gap.
+
+    Training calls it and gets nothing back, so nothing it sees can steer a choice (docs/decisions/0002-held-out.md).
+
+    Attributes:
+        accuracies: of the test set after each epoch.
+        best_epoch: the epoch, from 1, with the best of them; the first of equals.
+        best, last: the predictions after that epoch and after the last.
+    """
+
+    look: Callable[[nn.Module], LogProbabilities]
+    classes: np.ndarray
+    accuracies: list[float] = field(default_factory=list)
+    best_epoch: int = 0
+    best: LogProbabilities | None = None
+    last: LogProbabilities | None = None
+
+    def __call__(self, network: nn.Module) -> None:
+        self.last = self.look(network)
+        score = accuracy(self.last, self.classes)
+        if not self.accuracies or score > max(self.accuracies):
+            self.best, self.best_epoch = self.last, len(self.accuracies) + 1
+        self.accuracies.append(score)
+
+
+def table(index: pd.DataFrame, labels: list[str], choices: dict[str, LogProbabilities]) -> pd.DataFrame:
+    """Predictions as a table: one row for each clip and each way of choosing the epoch.
+
+    Args:
+        index: the clips, as in the shard's index.
+        labels: the emotions in the order of their class index.
+        choices: by name (``selected``, ``last``, ``optimistic``) the log-probabilities of the index's clips.
+
+    Returns:
+        Columns ``choice, clip, actor, label, predicted`` and a probability ``p_<label>`` for each emotion.
+    """
+    parts = []
+    for choice, log_probabilities in choices.items():
+        part = index[["clip", "actor", "label"]].copy()
+        part.insert(0, "choice", choice)
+        part["predicted"] = [labels[best] for best in log_probabilities.argmax(axis=1)]
+        probabilities = np.exp(log_probabilities.astype(np.float64))
+        part[[f"p_{label}" for label in labels]] = probabilities
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def untable(predictions: pd.DataFrame, labels: list[str], choice: str) -> LogProbabilities:
+    """The log-probabilities of one choice, back from ``table``."""
+    rows = predictions.loc[predictions["choice"] == choice, [f"p_{label}" for label in labels]]
+    return np.log(np.asarray(rows))

@@ -1,0 +1,126 @@
+"""68 landmarks a frame -> one square face box a frame, steady over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Bool, Float64
+
+from cfnsr.atomic import atomic_file
+from cfnsr.errors import CfnsrError
+from cfnsr.landmarks import Track
+
+_SCHEMA = pa.schema(
+    {
+        "clip": pa.string(),
+        "frame": pa.int32(),
+        "x": pa.float64(),
+        "y": pa.float64(),
+        "side": pa.float64(),
+        "confidence": pa.float64(),
+        "interpolated": pa.bool_(),
+    }
+)
+# The kernel is cut where its weight has fallen to a thousandth.
+_KERNEL_DEVIATIONS = 3.7
+
+
+@dataclass(frozen=True)
+class FaceBoxes:
+    """One clip's face boxes.
+
+    Attributes:
+        squares: rows of (centre x, centre y, side) in pixels of the whole frame.
+        confidence: the tracker's own, 0 to 1.
+        interpolated: frames whose box comes from their neighbours.
+    """
+
+    squares: Float64[np.ndarray, "frame 3"]
+    confidence: Float64[np.ndarray, " frame"]
+    interpolated: Bool[np.ndarray, " frame"]
+
+
+def boxes(
+    track: Track, *, min_confidence: float, min_tracked: float, margin: float, smoothing_s: float, source: Path
+) -> FaceBoxes:
+    """The square around the face in each frame.
+
+    Its side is one for the whole clip, so that the face does not pulse when the mouth opens; its centre
+    follows the head, smoothed by a Gaussian.
+
+    Args:
+        track: the landmarks of every frame.
+        min_confidence: frames below it are interpolated from their trusted neighbours.
+        min_tracked: least share of trusted frames.
+        margin: added on each side, as a share of the face's longer side.
+        smoothing_s: standard deviation of the Gaussian in seconds; 0 leaves the centres as they are.
+        source: the file the landmarks came from, for the error.
+
+    Raises:
+        CfnsrError: fewer than ``min_tracked`` of the frames show a face.
+    """
+    trusted = (track.confidence >= min_confidence) & np.isfinite(track.points).all(axis=(1, 2))
+    if not trusted.any() or trusted.mean() < min_tracked:
+        raise CfnsrError(
+            source,
+            f"a face is tracked in {trusted.sum()} of {len(trusted)} frames, under crop.min_tracked = {min_tracked}",
+            "Remove the clip, or lower the threshold",
+        )
+    low, high = track.points[trusted].min(axis=1), track.points[trusted].max(axis=1)
+    frames, at = np.arange(len(trusted)), np.flatnonzero(trusted)
+    middle = (low + high) / 2
+    centre = np.stack([np.interp(frames, at, middle[:, axis]) for axis in range(2)], axis=1)
+    # The median, not the largest: one stray point must not shrink the face in all frames.
+    side = float(np.median((high - low).max(axis=1))) * (1 + 2 * margin)
+    steady = _smooth(centre, smoothing_s * track.frame_rate_hz)
+    return FaceBoxes(np.column_stack([steady, np.full(len(frames), side)]), track.confidence, ~trusted)
+
+
+def _smooth(values: Float64[np.ndarray, "frame 2"], deviation: float) -> Float64[np.ndarray, "frame 2"]:
+    """Convolve each column with a Gaussian of ``deviation`` frames, the ends held."""
+    if deviation <= 0:
+        return values
+    reach = int(np.ceil(_KERNEL_DEVIATIONS * deviation))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
+    return np.stack([np.convolve(padded[:, axis], kernel / kernel.sum(), mode="valid") for axis in range(2)], axis=1)
+
+
+def write(path: Path, clips: dict[str, FaceBoxes]) -> None:
+    """Write one speaker's boxes, by clip id."""
+    parts = [
+        pa.table(
+            {
+                "clip": np.full(len(one.squares), clip),
+                "frame": np.arange(len(one.squares)),
+                "x": one.squares[:, 0],
+                "y": one.squares[:, 1],
+                "side": one.squares[:, 2],
+                "confidence": one.confidence,
+                "interpolated": one.interpolated,
+            }
+        ).cast(_SCHEMA)
+        for clip, one in clips.items()
+    ]
+    with atomic_file(path) as partial:
+        pq.write_table(pa.concat_tables(parts) if parts else _SCHEMA.empty_table(), partial)
+
+
+def read(path: Path) -> dict[str, FaceBoxes]:
+    """One speaker's boxes, by clip id."""
+    table = pq.read_table(path, schema=_SCHEMA)
+    columns = {name: table[name].to_numpy() for name in _SCHEMA.names}
+    first = np.flatnonzero(columns["frame"] == 0)
+    ends = np.append(first[1:], len(table))
+    return {
+        str(columns["clip"][start]): FaceBoxes(
+            np.column_stack([columns[name][start:end] for name in ("x", "y", "side")]),
+            columns["confidence"][start:end],
+            columns["interpolated"][start:end],
+        )
+        for start, end in zip(first, ends, strict=True)
+    }

@@ -1,0 +1,125 @@
+"""Merge a preset into params.yaml: comments stay, and what changed is told."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import CommentMark
+from ruamel.yaml.tokens import CommentToken
+
+from cfnsr.atomic import atomic_file
+from cfnsr.errors import CfnsrError
+
+
+def names(folder: Path) -> list[str]:
+    """The presets in a folder."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def apply(params: Path, overlay: Path) -> list[str]:
+    """Merge an overlay into a params file, in place.
+
+    Sections merge key by key; numbers, words and lists are replaced; an empty value (``key:``) deletes the key.
+
+    Returns:
+        One line a change: ``key.path: old -> new``.
+
+    Raises:
+        CfnsrError: there is no such preset.
+    """
+    if not overlay.is_file():
+        raise CfnsrError(overlay, "there is no such preset", f"There are {', '.join(names(overlay.parent))}")
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = 120
+    values = yaml.load(params.read_text(encoding="utf-8"))
+    changes = list(_merge(values, yaml.load(overlay.read_text(encoding="utf-8")), ""))
+    if changes:
+        text = io.StringIO()
+        yaml.dump(values, text)
+        with atomic_file(params) as partial:
+            partial.write_text(text.getvalue(), encoding="utf-8")
+    return changes
+
+
+def _merge(base: CommentedMap, overlay: CommentedMap, path: str) -> Iterator[str]:
+    # The parser hangs the lines between two sections on the last leaf before them. A leaf that goes or comes at
+    # the end of a section must not take them along, so they are lifted off and laid back.
+    between = _lift(base)
+    for key, new in overlay.items():
+        old = base.get(key)
+        here = f"{path}{key}"
+        if new is None:
+            if key in base:
+                below = _lift(old)
+                keys = list(base)
+                before = keys[keys.index(key) - 1]
+                del base[key]
+                _lay(base[before], below)
+                yield f"{here}: {_plain(old)} -> (removed)"
+        elif isinstance(new, CommentedMap) and isinstance(old, CommentedMap):
+            yield from _merge(old, new, f"{here}.")
+        elif old != new or type(old) is not type(new):
+            below = _lift(old)
+            base[key] = copy.deepcopy(new)
+            _lay(base[key], below)
+            yield f"{here}: {_plain(old)} -> {_plain(new)}"
+    _lay(base, between)
+
+
+def _leaf(node: object) -> tuple[dict[Any, Any], Any, int] | None:
+    """Where the parser keeps the comment after a node's last leaf: a table, its key, and the place in its row."""
+    while isinstance(node, (CommentedMap, CommentedSeq)) and node:
+        last = next(reversed(node)) if isinstance(node, CommentedMap) else len(node) - 1
+        child = node[last]
+        if not (isinstance(child, (CommentedMap, CommentedSeq)) and child):
+            return node.ca.items, last, 2 if isinstance(node, CommentedMap) else 0
+        node = child
+    return None
+
+
+def _lift(node: object) -> str:
+    """Take off the lines below a node's last leaf; a comment on the leaf's own line stays."""
+    place = _leaf(node)
+    if place is None:
+        return ""
+    table, key, slot = place
+    token = table[key][slot] if key in table else None
+    if token is None:
+        return ""
+    own, newline, below = token.value.partition("\n")
+    if own:
+        token.value = own + newline
+    else:
+        table[key][slot] = None
+    return below if own else newline + below
+
+
+def _lay(node: object, lines: str) -> None:
+    """Lay lines below a node's last leaf."""
+    place = _leaf(node)
+    if place is None or not lines:
+        return
+    table, key, slot = place
+    row = table.setdefault(key, [None, None, None, None])
+    while len(row) <= slot:
+        row.append(None)
+    if row[slot] is None:
+        row[slot] = CommentToken(lines if lines.startswith("\n") else "\n" + lines, CommentMark(0), None)
+    else:
+        row[slot].value = row[slot].value + lines.removeprefix("\n" if not row[slot].value.strip("\n") else "")
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "(none)"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_plain(one)}" for key, one in value.items()) + "}"
+    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list) else str(value)

@@ -1,0 +1,35 @@
+"""A progress bar on stderr for work that takes longer than a breath."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+
+
+@contextmanager
+def bar(name: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+    """Show a bar; yields ``advance()``, to be called after each finished piece."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=total)
+
+        yield lambda: progress.advance(task)
+
+
+def each(pieces: Iterable[T], advance: Callable[[], None]) -> Iterator[T]:
+    """The pieces, the bar moved by one at each."""
+    for piece in pieces:
+        yield piece
+        advance()

@@ -1,0 +1,233 @@
+"""Cells and predictions -> one small metrics file a system, plot data, and one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cfnsr import metrics
+from cfnsr.atomic import atomic_file, atomic_folder
+from cfnsr.errors import CfnsrError
+from cfnsr.gate import Gate
+
+STUDIO_NOTE = (
+    "Studio is synthetic: one animated portrait and a speech synthesiser. Its figures show that the "
+    "machinery works; they say nothing about recognising emotions."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system's line of the table; shares from 0 to 1.
+
+    Attributes:
+        name: the system, or the modality alone.
+        accuracy, uar, f1, top2: on all test clips, at the epoch the validation speakers chose.
+        deviation: standard deviation of the folds' accuracies.
+        low, high: interval of the accuracy over speakers.
+        last: accuracy at the last epoch.
+        optimistic: accuracy at each fold's best test epoch; not a result.
+        parameters: trainable and not.
+        protocol, seed, data: of the run.
+    """
+
+    name: str
+    accuracy: float
+    deviation: float
+    low: float
+    high: float
+    uar: float
+    f1: float
+    top2: float
+    last: float
+    optimistic: float
+    parameters: int
+    protocol: str
+    seed: int
+    data: str
+
+
+def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, labels: list[str], level: float) -> Row:
+    """Pool a system's folds into its line.
+
+    Args:
+        name: the system.
+        cells: its folds' accounts.
+        predictions: its folds' tables, with a column ``fold``.
+        labels: the emotions in the order of their class index.
+        level: of the interval.
+    """
+    chosen = dict(predictions.groupby("choice"))
+    scores = {choice: metrics.scores(part, labels) for choice, part in chosen.items()}
+    per_fold = [metrics.scores(part, labels).accuracy for _, part in chosen["selected"].groupby("fold")]
+    low, high = metrics.interval(chosen["selected"], level)
+    common = {key: cells[0][key] for key in ("parameters", "protocol", "seed", "data")}
+    return Row(
+        name=name,
+        **asdict(scores["selected"]),
+        deviation=float(np.std(per_fold, ddof=1)),
+        low=low,
+        high=high,
+        last=scores["last"].accuracy,
+        optimistic=scores["optimistic"].accuracy,
+        **common,
+    )
+
+
+def write(
+    cells: Path, predictions: Path, curves: Path, gate: Gate, out: Path, *, names: list[str], level: float
+) -> list[Row]:
+    """Read every cell that the run names, and write ``out``'s files.
+
+    ``systems/<name>.json`` are DVC's metrics, ``results.csv`` holds every figure, ``confusion/`` and ``curves/``
+    hold the plots' data, ``report.md`` the table.
+
+    Args:
+        cells, predictions, curves: folders of ``<name>/<fold>``; what the run does not name is not read.
+        gate: labels, folds and fingerprint.
+        out: where to write.
+        names: the rows, in their order.
+        level: of the interval.
+
+    Raises:
+        CfnsrError: a cell is missing, or was trained on other data than the gate's.
+    """
+    rows = []
+    with (
+        atomic_folder(out / "systems") as systems,
+        atomic_folder(out / "confusion") as confusion,
+        atomic_folder(out / "curves") as lines,
+    ):
+        for name in names:
+            accounts = [_account(cells / name / f"{fold}.json", gate) for fold in gate.folds]
+            table = pd.concat(
+                [
+                    pd.read_parquet(_existing(predictions / name / f"{fold}.parquet")).assign(fold=fold)
+                    for fold in gate.folds
+                ],
+                ignore_index=True,
+            )
+            line = row(name, accounts, table, gate.labels, level)
+            rows.append(line)
+            # Two columns a system: more would make `dvc exp show` unreadable; the rest is in results.csv.
+            figures = {"accuracy": round(line.accuracy, 4), "uar": round(line.uar, 4)}
+            (systems / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+            selected = table.loc[table["choice"] == "selected", ["label", "predicted"]]
+            selected.rename(columns={"label": "actual"}).to_csv(
+                confusion / f"{name}.csv", index=False, lineterminator="\n"
+            )
+            _curves(curves / name, list(gate.folds)).to_csv(lines / f"{name}.csv", index=False, lineterminator="\n")
+    with atomic_file(out / "results.csv") as partial:
+        pd.DataFrame([asdict(line) for line in rows]).to_csv(partial, index=False, lineterminator="\n")
+    with atomic_file(out / "report.md") as partial:
+        partial.write_text(markdown(rows, gate, level), encoding="utf-8")
+    return rows
+
+
+def read(out: Path) -> list[Row]:
+    """The rows that ``write`` left in ``results.csv``."""
+    path = _existing(out / "results.csv")
+    return [Row(**values) for values in pd.read_csv(path).to_dict("records")]  # pyright: ignore
+
+
+COLUMNS = (
+    "System",
+    "Accuracy",
+    "± folds",
+    "Interval",
+    "UAR",
+    "F1",
+    "Top-2",
+    "Last epoch",
+    "Optimistic",
+    "Gap",
+    "Parameters",
+)
+
+
+def cells_of(line: Row) -> tuple[str, ...]:
+    """One row's text, column by column; the terminal and the page show the same."""
+    return (
+        line.name,
+        _percent(line.accuracy),
+        _percent(line.deviation),
+        f"{_percent(line.low)}–{_percent(line.high)}",
+        _percent(line.uar),
+        _percent(line.f1),
+        _percent(line.top2),
+        _percent(line.last),
+        _percent(line.optimistic),
+        f"{100 * (line.optimistic - line.accuracy):+.1f}",
+        f"{line.parameters:,}",
+    )
+
+
+def footnotes(rows: list[Row], corpus: str, level: float) -> Iterator[str]:
+    """What a reader must know beside the figures."""
+    yield (
+        f"Accuracy, UAR, F1 and top-2 in % on test speakers, at the epoch that the validation speakers chose "
+        f"({rows[0].protocol}). Interval: {level:.0%} over speakers (Student's t)."
+    )
+    yield (
+        "Optimistic: the best test epoch of the same run, as the published code reports it. It is not a result; "
+        "Gap says how far it flatters."
+    )
+    yield f"Seed {rows[0].seed}, data {rows[0].data}."
+    if corpus == "studio":
+        yield STUDIO_NOTE
+
+
+def markdown(rows: list[Row], gate: Gate, level: float) -> str:
+    """The table as a Markdown page."""
+    lines = [
+        f"# {gate.corpus}: {sum(gate.clips.values())} clips, {len(gate.clips)} speakers, {len(gate.folds)} folds",
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        f"|---|{'---:|' * (len(COLUMNS) - 1)}",
+    ]
+    lines += [f"| {' | '.join(cells_of(line))} |" for line in rows]
+    for note in footnotes(rows, gate.corpus, level):
+        lines += ["", note]
+    return "\n".join(lines) + "\n"
+
+
+def _account(path: Path, gate: Gate) -> dict[str, Any]:
+    account = json.loads(_existing(path).read_text(encoding="utf-8"))
+    if account["data"] != gate.fingerprint:
+        raise CfnsrError(path, "was trained on other data than data/<corpus>/corpus.json describes", "Run `dvc repro`")
+    return account
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing")
+    return path
+
+
+def _curves(folder: Path, folds: list[str]) -> pd.DataFrame:
+    """Per epoch, averaged over folds: losses, validation accuracy, and test accuracy that nothing chose by."""
+    parts: list[pd.DataFrame] = []
+    for fold in folds:
+        files = {
+            "train_loss": "train/loss",
+            "validation_loss": "validation/loss",
+            "validation_accuracy": "validation/accuracy",
+        }
+        if not (folder / fold / "test.csv").exists():  # a system that trains nothing has no curves
+            return pd.DataFrame(columns=["epoch", *files, "test_accuracy"])
+        part = pd.read_csv(folder / fold / "test.csv").rename(columns={"accuracy": "test_accuracy"})
+        for column, metric in files.items():
+            values = pd.read_csv(folder / fold / "plots" / "metrics" / f"{metric}.tsv", sep="\t")
+            part[column] = values[metric.rsplit("/", 1)[1]].to_numpy()
+        parts.append(part)
+    return pd.DataFrame(pd.concat(parts).groupby("epoch", as_index=False).mean())
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"

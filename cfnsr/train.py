@@ -1,0 +1,127 @@
+"""The training loop, and only here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from cfnsr.batch import Batch
+from cfnsr.evaluate import LogProbabilities, Normalise, accuracy
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch.
+
+    Attributes:
+        number: from 1.
+        train_loss: mean over the epoch's clips, nats.
+        validation_loss: negative log-likelihood of the validation speakers, nats.
+        validation_accuracy: share of their clips that is right.
+    """
+
+    number: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How an epoch is judged: the validation speakers' predictions and their true classes."""
+
+    look: Callable[[nn.Module], LogProbabilities]
+    classes: np.ndarray
+
+
+def make_reproducible(seed: int, threads: int) -> None:
+    """Seed everything and allow no operation whose result depends on timing.
+
+    Args:
+        seed: of weights and dropout.
+        threads: of torch on the CPU; how sums are split, and so their last bits, depends on it.
+    """
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is the GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else torch.device(name)
+
+
+def fit(
+    network: nn.Module,
+    batches: DataLoader[Batch],
+    validation: Validation,
+    *,
+    prepare: Normalise,
+    epochs: int,
+    learning_rate: float,
+    weight_decay: float,
+    precision: str,
+    onlooker: Callable[[nn.Module], None],
+    report: Callable[[Epoch], None],
+) -> int:
+    """Train, and leave the network with the weights of the epoch that validates best.
+
+    The best has the highest validation accuracy; of equals, the lowest validation loss.
+
+    Args:
+        network: on the device of ``prepare``.
+        batches: of the training speakers.
+        validation: of the validation speakers; alone decides which epoch is kept.
+        prepare: brings a batch to the device.
+        epochs: passes over the training speakers.
+        learning_rate, weight_decay: of Adam, constant.
+        precision: of the forward pass: ``fp32``, or ``bf16`` by autocast.
+        onlooker: is shown the network after each epoch and gives nothing back.
+        report: is told each epoch's figures.
+
+    Returns:
+        The number of the epoch kept, from 1.
+    """
+    optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    best, kept, state = (-1.0, 0.0), 0, {}
+    for number in range(1, epochs + 1):
+        train_loss = _one_epoch(network, batches, optimiser, prepare, precision)
+        predicted = validation.look(network)
+        epoch = Epoch(
+            number, train_loss, _likelihood_loss(predicted, validation.classes), accuracy(predicted, validation.classes)
+        )
+        if (epoch.validation_accuracy, -epoch.validation_loss) > best:
+            best, kept = (epoch.validation_accuracy, -epoch.validation_loss), number
+            state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        onlooker(network)
+        report(epoch)
+    network.load_state_dict(state)
+    return kept
+
+
+def _one_epoch(
+    network: nn.Module, batches: DataLoader[Batch], optimiser: torch.optim.Optimizer, prepare: Normalise, precision: str
+) -> float:
+    network.train()
+    total, count = 0.0, 0
+    for batch in batches:
+        frames, mel, mfcc, label = prepare(batch)
+        with torch.autocast(prepare.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            prediction = network(frames, mel, mfcc)
+        loss = F.nll_loss(prediction.fused.float(), label)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        total += loss.item() * len(label)
+        count += len(label)
+    return total / count
+
+
+def _likelihood_loss(predicted: LogProbabilities, classes: np.ndarray) -> float:
+    return float(-predicted[np.arange(len(classes)), classes].mean())

@@ -1,0 +1,28 @@
+import click
+
+from cfnsr import corpora, extract, faces, progress, shards
+from cfnsr.config import Params
+from cfnsr.entry import FILE, FOLDER, stage
+
+
+@stage
+@click.argument("corpus")
+@click.argument("raw", type=FOLDER)
+@click.argument("boxes", type=FILE)
+@click.argument("out", type=FOLDER)
+def main(params: Params, corpus, raw, boxes, out) -> None:
+    """Decode one speaker: face crops, log-mel and MFCC of each clip of RAW -> a shard in OUT.
+
+    Example: python -m stages.extract studio data/studio/raw/01 data/studio/faces/01.parquet data/studio/shards/01
+    """
+    clips = corpora.clips(corpus, raw)
+    squares = faces.read(boxes)
+    rows = extract.rows(clips, squares, boxes)
+    options = {**params.extract.video.model_dump(), **params.extract.audio.model_dump()}
+    samples = extract.samples(clips, squares, jobs=params.parallel.jobs, **options)
+    with progress.bar(raw.name, len(clips)) as advance:
+        shards.write(out, rows, progress.each(samples, advance))
+
+
+if __name__ == "__main__":
+    main()

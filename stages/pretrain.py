@@ -1,0 +1,43 @@
+import click
+
+from cfnsr import cells, checkpoint, train
+from cfnsr.config import Params
+from cfnsr.entry import FILE, FOLDER, stage
+from cfnsr.gate import Gate
+
+
+@stage
+@click.argument("modality", type=click.Choice(checkpoint.MODALITIES))
+@click.argument("fold")
+@click.argument("shards", type=FOLDER)
+@click.argument("corpus", type=FILE)
+@click.argument("model", type=FOLDER)
+@click.argument("cell", type=FILE)
+@click.argument("predictions", type=FILE)
+@click.argument("curves", type=FOLDER)
+def main(params: Params, modality, fold, shards, corpus, model, cell, predictions, curves) -> None:
+    """Train one modality alone on one FOLD; CORPUS is the gate's file.
+
+    \b
+    Example: python -m stages.pretrain audio fold_1 data/studio/shards data/studio/corpus.json
+             /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
+    """
+    gate = Gate.read(corpus)
+    train.make_reproducible(params.train.seed, params.train.threads)
+    options = getattr(params.encoders, modality).model_dump()
+    specification = cells.specification(
+        modality, fold, gate, options, seed=params.train.seed, pixels=params.pixels.model_dump()
+    )
+    cells.run(
+        checkpoint.build(specification),
+        specification,
+        cells.Fold.open(fold, shards, gate),
+        gate,
+        cells.Places(model, cell, predictions, curves),
+        training=getattr(params.pretrain, modality).model_dump(),
+        shared=params.train.model_dump(),
+    )
+
+
+if __name__ == "__main__":
+    main()

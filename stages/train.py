@@ -1,0 +1,49 @@
+import click
+
+from cfnsr import cells, train
+from cfnsr.config import Params
+from cfnsr.entry import FILE, FOLDER, stage
+from cfnsr.gate import Gate
+
+
+@stage
+@click.argument("system")
+@click.argument("fold")
+@click.argument("shards", type=FOLDER)
+@click.argument("corpus", type=FILE)
+@click.argument("model", type=FOLDER)
+@click.argument("cell", type=FILE)
+@click.argument("predictions", type=FILE)
+@click.argument("curves", type=FOLDER)
+@click.option("--models", type=FOLDER, required=True, help="Where the unimodal models of pretrain are.")
+@click.option("--unimodal", type=FOLDER, required=True, help="Where their predictions are.")
+def main(params: Params, system, fold, shards, corpus, model, cell, predictions, curves, models, unimodal) -> None:
+    """Train one audiovisual SYSTEM on one FOLD, from that fold's unimodal models; CORPUS is the gate's file.
+
+    \b
+    Example: python -m stages.train cfnsr fold_1 data/studio/shards data/studio/corpus.json
+             /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
+             --models data/studio/models --unimodal data/studio/predictions
+    """
+    gate = Gate.read(corpus)
+    chosen = params.system(system)
+    train.make_reproducible(params.train.seed, params.train.threads)
+    opened = cells.Fold.open(fold, shards, gate)
+    network, specification = cells.fused(system, chosen.options, opened, gate, models, seed=params.train.seed)
+    places = cells.Places(model, cell, predictions, curves)
+    if chosen.training is None:
+        cells.combine(network, specification, opened, gate, places, unimodal=unimodal)
+    else:
+        cells.run(
+            network,
+            specification,
+            opened,
+            gate,
+            places,
+            training=chosen.training.model_dump(),
+            shared=params.train.model_dump(),
+        )
+
+
+if __name__ == "__main__":
+    main()

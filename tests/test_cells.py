@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from cfnsr import cells, checkpoint, evaluate, report, train
+from cfnsr.corpora.naming import LABELS
+from cfnsr.errors import CfnsrError
+from cfnsr.gate import Gate
+from tests import corpus
+
+VIDEO = {"layers": [1, 1, 1, 1], "width": 4, "cardinality": 2, "stem_relu": True}
+AUDIO = {"dropout": 0.2, "head_dropout": 0.4}
+PIXELS = {"mean": [110.0] * 3, "deviation": [40.0] * 3}
+SHARED = {"seed": 7, "device": "cpu", "precision": "fp32", "augment": {"flip": 0.5, "shift": 0.1}}
+TRAINING = {"epochs": 3, "batch_size": 4, "learning_rate": 0.003, "weight_decay": 0.0}
+CFNSR = {"residual": True, "self_attention": True, "cross_modal": True, "attention_layers": 1, "heads": 8,
+         "feed_forward": 32, "attention_dropout": 0.1, "position_dropout": 0.3, "audio_dropout": 0.4}
+
+
+class Run:
+    """A small run on a made-up corpus, fold by fold."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shards = corpus.write(folder / "shards")
+        self.gate = corpus.inspected(self.shards)
+
+    def places(self, name: str, fold: str) -> cells.Places:
+        return cells.Places(self.folder / "models" / name / fold, self.folder / "cells" / name / f"{fold}.json",
+                            self.folder / "predictions" / name / f"{fold}.parquet", self.folder / "curves" / name / fold)
+
+    def open(self, fold: str) -> cells.Fold:
+        return cells.Fold.open(fold, self.shards, self.gate)
+
+    def pretrain(self, modality: str, fold: str) -> None:
+        train.make_reproducible(7, 2)
+        options = {"video": VIDEO, "audio": AUDIO}[modality]
+        specification = cells.specification(modality, fold, self.gate, options, seed=7, pixels=PIXELS)
+        cells.run(checkpoint.build(specification), specification, self.open(fold), self.gate,
+                  self.places(modality, fold), training=TRAINING, shared=SHARED)
+
+    def fuse(self, system: str, options: dict[str, Any], fold: str) -> None:
+        train.make_reproducible(7, 2)
+        opened = self.open(fold)
+        network, specification = cells.fused(system, options, opened, self.gate, self.folder / "models", seed=7)
+        if network.trains:
+            cells.run(network, specification, opened, self.gate, self.places(system, fold), training=TRAINING, shared=SHARED)
+        else:
+            cells.combine(network, specification, opened, self.gate, self.places(system, fold),
+                          unimodal=self.folder / "predictions")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    one = Run(tmp_path_factory.mktemp("run"))
+    for fold in one.gate.folds:
+        for modality in checkpoint.MODALITIES:
+            one.pretrain(modality, fold)
+        one.fuse("averaging", {}, fold)
+        one.fuse("cfnsr", CFNSR, fold)
+    return one
+
+
+def predictions(run: Run, name: str, fold: str) -> pd.DataFrame:
+    return pd.read_parquet(run.places(name, fold).predictions)
+
+
+def test_predictions_are_of_the_test_speakers_alone(run: Run) -> None:
+    for name in ("video", "audio", "averaging", "cfnsr"):
+        table = predictions(run, name, "fold_2")
+        assert set(table["actor"]) == {"02"} and set(table["choice"]) == {"selected", "last", "optimistic"}
+        probabilities = table[[f"p_{label}" for label in LABELS]].to_numpy()
+        assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+        assert table["predicted"].tolist() == [LABELS[best] for best in probabilities.argmax(axis=1)]
+
+
+def test_the_saved_model_makes_the_selected_predictions_again(run: Run) -> None:
+    for name in ("audio", "cfnsr"):
+        network = checkpoint.load(run.places(name, "fold_1").model / "model.safetensors")
+        prepare = evaluate.Normalise(**PIXELS, device=torch.device("cpu"))
+        from cfnsr.dataset import in_order
+
+        again = np.exp(evaluate.predict(network, in_order(run.open("fold_1").test, 4), prepare))
+        table = predictions(run, name, "fold_1")
+        kept = table.loc[table["choice"] == "selected", [f"p_{label}" for label in LABELS]].to_numpy()
+        assert np.abs(again - kept).max() < 1e-5
+
+
+def test_the_saved_averaging_model_agrees_with_its_combined_predictions(run: Run) -> None:
+    from cfnsr.dataset import in_order
+
+    network = checkpoint.load(run.places("averaging", "fold_3").model / "model.safetensors")
+    prepare = evaluate.Normalise(**PIXELS, device=torch.device("cpu"))
+    again = np.exp(evaluate.predict(network, in_order(run.open("fold_3").test, 8), prepare))
+    table = predictions(run, "averaging", "fold_3")
+    kept = table.loc[table["choice"] == "selected", [f"p_{label}" for label in LABELS]].to_numpy()
+    assert np.abs(again - kept).max() < 1e-5
+
+
+def test_the_optimistic_row_of_late_fusion_combines_both_best_test_epochs(run: Run) -> None:
+    parts = [predictions(run, name, "fold_1").query("choice == 'optimistic'")[[f"p_{label}" for label in LABELS]].to_numpy()
+             for name in ("video", "audio", "averaging")]
+    assert np.allclose((parts[0] + parts[1]) / 2, parts[2], atol=1e-6)
+
+
+def test_curves_are_dvclives_and_the_test_scores_stand_apart(run: Run) -> None:
+    folder = run.places("audio", "fold_1").curves
+    assert len(pd.read_csv(folder / "plots/metrics/validation/accuracy.tsv", sep="\t")) == 3
+    assert pd.read_csv(folder / "test.csv")["epoch"].tolist() == [1, 2, 3]
+    assert not any("test" in path.name for path in (folder / "plots").rglob("*"))
+
+
+def test_fusing_starts_from_the_unimodal_weights(run: Run) -> None:
+    network, _ = cells.fused("cfnsr", CFNSR, run.open("fold_1"), run.gate, run.folder / "models", seed=7)
+    alone = checkpoint.encoder(run.places("video", "fold_1").model / "model.safetensors")
+    for name, value in network.video.state_dict().items():
+        assert torch.equal(value, alone.trunk.state_dict()[name])
+
+
+def test_a_unimodal_model_of_another_fold_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "audio").symlink_to(run.folder / "models" / "audio")
+    (tmp_path / "video").mkdir()
+    (tmp_path / "video" / "fold_1").symlink_to(run.folder / "models" / "video" / "fold_2")
+    with pytest.raises(CfnsrError, match=r"video/fold_1/model\.safetensors: was trained for fold_2"):
+        cells.fused("cfnsr", CFNSR, run.open("fold_1"), run.gate, tmp_path, seed=7)
+
+
+def test_predictions_of_another_fold_are_refused(run: Run, tmp_path: Path) -> None:
+    for modality in checkpoint.MODALITIES:
+        (tmp_path / modality).mkdir()
+        (tmp_path / modality / "fold_1.parquet").symlink_to(run.places(modality, "fold_2").predictions)
+    network, specification = cells.fused("averaging", {}, run.open("fold_1"), run.gate, run.folder / "models", seed=7)
+    with pytest.raises(CfnsrError, match="predictions of other clips than those that fold_1 tests"):
+        cells.combine(network, specification, run.open("fold_1"), run.gate, run.places("other", "fold_1"), unimodal=tmp_path)
+
+
+def test_a_cell_made_twice_has_the_same_bytes(run: Run, tmp_path: Path) -> None:
+    again = Run(tmp_path)
+    again.pretrain("audio", "fold_1")
+    first, second = run.places("audio", "fold_1"), again.places("audio", "fold_1")
+    for old, new in ((first.model, second.model), (first.curves, second.curves)):
+        files = sorted(path.relative_to(old) for path in old.rglob("*") if path.is_file())
+        assert files == sorted(path.relative_to(new) for path in new.rglob("*") if path.is_file())
+        assert all((old / name).read_bytes() == (new / name).read_bytes() for name in files)
+    assert first.predictions.read_bytes() == second.predictions.read_bytes()
+    assert first.cell.read_bytes() == second.cell.read_bytes()
+
+
+def write_report(run: Run, out: Path, gate: Gate | None = None) -> list[report.Row]:
+    return report.write(run.folder / "cells", run.folder / "predictions", run.folder / "curves", gate or run.gate, out,
+                        names=["video", "audio", "averaging", "cfnsr"], level=0.95)
+
+
+def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> None:
+    rows = {line.name: line for line in write_report(run, tmp_path)}
+    for name, line in rows.items():
+        tables = pd.concat([predictions(run, name, fold) for fold in run.gate.folds])
+        for choice, figure in (("selected", line.accuracy), ("last", line.last), ("optimistic", line.optimistic)):
+            part = tables[tables["choice"] == choice]
+            assert figure == pytest.approx((part["label"] == part["predicted"]).mean())
+        assert line.low <= line.accuracy <= line.high
+        assert json.loads((tmp_path / "systems" / f"{name}.json").read_text()) == {
+            "accuracy": round(line.accuracy, 4), "uar": round(line.uar, 4)}
+        assert len(pd.read_csv(tmp_path / "confusion" / f"{name}.csv")) == 24
+    for name in ("video", "audio"):  # chosen among test epochs, so never below the result
+        assert rows[name].optimistic >= rows[name].accuracy
+    assert report.read(tmp_path) == list(rows.values())
+    page = (tmp_path / "report.md").read_text()
+    assert all(" | ".join(report.cells_of(line)) in page for line in rows.values())
+    assert list(pd.read_csv(tmp_path / "curves" / "audio.csv").columns) == [
+        "epoch", "test_accuracy", "train_loss", "validation_loss", "validation_accuracy"]
+
+
+def test_the_report_refuses_a_missing_cell_and_one_of_other_data(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(CfnsrError, match=r"ghost/fold_1\.json: is missing"):
+        report.write(run.folder / "cells", run.folder / "predictions", run.folder / "curves", run.gate, tmp_path,
+                     names=["ghost"], level=0.95)
+    other = corpus.inspected(run.shards, preprocessing={"size": 99})
+    with pytest.raises(CfnsrError, match=r"video/fold_1\.json: was trained on other data"):
+        write_report(run, tmp_path, other)
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_that_are_not_our_models_are_refused(tmp_path: Path, run: Run) -> None:
+    junk = tmp_path / "model.safetensors"
+    junk.write_bytes(b"junk")
+    with pytest.raises(CfnsrError, match="cannot be read as safetensors"):
+        checkpoint.load(junk)
+    with pytest.raises(CfnsrError, match="cannot be read as safetensors"):
+        checkpoint.load(tmp_path / "absent.safetensors")
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.zeros(3)}, junk)
+    with pytest.raises(CfnsrError, match="not a model of cfnsr"):
+        checkpoint.load(junk)
+    with pytest.raises(CfnsrError, match="is not a unimodal model"):
+        checkpoint.encoder(run.places("cfnsr", "fold_1").model / "model.safetensors")

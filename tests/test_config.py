@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from cfnsr import config
+from cfnsr.errors import CfnsrError
+
+SHIPPED = YAML(typ="safe", pure=True).load((Path(__file__).parents[1] / "params.yaml").read_text())
+
+
+def load(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> config.Params:
+    values = copy.deepcopy(SHIPPED)
+    change(values)
+    path = tmp_path / "params.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe", pure=True).dump(values, file)
+    return config.load(path)
+
+
+def test_what_ships_is_valid(root: Path) -> None:
+    values = config.load(root / "params.yaml")
+    assert values.actors == [f"{number:02d}" for number in range(1, 9)]
+    assert len(values.folds) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda v: v.update(epochs=3), "epochs: Extra inputs"),
+        (lambda v: v["crop"].update(margn=0.3), r"crop\.margn: Extra inputs"),
+        (lambda v: v["crop"].pop("margin"), r"crop\.margin: Field required"),
+        (lambda v: v["extract"]["video"].update(frames="8"), r"extract\.video\.frames: .*integer.*given: '8'"),
+        (lambda v: v["extract"]["video"].update(frames=0), r"extract\.video\.frames: .*greater than or equal to 1"),
+        (lambda v: v["train"].update(seed=True), r"train\.seed: .*integer"),
+        (lambda v: v["pretrain"]["audio"].update(learning_rate=float("nan")), r"pretrain\.audio\.learning_rate"),
+        (lambda v: v["extract"]["audio"].update(coefficients=200), r"extract\.audio: coefficients \(200\)"),
+        (lambda v: v.update(corpus="ravdes"), r"corpus: Input should be 'studio'"),
+        (lambda v: v.update(actors=[]), "actors: List should have at least 1 item"),
+        (lambda v: v["actors"].append("01"), "actors: 01 named twice"),
+        (lambda v: v["actors"].append(9), r"actors\.8: Input should be a valid string"),
+        (lambda v: v["actors"].append("../x"), r"actors\.8: String should match"),
+        (lambda v: v["folds"].update(fold_1=[]), r"folds\.fold_1: List should have at least 1 item"),
+        (lambda v: v["folds"].update({5: ["01"]}), r"folds\.5"),
+        (lambda v: v["folds"]["fold_1"].append("03"), r"folds\.fold_2: actor '03' already stands in fold_1"),
+        (lambda v: v["folds"]["fold_1"].append("99"), r"folds\.fold_1: actor '99' is not among the actors"),
+        (lambda v: v.update(folds={"fold_1": ["01"], "fold_2": ["02"]}), "folds: Dictionary should have at least 3"),
+        (lambda v: v.update(systems={}), "systems: Dictionary should have at least 1"),
+        (lambda v: v["systems"]["cfnsr"].update(training={"epochs": 3}), r"systems\.cfnsr\.training\.batch_size: Field"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(tmp_path: Path, change: Callable[[dict[str, Any]], None], told: str) -> None:
+    with pytest.raises(CfnsrError, match=told):
+        load(tmp_path, change)
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(CfnsrError, match=r"(?s)crop\.margin.*train\.threads"):
+        load(tmp_path, lambda v: (v["crop"].update(margin=-1), v["train"].update(threads=0)) and None)
+
+
+def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    text = (Path(__file__).parents[1] / "params.yaml").read_text()
+    path.write_text(text.replace("learning_rate: 0.001", "learning_rate: 1e-4"))
+    assert config.load(path).pretrain.video.learning_rate == 0.0001
+
+
+def test_a_file_that_is_not_yaml_or_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CfnsrError, match=r"absent\.yaml: cannot be read"):
+        config.load(tmp_path / "absent.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("actors: [")
+    with pytest.raises(CfnsrError, match=r"broken\.yaml: is not YAML"):
+        config.load(broken)
+
+
+PATHS = [(section, key) for section, values in SHIPPED.items() if isinstance(values, dict) and section != "folds"
+         for key in values]
+
+
+@given(where=st.sampled_from(PATHS), junk=st.one_of(st.none(), st.text(max_size=5), st.dictionaries(st.text(), st.none())))
+def test_junk_anywhere_is_refused_or_right_never_a_crash(tmp_path_factory: pytest.TempPathFactory,
+                                                         where: tuple[str, str], junk: object) -> None:
+    section, key = where
+    folder = tmp_path_factory.mktemp("params")
+    try:
+        load(folder, lambda values: values[section].update({key: junk}))
+    except CfnsrError as error:
+        assert section in str(error) or "YAML" in str(error)
+    else:
+        pytest.fail(f"{section}.{key} = {junk!r} was taken")

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfnsr import dataset
+from cfnsr.corpora.naming import LABELS
+from cfnsr.dataset import Clips
+from tests import corpus
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return corpus.write(tmp_path_factory.mktemp("shards"))
+
+
+@pytest.fixture(scope="module")
+def clips(folder: Path) -> Clips:
+    return Clips(folder, ["01", "03"], list(LABELS))
+
+
+def test_clips_are_those_of_the_speakers_asked_for_in_order(folder: Path, clips: Clips) -> None:
+    assert clips.index["actor"].tolist() == ["01"] * 8 + ["03"] * 8
+    assert np.array_equal(clips[9].frames.numpy(), np.load(folder / "03" / "frames.npy")[1])
+    assert [int(clips[position].label) for position in range(16)] == [*range(8)] * 2
+
+
+def test_batches_in_order_hold_every_clip_once(clips: Clips) -> None:
+    batches = list(dataset.in_order(clips, 5))
+    assert [len(batch.label) for batch in batches] == [5, 5, 5, 1]
+    assert torch.cat([batch.label for batch in batches]).tolist() == [*range(8)] * 2
+    assert batches[0].frames.dtype == torch.uint8
+
+
+def test_training_order_follows_its_seed_and_changes_from_epoch_to_epoch(clips: Clips) -> None:
+    def epochs(seed: int) -> list[list[int]]:
+        batches = dataset.shuffled(clips, 4, flip=0.5, shift=0.1, seed=seed)
+        return [[value for batch in batches for value in batch.frames.sum(dim=(1, 2, 3, 4)).tolist()] for _ in range(2)]
+
+    first, second = epochs(1)
+    assert [first, second] == epochs(1)
+    assert first != second and epochs(2)[0] != first
+
+
+def test_a_last_batch_of_one_is_left_out_of_training(clips: Clips) -> None:
+    sizes = [len(batch.label) for batch in dataset.shuffled(clips, 5, flip=0.0, shift=0.0, seed=1)]
+    assert sizes == [5, 5, 5]
+    assert [len(batch.label) for batch in dataset.shuffled(clips, 6, flip=0.0, shift=0.0, seed=1)] == [6, 6, 4]
+
+
+def test_augmentation_off_means_off(clips: Clips) -> None:
+    plain = dataset.Augmented(clips, flip=0.0, shift=0.0, generator=torch.Generator().manual_seed(0))
+    assert all(torch.equal(plain[position].frames, clips[position].frames) for position in range(len(clips)))
+
+
+def test_a_flip_mirrors_all_frames_and_nothing_else(clips: Clips) -> None:
+    mirrored = dataset.Augmented(clips, flip=1.0, shift=0.0, generator=torch.Generator().manual_seed(0))[3]
+    assert torch.equal(mirrored.frames, clips[3].frames.flip(2))
+    assert torch.equal(mirrored.mfcc, clips[3].mfcc) and torch.equal(mirrored.mel, clips[3].mel)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**31), shift=st.floats(0.01, 0.4))
+def test_a_clip_is_shifted_as_one(seed: int, shift: float) -> None:
+    still = torch.arange(16 * 16).reshape(16, 16, 1).expand(3, 16, 16, 3).to(torch.uint8)
+
+    class Still:
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, position: int) -> dataset.Batch:
+            return dataset.Batch(still, torch.zeros(1, 1), torch.zeros(1, 1), torch.tensor(0))
+
+    moved = dataset.Augmented.__new__(dataset.Augmented)
+    moved._clips, moved._flip, moved._shift = Still(), 0.5, shift
+    moved._generator = torch.Generator().manual_seed(seed)
+    frames = moved[0].frames
+    assert frames.shape == still.shape and (frames == frames[:1]).all()
+    reach = int(np.ceil(shift * 16))
+    row, column = divmod(int(frames[0, 8, 8, 0]), 16)
+    assert abs(row - 8) <= reach and min(abs(column - 8), abs(column - 7)) <= reach
+
+
+def test_frames_reach_the_encoder_normalised_channels_first_without_a_copy_of_their_order() -> None:
+    frames = torch.randint(0, 255, (2, 4, 8, 6, 3), dtype=torch.uint8)
+    mean, deviation = torch.tensor([10.0, 20.0, 30.0]), torch.tensor([2.0, 4.0, 8.0])
+    ready = dataset.normalised(frames, mean, deviation)
+    assert ready.shape == (2, 3, 4, 8, 6)
+    assert ready[1, 2, 3, 5, 4] == pytest.approx((float(frames[1, 3, 5, 4, 2]) - 30) / 8)
+    assert ready.is_contiguous(memory_format=torch.channels_last_3d)

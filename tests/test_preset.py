@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cfnsr import config, preset
+from cfnsr.errors import CfnsrError
+
+PRESETS = Path(__file__).parents[1] / "presets"
+
+
+@pytest.fixture
+def params(tmp_path: Path, root: Path) -> Path:
+    return Path(shutil.copy(root / "params.yaml", tmp_path / "params.yaml"))
+
+
+def test_studio_is_what_ships(params: Path) -> None:
+    assert preset.apply(params, PRESETS / "studio.yaml") == []
+
+
+@pytest.mark.parametrize("name", preset.names(PRESETS))
+def test_each_preset_is_valid_and_studio_undoes_it_to_the_byte(params: Path, name: str) -> None:
+    shipped = params.read_bytes()
+    changes = preset.apply(params, PRESETS / f"{name}.yaml")
+    config.load(params)
+    assert bool(changes) == (params.read_bytes() != shipped)
+    preset.apply(params, PRESETS / "studio.yaml")
+    assert params.read_bytes() == shipped
+
+
+@pytest.mark.parametrize("name", preset.names(PRESETS))
+def test_no_comment_is_lost(params: Path, name: str) -> None:
+    def comments(text: str) -> list[str]:
+        return [line.strip() for line in text.splitlines() if line.lstrip().startswith("#")]
+
+    before = comments(params.read_text())
+    preset.apply(params, PRESETS / f"{name}.yaml")
+    assert comments(params.read_text()) == before
+
+
+def test_changes_are_told_key_by_key(tmp_path: Path) -> None:
+    params, overlay = tmp_path / "params.yaml", tmp_path / "overlay.yaml"
+    params.write_text("a: 1  # one\nb:\n  - x\n\n# about c\nc:\n  d: 2\n  e: 3\n\n# about f\nf: 4\n")
+    overlay.write_text("a: 5\nb:\n  - y\n  - z\nc:\n  e:\n  g: 6\n")
+    assert preset.apply(params, overlay) == ["a: 1 -> 5", "b: [x] -> [y, z]", "c.e: 3 -> (removed)", "c.g: (none) -> 6"]
+    assert params.read_text() == "a: 5  # one\nb:\n  - y\n  - z\n\n# about c\nc:\n  d: 2\n  g: 6\n\n# about f\nf: 4\n"
+
+
+def test_own_changes_stay(params: Path) -> None:
+    params.write_text(params.read_text().replace("seed: 1234", "seed: 99"))
+    preset.apply(params, PRESETS / "tiny.yaml")
+    assert config.load(params).train.seed == 99
+
+
+def test_an_unknown_preset_names_those_there_are(params: Path) -> None:
+    with pytest.raises(CfnsrError, match="There are .*studio, tiny"):
+        preset.apply(params, PRESETS / "huge.yaml")
