@@ -63,7 +63,7 @@ def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, label
         labels: the emotions in the order of their class index.
         level: of the interval.
     """
-    chosen = dict(predictions.groupby("choice"))
+    chosen = dict(iter(predictions.groupby("choice")))
     scores = {choice: metrics.scores(part, labels) for choice, part in chosen.items()}
     per_fold = [metrics.scores(part, labels).accuracy for _, part in chosen["selected"].groupby("fold")]
     low, high = metrics.interval(chosen["selected"], level)

@@ -40,14 +40,14 @@ class Run:
         return cells.Fold.open(fold, self.shards, self.gate)
 
     def pretrain(self, modality: str, fold: str) -> None:
-        train.make_reproducible(7, 2)
+        train.make_reproducible(7, 1)
         options = {"video": VIDEO, "audio": AUDIO}[modality]
         specification = cells.specification(modality, fold, self.gate, options, seed=7, pixels=PIXELS)
         cells.run(checkpoint.build(specification), specification, self.open(fold), self.gate,
                   self.places(modality, fold), training=TRAINING, shared=SHARED)
 
     def fuse(self, system: str, options: dict[str, Any], fold: str) -> None:
-        train.make_reproducible(7, 2)
+        train.make_reproducible(7, 1)
         opened = self.open(fold)
         network, specification = cells.fused(system, options, opened, self.gate, self.folder / "models", seed=7)
         if network.trains:

@@ -1,0 +1,187 @@
+"""The real pipeline, by a real DVC, in a git repository of its own: tiny scale, from raw video to the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image  # comes with scikit-image
+
+from cfnsr import config, faces, shards
+from cfnsr.gate import Gate
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+
+class Repository:
+    """A copy of the working tree, under git, in which DVC may do as it likes."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.folder = folder
+        listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=root,
+                                check=True, capture_output=True, text=True).stdout
+        for name in filter(None, listed.split("\0")):
+            if (root / name).is_file() and not name.startswith("metrics/") and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(root / name, folder / name)
+        for command in (["git", "init", "-q"], ["git", "add", "-A"], ["git", "commit", "-qm", "as shipped"]):
+            self.run(*command)
+
+    def run(self, *command: str, status: int = 0) -> str:
+        """Run a command there; returns what it printed, and fails on another exit status than ``status``."""
+        bin_folder = str(Path(sys.executable).parent)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "GIT"))}
+        environment |= {
+            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "200",
+            "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@localhost",
+            "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@localhost",
+            "PYTHONPATH": str(self.folder), "DVC_GLOBAL_CONFIG_DIR": str(self.folder / ".git" / "dvc-global"),
+        }
+        done = subprocess.run(command, cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False)
+        assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def repository(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """One in which the tiny pipeline has run."""
+    made = Repository(root, tmp_path_factory.mktemp("repository"))
+    made.run("cfnsr", "preset", "tiny")
+    made.run("cfnsr", "check")
+    started = time.monotonic()
+    made.run("dvc", "repro")
+    print(f"tiny pipeline: {time.monotonic() - started:.0f} s")
+    return made
+
+
+@pytest.fixture(scope="module")
+def params(repository: Repository) -> config.Params:
+    return config.load(repository.folder / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def gate(repository: Repository) -> Gate:
+    return Gate.read(repository.folder / "data/studio/corpus.json")
+
+
+def test_every_stage_ran_and_a_second_repro_runs_none(repository: Repository, params: config.Params) -> None:
+    stages = repository.run("dvc", "stage", "list", "--name-only").split()
+    cells = len(params.folds) * (2 + len(params.systems))
+    assert len(stages) == 3 * len(params.actors) + 1 + cells + 1
+    again = repository.run("dvc", "repro")
+    assert "Running stage" not in again and "Data and pipelines are up to date" in again
+    assert "Data and pipelines are up to date" in repository.run("dvc", "status")
+
+
+def test_every_stage_says_what_it_does(repository: Repository) -> None:
+    for line in repository.run("dvc", "stage", "list").splitlines():
+        name, _, description = line.partition(" ")
+        assert description.strip() and "Outputs" not in description, name
+
+
+def test_the_table_is_printed_with_where_the_time_went(repository: Repository, params: config.Params) -> None:
+    text = repository.run("cfnsr", "results")
+    results = pd.read_csv(repository.folder / "metrics/studio/results.csv")
+    assert results["name"].tolist() == ["video", "audio", *params.systems]
+    for _, row in results.iterrows():
+        line = next(line for line in text.splitlines() if f"│ {row['name']} " in line)
+        assert f"{100 * row['accuracy']:.1f}" in line and f"{row['parameters']:,}" in line
+    assert "Studio is synthetic" in text
+    for stage in ("download", "crop", "extract", "check", "pretrain", "train", "report"):
+        assert f"│ {stage} " in text
+
+
+def test_dvcs_metrics_are_two_columns_a_system(repository: Repository, params: config.Params) -> None:
+    shown = json.loads(repository.run("dvc", "metrics", "show", "--json"))
+    files = shown[""]["data"]
+    results = pd.read_csv(repository.folder / "metrics/studio/results.csv").set_index("name")
+    assert len(files) == 2 + len(params.systems)
+    for path, figures in files.items():
+        assert list(figures["data"]) == ["accuracy", "uar"]
+        assert figures["data"]["accuracy"] == pytest.approx(results.loc[Path(path).stem, "accuracy"], abs=1e-4)
+
+
+def test_dvcs_plots_draw_from_the_files(repository: Repository) -> None:
+    shown = json.loads(repository.run("dvc", "plots", "show", "--json"))
+    drawn = " ".join(shown["data"])
+    for part in ("confusion/cfnsr.csv", "curves/cfnsr.csv", "curves/video.csv", "results.csv"):
+        assert part in drawn
+    assert not shown.get("errors")
+
+
+def test_no_speaker_stands_in_two_sets_and_predictions_are_of_the_test_speakers(repository: Repository, gate: Gate,
+                                                                                params: config.Params) -> None:
+    for fold, sets in gate.folds.items():
+        assert not set(sets.test) & set(sets.validation) and not set(sets.train) & {*sets.test, *sets.validation}
+        assert list(sets.test) == params.folds[fold]
+        for name in ("video", "audio", *params.systems):
+            predictions = pd.read_parquet(repository.folder / f"data/studio/predictions/{name}/{fold}.parquet")
+            assert set(predictions["actor"]) == set(sets.test)
+
+
+def test_the_index_describes_the_clips(repository: Repository, params: config.Params) -> None:
+    for actor in params.actors:
+        shard = shards.read(repository.folder / "data/studio/shards" / actor)
+        assert len(shard.index) == 8 and shard.index["label"].nunique() == 8
+        assert shard.frames.shape[1:] == (params.extract.video.frames, *[params.extract.video.size] * 2, 3)
+        assert shard.mfcc.shape[1:] == (13, 212) and shard.mel.shape[1:] == (128, 212)
+        assert shard.index["duration_s"].between(2.9, 5.3).all()
+        assert (shard.index["box_confidence"] > 0.7).all() and shard.index["source_md5"].is_unique
+
+
+def test_face_boxes_hold_every_landmark_and_stay_inside_the_picture(repository: Repository) -> None:
+    from cfnsr.landmarks import openface
+
+    boxes = faces.read(repository.folder / "data/studio/faces/01.parquet")
+    for clip, found in boxes.items():
+        track = openface.read(repository.folder / f"data/studio/landmarks/01/{clip}.csv")
+        low = found.squares[:, None, :2] - found.squares[:, None, 2:] / 2
+        high = found.squares[:, None, :2] + found.squares[:, None, 2:] / 2
+        assert ((track.points >= low) & (track.points <= high)).all()
+        assert low.min() >= 0 and high[..., 0].max() <= 1280 and high[..., 1].max() <= 720
+
+
+def test_a_contact_sheet_shows_every_clip(repository: Repository) -> None:
+    repository.run("cfnsr", "sheet", "01", "sheet.png")
+    with Image.open(repository.folder / "sheet.png") as sheet:
+        assert sheet.size[0] >= 8 * 64 and sheet.size[1] >= 8 * 64
+        assert len(sheet.convert("L").getcolors(256) or []) > 100
+
+
+def test_a_systems_options_run_its_own_cells_alone(repository: Repository, params: config.Params) -> None:
+    path = repository.folder / "params.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("heads: 8 ", "heads: 4 "))
+    try:
+        text = repository.run("dvc", "status", "--json")
+        changed = {name for name in json.loads(text)}
+        assert {f"train@studio-cfnsr-{fold}" for fold in params.folds} <= changed
+        assert not [name for name in changed if "averaging" in name or name.startswith(("pretrain", "extract"))]
+    finally:
+        path.write_text(before)
+
+
+def test_a_wrong_value_stops_a_stage_with_one_line(repository: Repository) -> None:
+    path = repository.folder / "params.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("min_clips: ", "min_clips: -"))
+    try:
+        text = repository.run("cfnsr", "check", status=1)
+        assert "check.min_clips" in text and "Traceback" not in text and len(text.strip().splitlines()) == 1
+        assert "Traceback" not in repository.run("python", "-m", "stages.check", "studio", "x", "y", status=1)
+    finally:
+        path.write_text(before)
+
+
+@pytest.mark.parametrize("stage", ["download", "crop", "extract", "check", "pretrain", "train", "report"])
+def test_each_stage_has_help_with_an_example(repository: Repository, stage: str) -> None:
+    text = repository.run("python", "-m", f"stages.{stage}", "--help")
+    assert text.startswith(f"Usage: python -m stages.{stage}") and "Example: python -m stages" in text
