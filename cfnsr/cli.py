@@ -115,3 +115,21 @@ def results(params: Path, metrics: Path) -> None:
             "all", str(sum(runs for runs, _ in spent.values())), f"{sum(seconds for _, seconds in spent.values()):.1f}"
         )
         console.print(clock)
+
+
+@main.command()
+@click.argument("actor")
+@click.argument("out", type=entry.FILE)
+@params_option
+@click.option("--data", type=entry.FOLDER, default=Path("data"), show_default=True, help="Where the shards are.")
+def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
+    """Draw all face crops of ACTOR into the picture OUT: a clip a row, a frame a column.
+
+    Example: cfnsr sheet 01 sheet.png
+    """
+    from cfnsr import shards
+    from cfnsr import sheet as drawing  # imports OpenCV, as above
+
+    with entry.one_line_errors():
+        drawing.write(out, shards.read(data / config.load(params).corpus / "shards" / actor))
+    click.echo(f"{out}")

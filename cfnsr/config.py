@@ -31,6 +31,26 @@ class Section(BaseModel):
 
 class Studio(Section):
     seed: Annotated[int, Field(ge=0)]
+    statements: Annotated[list[Literal[1, 2]], Field(min_length=1)]
+    repetitions: Annotated[int, Field(ge=1, le=2)]
+    intensities: Annotated[list[Literal["normal", "strong"]], Field(min_length=1)]
+    width: Annotated[int, Field(ge=320, multiple_of=2)]
+    height: Annotated[int, Field(ge=240, multiple_of=2)]
+    frame_rate: Annotated[str, Field(pattern=r"^[1-9]\d*(/[1-9]\d*)?$")]
+    crf: Annotated[int, Field(ge=0, le=51)]
+    x264_preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"]
+    b_frames: Annotated[int, Field(ge=0, le=16)]
+    rate_hz: Annotated[int, Field(ge=8000)]
+    face_noise: NotNegative
+    pose_noise: NotNegative
+    voice_noise: NotNegative
+    hiss_db: Annotated[float, Field(lt=0, allow_inf_nan=False)]
+
+    @model_validator(mode="after")
+    def nothing_twice(self) -> Studio:
+        _no_repeats("statements", [str(one) for one in self.statements])
+        _no_repeats("intensities", list(self.intensities))
+        return self
 
 
 class Corpora(Section):
@@ -65,7 +85,7 @@ class ExtractAudio(Section):
     top_db: Positive
 
     @model_validator(mode="after")
-    def coefficients_come_from_mels(self) -> "ExtractAudio":
+    def coefficients_come_from_mels(self) -> ExtractAudio:
         if self.coefficients > self.mels:
             raise ValueError(f"coefficients ({self.coefficients}) cannot exceed mels ({self.mels})")
         return self
@@ -156,7 +176,7 @@ class Params(Section):
     report: Report
 
     @model_validator(mode="after")
-    def speakers_are_told_apart(self) -> "Params":
+    def speakers_are_told_apart(self) -> Params:
         _no_repeats("actors", self.actors)
         tested: dict[str, str] = {}
         for fold, actors in self.folds.items():

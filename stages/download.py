@@ -17,7 +17,7 @@ def main(params: Params, corpus, actor, clips, landmarks) -> None:
     Example: python -m stages.download studio 01 data/studio/raw/01 data/studio/landmarks/01
     """
     options = getattr(params.corpora, corpus).model_dump()
-    with atomic_folder(clips) as videos, atomic_folder(landmarks) as points, progress.bar(f"actor {actor}") as advance:
+    with atomic_folder(clips) as videos, atomic_folder(landmarks) as points, progress.bar(actor) as advance:
         corpora.get(corpus).prepare(actor, videos, points, **options, jobs=params.parallel.jobs, progress=advance)
 
 

@@ -15,6 +15,8 @@ from jaxtyping import Float64
 
 from cfnsr.errors import CfnsrError
 
+POINTS = 68
+
 
 @dataclass(frozen=True)
 class Track:
