@@ -161,7 +161,7 @@ class Params(Section):
 
     corpus: Literal["studio"]
     actors: Annotated[list[Name], Field(min_length=1)]
-    folds: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=3)]
+    folds: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=2)]
     protocol: Literal["held_out"]
     corpora: Corpora
     parallel: ParallelJobs

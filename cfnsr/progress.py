@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 
 @contextmanager
-def bar(name: str, total: int | None = None) -> Iterator[Callable[[], None]]:
-    """Show a bar; yields ``advance()``, to be called after each finished piece."""
+def bar(name: str) -> Iterator[Callable[[int], None]]:
+    """Show a bar; yields ``advance(total)``, to be called after each of ``total`` pieces."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -23,13 +23,16 @@ def bar(name: str, total: int | None = None) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(name, total=total)
+        task = progress.add_task(name, total=None)
 
-        yield lambda: progress.advance(task)
+        def advance(total: int) -> None:
+            progress.update(task, total=total, advance=1)
+
+        yield advance
 
 
-def each(pieces: Iterable[T], advance: Callable[[], None]) -> Iterator[T]:
+def each(pieces: Iterable[T], total: int, advance: Callable[[int], None]) -> Iterator[T]:
     """The pieces, the bar moved by one at each."""
     for piece in pieces:
         yield piece
-        advance()
+        advance(total)

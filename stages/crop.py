@@ -16,8 +16,8 @@ def main(params: Params, points, out) -> None:
     options = params.crop.model_dump(exclude={"landmarks"})
     files = landmarks.files(points)
     clips = {}
-    with progress.bar(points.name, len(files)) as advance:
-        for path in progress.each(files, advance):
+    with progress.bar(points.name) as advance:
+        for path in progress.each(files, len(files), advance):
             clips[path.stem] = faces.boxes(landmarks.read(params.crop.landmarks, path), **options, source=path)
     faces.write(out, clips)
 

@@ -20,8 +20,8 @@ def main(params: Params, corpus, raw, boxes, out) -> None:
     rows = extract.rows(clips, squares, boxes)
     options = {**params.extract.video.model_dump(), **params.extract.audio.model_dump()}
     samples = extract.samples(clips, squares, jobs=params.parallel.jobs, **options)
-    with progress.bar(raw.name, len(clips)) as advance:
-        shards.write(out, rows, progress.each(samples, advance))
+    with progress.bar(raw.name) as advance:
+        shards.write(out, rows, progress.each(samples, len(clips), advance))
 
 
 if __name__ == "__main__":

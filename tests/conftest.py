@@ -11,7 +11,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("cfnsr", "beartype.beartype")
+from tests import checker
+
+install_import_hook("cfnsr", f"{checker.__name__}.check")
 
 ROOT = Path(__file__).parents[1]
 

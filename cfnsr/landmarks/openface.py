@@ -44,7 +44,8 @@ def read(path: Path) -> Track:
         CfnsrError: the file cannot be read, lacks a column, or holds fewer than two frames.
     """
     try:
-        header = path.open(encoding="utf-8").readline()
+        with path.open(encoding="utf-8") as file:
+            header = file.readline()
         given = {name.strip(): name for name in header.rstrip("\r\n").split(",")}
         missing = [name for name in _WANTED if name not in given]
         if missing:

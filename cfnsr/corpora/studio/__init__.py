@@ -34,7 +34,7 @@ _SHORTEST_S = 3.0
 def prepare(actor: str, clips: Path, landmarks: Path, *, seed: int, statements: list[int], repetitions: int,
             intensities: list[str], width: int, height: int, frame_rate: str, crf: int, x264_preset: str, b_frames: int,
             rate_hz: int, face_noise: float, pose_noise: float, voice_noise: float, hiss_db: float, jobs: int,
-            progress: Callable[[], None]) -> None:
+            progress: Callable[[int], None]) -> None:
     """Make one actor's clips and landmarks; the same options make the same bytes, whatever ``jobs`` is.
 
     Args:
@@ -52,7 +52,7 @@ def prepare(actor: str, clips: Path, landmarks: Path, *, seed: int, statements: 
         pose_noise: how far the head drifts, see ``acting``.
         hiss_db: level of the background noise in dB below full scale.
         jobs: clips at a time; 0 takes every core.
-        progress: called after each clip.
+        progress: called after each clip with the number of all.
     """
     who = identity.of(actor, seed)
     portrait = Portrait(who, width, height)
@@ -81,7 +81,7 @@ def prepare(actor: str, clips: Path, landmarks: Path, *, seed: int, statements: 
     with threadpool_limits(1):
         work = Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")
         for _ in work(delayed(make)(*one) for one in wanted):
-            progress()
+            progress(len(wanted))
 
 
 def _recorded(spoken: np.ndarray, rate_hz: int, hiss_db: float, random: np.random.Generator) -> np.ndarray:

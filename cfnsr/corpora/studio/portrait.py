@@ -16,6 +16,7 @@ from jaxtyping import Float64, UInt8
 from cfnsr.corpora.studio.identity import Identity
 
 Points = Float64[np.ndarray, "point 2"]
+Places = Float64[np.ndarray, "place 2"]
 
 _FACE_HEIGHT = 0.42  # brow to chin at rest, as a share of the picture's height
 _MIRROR = np.array([*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46,
@@ -146,7 +147,7 @@ def _frame_of(left: int, top: int, right: int, bottom: int) -> Points:
     return np.array([(a, b) for a in x for b in y if a in (x[0], x[-1]) or b in (y[0], y[-1])])
 
 
-def _spline(at: Points, values: Points, places: Points) -> Points:
+def _spline(at: Points, values: Points, places: Places) -> Places:
     """Thin-plate spline through ``values`` at the points ``at``, read at ``places``."""
     count = len(at)
     system = np.zeros((count + 3, count + 3))
@@ -157,7 +158,7 @@ def _spline(at: Points, values: Points, places: Points) -> Points:
     return _kernel(places, at) @ weights[:count] + np.column_stack([np.ones(len(places)), places]) @ weights[count:]
 
 
-def _kernel(a: Points, b: Points) -> np.ndarray:
+def _kernel(a: Places, b: Points) -> Float64[np.ndarray, "place point"]:
     squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
     squared = np.maximum(squared, 1e-9)  # rounding may fall below zero
     return squared * np.log(squared)

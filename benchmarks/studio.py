@@ -1,0 +1,30 @@
+"""What a studio clip costs to make: CPU seconds, and clips a second and core. Example: python benchmarks/studio.py"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from cfnsr import config
+from cfnsr.corpora import studio
+
+
+@click.command(help=__doc__)
+@click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True)
+def main(params: Path) -> None:
+    options = config.load(params).corpora.studio.model_dump()
+    made: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
+        started, cpu = time.monotonic(), time.process_time()
+        studio.prepare("01", Path(folder), Path(folder), **options, jobs=0, progress=made.append)
+        wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu
+    click.echo(f"{len(made)} clips: {cpu_s / len(made):.2f} CPU s each, {len(made) / cpu_s:.2f} a second and core, "
+               f"{wall_s:.1f} s wall on {os.cpu_count()} cores")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
