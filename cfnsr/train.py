@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +14,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from cfnsr.batch import Batch
+from cfnsr.errors import CfnsrError
 from cfnsr.evaluate import LogProbabilities, Normalise, accuracy
+from cfnsr.optimiser import Adam
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,20 @@ def make_reproducible(seed: int, threads: int) -> None:
 
     Args:
         seed: of weights and dropout.
-        threads: of torch on the CPU; how sums are split, and so their last bits, depends on it.
+        threads: of torch on the CPU; how sums are split, and so their last bits, depends on it. Must be what
+            OMP_NUM_THREADS said when torch was loaded: with fewer said than taken, oneDNN's bfloat16 gradient of a
+            grouped convolution reads memory that nothing wrote (torch 2.14.1).
+
+    Raises:
+        CfnsrError: the two differ.
     """
+    said = os.environ.get("OMP_NUM_THREADS", str(threads))
+    if said != str(threads):
+        raise CfnsrError("OMP_NUM_THREADS", f"is {said}, train.threads {threads}", "Set both alike before torch is loaded")
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which would also load the compiler, to configure that.
+    torch.set_deterministic_debug_mode("error")
 
 
 def pick_device(name: str) -> torch.device:
@@ -87,8 +100,11 @@ def fit(
 
     Returns:
         The number of the epoch kept, from 1.
+
+    Raises:
+        CfnsrError: the loss is no longer a number.
     """
-    optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    optimiser = Adam(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     best, kept, state = (-1.0, 0.0), 0, {}
     for number in range(1, epochs + 1):
         train_loss = _one_epoch(network, batches, optimiser, prepare, precision)
@@ -96,6 +112,12 @@ def fit(
         epoch = Epoch(
             number, train_loss, _likelihood_loss(predicted, validation.classes), accuracy(predicted, validation.classes)
         )
+        if not math.isfinite(epoch.train_loss + epoch.validation_loss):
+            raise CfnsrError(
+                f"epoch {number}",
+                f"the loss is not a number (training {epoch.train_loss}, validation {epoch.validation_loss})",
+                "Lower the learning rate, or set train.precision to fp32",
+            )
         if (epoch.validation_accuracy, -epoch.validation_loss) > best:
             best, kept = (epoch.validation_accuracy, -epoch.validation_loss), number
             state = {name: value.detach().clone() for name, value in network.state_dict().items()}

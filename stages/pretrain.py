@@ -1,13 +1,11 @@
 import click
 
-from cfnsr import cells, checkpoint, train
 from cfnsr.config import Params
-from cfnsr.entry import FILE, FOLDER, stage
-from cfnsr.gate import Gate
+from cfnsr.entry import FILE, FOLDER, stage, use_threads
 
 
 @stage
-@click.argument("modality", type=click.Choice(checkpoint.MODALITIES))
+@click.argument("modality", type=click.Choice(["video", "audio"]))
 @click.argument("fold")
 @click.argument("shards", type=FOLDER)
 @click.argument("corpus", type=FILE)
@@ -22,6 +20,10 @@ def main(params: Params, modality, fold, shards, corpus, model, cell, prediction
     Example: python -m stages.pretrain audio fold_1 data/studio/shards data/studio/corpus.json
              /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
     """
+    use_threads(params.train.threads)
+    from cfnsr import cells, checkpoint, train  # torch, once its threads are said
+    from cfnsr.gate import Gate
+
     gate = Gate.read(corpus)
     train.make_reproducible(params.train.seed, params.train.threads)
     options = getattr(params.encoders, modality).model_dump()

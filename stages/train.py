@@ -1,9 +1,7 @@
 import click
 
-from cfnsr import cells, train
 from cfnsr.config import Params
-from cfnsr.entry import FILE, FOLDER, stage
-from cfnsr.gate import Gate
+from cfnsr.entry import FILE, FOLDER, stage, use_threads
 
 
 @stage
@@ -25,6 +23,10 @@ def main(params: Params, system, fold, shards, corpus, model, cell, predictions,
              /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
              --models data/studio/models --unimodal data/studio/predictions
     """
+    use_threads(params.train.threads)
+    from cfnsr import cells, train  # torch, once its threads are said
+    from cfnsr.gate import Gate
+
     gate = Gate.read(corpus)
     chosen = params.system(system)
     train.make_reproducible(params.train.seed, params.train.threads)

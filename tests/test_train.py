@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from cfnsr import dataset, encoders, evaluate, train
 from cfnsr.batch import Prediction
 from cfnsr.corpora.naming import LABELS
 from cfnsr.dataset import Clips
+from cfnsr.errors import CfnsrError
+from cfnsr.optimiser import Adam
 from tests import corpus
 
 PREPARE = evaluate.Normalise([110.0] * 3, [40.0] * 3, torch.device("cpu"))
@@ -94,6 +98,44 @@ def test_the_same_seed_gives_the_same_weights(folder: Path) -> None:
 
     first, second = weights(), weights()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_our_adam_is_torchs_and_leaves_the_compiler_alone(folder: Path) -> None:
+    def weights(adam: type[torch.optim.Adam]) -> list[torch.Tensor]:
+        network = audio_network().train()
+        optimiser = adam(network.parameters(), lr=0.01, weight_decay=0.1)
+        for batch in dataset.in_order(Clips(folder, ["03"], list(LABELS)), 4):
+            torch.manual_seed(1)
+            optimiser.zero_grad(set_to_none=True)
+            network(*PREPARE(batch)[:3]).fused[:, 0].mean().backward()
+            optimiser.step()
+        return list(network.parameters())
+
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(weights(Adam), weights(torch.optim.Adam), strict=True))
+    program = """
+import sys, torch
+from cfnsr import train
+train.make_reproducible(1, 1)
+layer = torch.nn.Linear(2, 2)
+optimiser = train.Adam(layer.parameters(), lr=0.1)
+layer(torch.ones(1, 2)).sum().backward()
+optimiser.step(); optimiser.zero_grad()
+assert torch.are_deterministic_algorithms_enabled()
+print("torch._dynamo" in sys.modules)"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_threads_said_and_threads_taken_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with pytest.raises(CfnsrError, match="OMP_NUM_THREADS: is 1, train.threads 2"):
+        train.make_reproducible(1, 2)
+
+
+def test_a_loss_that_is_not_a_number_stops_the_training(folder: Path) -> None:
+    network = audio_network()
+    network.encoder.head.linear.weight.data.fill_(float("inf"))
+    with pytest.raises(CfnsrError, match="epoch 1: the loss is not a number"):
+        run(folder, network, scripted([sure(0.6, 0.6)]), epochs=1)
 
 
 def test_bf16_trains_in_bf16_and_keeps_fp32_weights(folder: Path) -> None:
