@@ -36,7 +36,7 @@ def generated(path: Path, b_frames: int, seed: int) -> Path:
         audio = out.add_stream("aac", rate=48000, layout="mono")
         for number in range(FRAMES):
             shift = number % 100
-            picture = scene[shift:shift + HEIGHT, shift:shift + WIDTH] + noise[number % 4]
+            picture = scene[shift : shift + HEIGHT, shift : shift + WIDTH] + noise[number % 4]
             out.mux(video.encode(av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), "rgb24")))
         out.mux(video.encode(None))
         sound = np.sin(np.arange(round(3.7 * 48000)) / 20).astype(np.float32)[None]
@@ -55,8 +55,20 @@ def floor(path: Path) -> None:
 
 
 def ours(path: Path) -> None:
-    extract.sample(path, np.tile([640.0, 360.0, 400.0], (FRAMES, 1)), frames=30, size=224, rate_hz=44100, offset_s=0.5,
-                   window_s=2.45, n_fft=2048, hop=512, mels=128, coefficients=13, top_db=80.0)  # fmt: skip
+    extract.sample(
+        path,
+        np.tile([640.0, 360.0, 400.0], (FRAMES, 1)),
+        frames=30,
+        size=224,
+        rate_hz=44100,
+        offset_s=0.5,
+        window_s=2.45,
+        n_fft=2048,
+        hop=512,
+        mels=128,
+        coefficients=13,
+        top_db=80.0,
+    )
 
 
 def cpu_s(work: Callable[[Path], None], path: Path) -> float:
@@ -76,8 +88,10 @@ def main(clips: int) -> None:
             pairs = [(cpu_s(floor, path), cpu_s(ours, path)) for path in paths]
         base, cost = (statistics.median(values) for values in zip(*pairs, strict=True))
         ratio = statistics.median(own / all_ for all_, own in pairs)
-        click.echo(f"B-frames {b_frames}: floor {1000 * base:.0f} ms, extract {1000 * cost:.0f} ms CPU a clip, "
-                   f"ratio {ratio:.2f} (to be <= {target})")  # fmt: skip
+        click.echo(
+            f"B-frames {b_frames}: floor {1000 * base:.0f} ms, extract {1000 * cost:.0f} ms CPU a clip, "
+            f"ratio {ratio:.2f} (to be <= {target})"
+        )
 
 
 if __name__ == "__main__":

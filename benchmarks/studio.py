@@ -22,8 +22,10 @@ def main(params: Path) -> None:
         started, cpu = time.monotonic(), time.process_time()
         studio.prepare("01", Path(folder), Path(folder), **options, jobs=0, progress=made.append)
         wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu
-    click.echo(f"{len(made)} clips: {cpu_s / len(made):.2f} CPU s each, {len(made) / cpu_s:.2f} a second and core, "
-               f"{wall_s:.1f} s wall on {os.cpu_count()} cores")  # fmt: skip
+    click.echo(
+        f"{len(made)} clips: {cpu_s / len(made):.2f} CPU s each, {len(made) / cpu_s:.2f} a second and core, "
+        f"{wall_s:.1f} s wall on {os.cpu_count()} cores"
+    )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
     try:
         yield partial
-        partial.chmod(0o755)  # noqa: S103 - as any folder that `mkdir` makes
+        partial.chmod(0o755)
         if path.exists():
             shutil.rmtree(path)
         partial.replace(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 
 
@@ -13,6 +15,6 @@ class Adam(torch.optim.Adam):
     are those inside the wrappers. ``tests/test_train.py`` holds both Adams to the same weights.
     """
 
-    add_param_group = torch.optim.Adam.add_param_group.__wrapped__
-    zero_grad = torch.optim.Adam.zero_grad.__wrapped__
-    step = torch.no_grad()(torch.optim.Adam.step.__wrapped__)
+    add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Adam.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))

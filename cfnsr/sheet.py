@@ -1,4 +1,4 @@
-"""A shard as a picture: every clip a row, every frame a column. To see at a glance whether faces are whole and steady."""
+"""A shard as a picture, every clip a row, every frame a column: are the faces whole, and steady?"""
 
 from __future__ import annotations
 

@@ -58,7 +58,9 @@ def make_reproducible(seed: int, threads: int) -> None:
     """
     said = os.environ.get("OMP_NUM_THREADS", str(threads))
     if said != str(threads):
-        raise CfnsrError("OMP_NUM_THREADS", f"is {said}, train.threads {threads}", "Set both alike before torch is loaded")
+        raise CfnsrError(
+            "OMP_NUM_THREADS", f"is {said}, train.threads {threads}", "Set both alike before torch is loaded"
+        )
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     # As use_deterministic_algorithms(True), which would also load the compiler, to configure that.

@@ -21,21 +21,18 @@ def main(params: Params, modality, fold, shards, corpus, model, cell, prediction
              /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
     """
     use_threads(params.train.threads)
-    from cfnsr import cells, checkpoint, train  # torch, once its threads are said
+    from cfnsr import cells, networks, train  # torch, once its threads are said
     from cfnsr.gate import Gate
 
     gate = Gate.read(corpus)
     train.make_reproducible(params.train.seed, params.train.threads)
     options = getattr(params.encoders, modality).model_dump()
-    specification = cells.specification(
+    network, specification = networks.unimodal(
         modality, fold, gate, options, seed=params.train.seed, pixels=params.pixels.model_dump()
     )
+    places = cells.Places(model, cell, predictions, curves)
     cells.run(
-        checkpoint.build(specification),
-        specification,
-        cells.Fold.open(fold, shards, gate),
-        gate,
-        cells.Places(model, cell, predictions, curves),
+        cells.Cell(network, specification, cells.Fold.open(fold, shards, gate), gate, places),
         training=getattr(params.pretrain, modality).model_dump(),
         shared=params.train.model_dump(),
     )

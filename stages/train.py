@@ -24,27 +24,19 @@ def main(params: Params, system, fold, shards, corpus, model, cell, predictions,
              --models data/studio/models --unimodal data/studio/predictions
     """
     use_threads(params.train.threads)
-    from cfnsr import cells, train  # torch, once its threads are said
+    from cfnsr import cells, networks, train  # torch, once its threads are said
     from cfnsr.gate import Gate
 
     gate = Gate.read(corpus)
     chosen = params.system(system)
     train.make_reproducible(params.train.seed, params.train.threads)
-    opened = cells.Fold.open(fold, shards, gate)
-    network, specification = cells.fused(system, chosen.options, opened, gate, models, seed=params.train.seed)
+    network, specification = networks.fused(system, chosen.options, fold, gate, models, seed=params.train.seed)
     places = cells.Places(model, cell, predictions, curves)
+    made = cells.Cell(network, specification, cells.Fold.open(fold, shards, gate), gate, places)
     if chosen.training is None:
-        cells.combine(network, specification, opened, gate, places, unimodal=unimodal)
+        cells.combine(made, unimodal)
     else:
-        cells.run(
-            network,
-            specification,
-            opened,
-            gate,
-            places,
-            training=chosen.training.model_dump(),
-            shared=params.train.model_dump(),
-        )
+        cells.run(made, training=chosen.training.model_dump(), shared=params.train.model_dump())
 
 
 if __name__ == "__main__":

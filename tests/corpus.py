@@ -23,10 +23,16 @@ def write(folder: Path, *, actors: list[str] = ACTORS, clips: int = 8, size: int
         rows, samples = [], []
         for number in range(clips):
             kind = number % len(LABELS)
-            rows.append({"clip": f"clip-{actor}-{number}", "actor": actor, "label": LABELS[kind],
-                         "source_md5": f"{actor}{number}"})
+            rows.append(
+                {
+                    "clip": f"clip-{actor}-{number}",
+                    "actor": actor,
+                    "label": LABELS[kind],
+                    "source_md5": f"{actor}{number}",
+                }
+            )
             frames = noise.integers(0, 60, (4, size, size, 3), dtype=np.uint8)
-            frames[:, 2 * kind:2 * kind + 2] += 180
+            frames[:, 2 * kind : 2 * kind + 2] += 180
             mfcc = noise.normal(0, 1, (13, steps)).astype(np.float32)
             mfcc[kind] += 8
             mel = noise.normal(0, 1, (32, steps)).astype(np.float32)
@@ -37,7 +43,13 @@ def write(folder: Path, *, actors: list[str] = ACTORS, clips: int = 8, size: int
 
 def inspected(folder: Path, **changes: Any) -> gate.Gate:
     """The gate's findings on such a corpus."""
-    options: dict[str, Any] = {"corpus": "made_up", "labels": list(LABELS), "protocol": "held_out",
-                               "folds": held_out(ACTORS, FOLDS), "actors": ACTORS, "min_clips": 4,
-                               "preprocessing": {"size": 16}}
+    options: dict[str, Any] = {
+        "corpus": "made_up",
+        "labels": list(LABELS),
+        "protocol": "held_out",
+        "folds": held_out(ACTORS, FOLDS),
+        "actors": ACTORS,
+        "min_clips": 4,
+        "preprocessing": {"size": 16},
+    }
     return gate.inspect(folder, **{**options, **changes})

@@ -41,8 +41,8 @@ def test_a_short_clip_is_padded_and_says_by_how_much(tmp_path: Path) -> None:
     sound, padded_s = audio.waveform(path, **WINDOW)
     assert sound.shape == (108045,)
     assert padded_s == pytest.approx(0.95, abs=0.05)
-    tail = sound[-int(0.85 * 44100):]
-    assert not tail.any() and np.abs(sound[: 44100]).max() > 0.4
+    tail = sound[-int(0.85 * 44100) :]
+    assert not tail.any() and np.abs(sound[:44100]).max() > 0.4
 
 
 def test_no_sound_is_one_clear_line(tmp_path: Path) -> None:

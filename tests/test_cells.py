@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cfnsr import cells, checkpoint, evaluate, report, train
+from cfnsr import cells, checkpoint, evaluate, networks, report, train
 from cfnsr.corpora.naming import LABELS
 from cfnsr.errors import CfnsrError
 from cfnsr.gate import Gate
@@ -20,8 +20,17 @@ AUDIO = {"dropout": 0.2, "head_dropout": 0.4}
 PIXELS = {"mean": [110.0] * 3, "deviation": [40.0] * 3}
 SHARED = {"seed": 7, "device": "cpu", "precision": "fp32", "augment": {"flip": 0.5, "shift": 0.1}}
 TRAINING = {"epochs": 3, "batch_size": 4, "learning_rate": 0.003, "weight_decay": 0.0}
-CFNSR = {"residual": True, "self_attention": True, "cross_modal": True, "attention_layers": 1, "heads": 8,
-         "feed_forward": 32, "attention_dropout": 0.1, "position_dropout": 0.3, "audio_dropout": 0.4}
+CFNSR = {
+    "residual": True,
+    "self_attention": True,
+    "cross_modal": True,
+    "attention_layers": 1,
+    "heads": 8,
+    "feed_forward": 32,
+    "attention_dropout": 0.1,
+    "position_dropout": 0.3,
+    "audio_dropout": 0.4,
+}
 
 
 class Run:
@@ -33,28 +42,36 @@ class Run:
         self.gate = corpus.inspected(self.shards)
 
     def places(self, name: str, fold: str) -> cells.Places:
-        return cells.Places(self.folder / "models" / name / fold, self.folder / "cells" / name / f"{fold}.json",
-                            self.folder / "predictions" / name / f"{fold}.parquet", self.folder / "curves" / name / fold)
+        return cells.Places(
+            self.folder / "models" / name / fold,
+            self.folder / "cells" / name / f"{fold}.json",
+            self.folder / "predictions" / name / f"{fold}.parquet",
+            self.folder / "curves" / name / fold,
+        )
 
     def open(self, fold: str) -> cells.Fold:
         return cells.Fold.open(fold, self.shards, self.gate)
 
+    def cell(self, made: tuple[Any, dict[str, Any]], fold: str) -> cells.Cell:
+        return cells.Cell(*made, self.open(fold), self.gate, self.places(made[1]["name"], fold))
+
     def pretrain(self, modality: str, fold: str) -> None:
         train.make_reproducible(7, 1)
         options = {"video": VIDEO, "audio": AUDIO}[modality]
-        specification = cells.specification(modality, fold, self.gate, options, seed=7, pixels=PIXELS)
-        cells.run(checkpoint.build(specification), specification, self.open(fold), self.gate,
-                  self.places(modality, fold), training=TRAINING, shared=SHARED)
+        made = networks.unimodal(modality, fold, self.gate, options, seed=7, pixels=PIXELS)
+        cells.run(self.cell(made, fold), training=TRAINING, shared=SHARED)
+
+    def fused(self, system: str, options: dict[str, Any], fold: str, models: Path | None = None) -> cells.Cell:
+        train.make_reproducible(7, 1)
+        made = networks.fused(system, options, fold, self.gate, models or self.folder / "models", seed=7)
+        return self.cell(made, fold)
 
     def fuse(self, system: str, options: dict[str, Any], fold: str) -> None:
-        train.make_reproducible(7, 1)
-        opened = self.open(fold)
-        network, specification = cells.fused(system, options, opened, self.gate, self.folder / "models", seed=7)
-        if network.trains:
-            cells.run(network, specification, opened, self.gate, self.places(system, fold), training=TRAINING, shared=SHARED)
+        cell = self.fused(system, options, fold)
+        if cell.network.trains:
+            cells.run(cell, training=TRAINING, shared=SHARED)
         else:
-            cells.combine(network, specification, opened, self.gate, self.places(system, fold),
-                          unimodal=self.folder / "predictions")
+            cells.combine(cell, self.folder / "predictions")
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +122,10 @@ def test_the_saved_averaging_model_agrees_with_its_combined_predictions(run: Run
 
 
 def test_the_optimistic_row_of_late_fusion_combines_both_best_test_epochs(run: Run) -> None:
-    parts = [predictions(run, name, "fold_1").query("choice == 'optimistic'")[[f"p_{label}" for label in LABELS]].to_numpy()
-             for name in ("video", "audio", "averaging")]
+    parts = [
+        predictions(run, name, "fold_1").query("choice == 'optimistic'")[[f"p_{label}" for label in LABELS]].to_numpy()
+        for name in ("video", "audio", "averaging")
+    ]
     assert np.allclose((parts[0] + parts[1]) / 2, parts[2], atol=1e-6)
 
 
@@ -118,7 +137,7 @@ def test_curves_are_dvclives_and_the_test_scores_stand_apart(run: Run) -> None:
 
 
 def test_fusing_starts_from_the_unimodal_weights(run: Run) -> None:
-    network, _ = cells.fused("cfnsr", CFNSR, run.open("fold_1"), run.gate, run.folder / "models", seed=7)
+    network = run.fused("cfnsr", CFNSR, "fold_1").network
     alone = checkpoint.encoder(run.places("video", "fold_1").model / "model.safetensors")
     for name, value in network.video.state_dict().items():
         assert torch.equal(value, alone.trunk.state_dict()[name])
@@ -129,16 +148,16 @@ def test_a_unimodal_model_of_another_fold_is_refused(run: Run, tmp_path: Path) -
     (tmp_path / "video").mkdir()
     (tmp_path / "video" / "fold_1").symlink_to(run.folder / "models" / "video" / "fold_2")
     with pytest.raises(CfnsrError, match=r"video/fold_1/model\.safetensors: was trained for fold_2"):
-        cells.fused("cfnsr", CFNSR, run.open("fold_1"), run.gate, tmp_path, seed=7)
+        run.fused("cfnsr", CFNSR, "fold_1", tmp_path)
 
 
 def test_predictions_of_another_fold_are_refused(run: Run, tmp_path: Path) -> None:
     for modality in checkpoint.MODALITIES:
         (tmp_path / modality).mkdir()
         (tmp_path / modality / "fold_1.parquet").symlink_to(run.places(modality, "fold_2").predictions)
-    network, specification = cells.fused("averaging", {}, run.open("fold_1"), run.gate, run.folder / "models", seed=7)
+    cell = run.fused("averaging", {}, "fold_1")
     with pytest.raises(CfnsrError, match="predictions of other clips than those that fold_1 tests"):
-        cells.combine(network, specification, run.open("fold_1"), run.gate, run.places("other", "fold_1"), unimodal=tmp_path)
+        cells.combine(cell, tmp_path)
 
 
 def test_a_cell_made_twice_has_the_same_bytes(run: Run, tmp_path: Path) -> None:
@@ -154,8 +173,15 @@ def test_a_cell_made_twice_has_the_same_bytes(run: Run, tmp_path: Path) -> None:
 
 
 def write_report(run: Run, out: Path, gate: Gate | None = None) -> list[report.Row]:
-    return report.write(run.folder / "cells", run.folder / "predictions", run.folder / "curves", gate or run.gate, out,
-                        names=["video", "audio", "averaging", "cfnsr"], level=0.95)
+    return report.write(
+        run.folder / "cells",
+        run.folder / "predictions",
+        run.folder / "curves",
+        gate or run.gate,
+        out,
+        names=["video", "audio", "averaging", "cfnsr"],
+        level=0.95,
+    )
 
 
 def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> None:
@@ -167,7 +193,9 @@ def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> N
             assert figure == pytest.approx((part["label"] == part["predicted"]).mean())
         assert line.low <= line.accuracy <= line.high
         assert json.loads((tmp_path / "systems" / f"{name}.json").read_text()) == {
-            "accuracy": round(line.accuracy, 4), "uar": round(line.uar, 4)}
+            "accuracy": round(line.accuracy, 4),
+            "uar": round(line.uar, 4),
+        }
         assert len(pd.read_csv(tmp_path / "confusion" / f"{name}.csv")) == 24
     for name in ("video", "audio"):  # chosen among test epochs, so never below the result
         assert rows[name].optimistic >= rows[name].accuracy
@@ -175,13 +203,25 @@ def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> N
     page = (tmp_path / "report.md").read_text()
     assert all(" | ".join(report.cells_of(line)) in page for line in rows.values())
     assert list(pd.read_csv(tmp_path / "curves" / "audio.csv").columns) == [
-        "epoch", "test_accuracy", "train_loss", "validation_loss", "validation_accuracy"]
+        "epoch",
+        "test_accuracy",
+        "train_loss",
+        "validation_loss",
+        "validation_accuracy",
+    ]
 
 
 def test_the_report_refuses_a_missing_cell_and_one_of_other_data(run: Run, tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match=r"ghost/fold_1\.json: is missing"):
-        report.write(run.folder / "cells", run.folder / "predictions", run.folder / "curves", run.gate, tmp_path,
-                     names=["ghost"], level=0.95)
+        report.write(
+            run.folder / "cells",
+            run.folder / "predictions",
+            run.folder / "curves",
+            run.gate,
+            tmp_path,
+            names=["ghost"],
+            level=0.95,
+        )
     other = corpus.inspected(run.shards, preprocessing={"size": 99})
     with pytest.raises(CfnsrError, match=r"video/fold_1\.json: was trained on other data"):
         write_report(run, tmp_path, other)

@@ -54,17 +54,22 @@ def test_what_ships_is_valid(root: Path) -> None:
         (lambda v: v.update(folds={"fold_1": ["01"]}), "folds: Dictionary should have at least 2"),
         (lambda v: v.update(actors=["01", "02"], folds={"a": ["01"], "b": ["02"]}), "a fold has no speaker to train"),
         (lambda v: v.update(systems={}), "systems: Dictionary should have at least 1"),
-        (lambda v: v["systems"]["cfnsr"].update(training={"epochs": 3}), r"systems\.cfnsr\.training\.batch_size: Field"),
+        (
+            lambda v: v["systems"]["cfnsr"].update(training={"epochs": 3}),
+            r"systems\.cfnsr\.training\.batch_size: Field",
+        ),
     ],
 )
-def test_a_wrong_value_is_refused_by_its_key(tmp_path: Path, change: Callable[[dict[str, Any]], None], told: str) -> None:
+def test_a_wrong_value_is_refused_by_its_key(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
     with pytest.raises(CfnsrError, match=told):
         load(tmp_path, change)
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match=r"(?s)crop\.margin.*train\.threads"):
-        load(tmp_path, lambda v: (v["crop"].update(margin=-1), v["train"].update(threads=0)) and None)
+        load(tmp_path, lambda v: v.update(crop={**v["crop"], "margin": -1}, train={**v["train"], "threads": 0}))
 
 
 def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
@@ -83,13 +88,20 @@ def test_a_file_that_is_not_yaml_or_not_there_is_named(tmp_path: Path) -> None:
         config.load(broken)
 
 
-PATHS = [(section, key) for section, values in SHIPPED.items() if isinstance(values, dict) and section != "folds"
-         for key in values]
+PATHS = [
+    (section, key)
+    for section, values in SHIPPED.items()
+    if isinstance(values, dict) and section != "folds"
+    for key in values
+]
 
 
-@given(where=st.sampled_from(PATHS), junk=st.one_of(st.none(), st.text(max_size=5), st.dictionaries(st.text(), st.none())))
-def test_junk_anywhere_is_refused_or_right_never_a_crash(tmp_path_factory: pytest.TempPathFactory,
-                                                         where: tuple[str, str], junk: object) -> None:
+@given(
+    where=st.sampled_from(PATHS), junk=st.one_of(st.none(), st.text(max_size=5), st.dictionaries(st.text(), st.none()))
+)
+def test_junk_anywhere_is_refused_or_right_never_a_crash(
+    tmp_path_factory: pytest.TempPathFactory, where: tuple[str, str], junk: object
+) -> None:
     section, key = where
     folder = tmp_path_factory.mktemp("params")
     try:

@@ -18,9 +18,21 @@ from cfnsr.errors import CfnsrError
 from cfnsr.landmarks import Track, openface
 
 OPTIONS: dict[str, Any] = {
-    "seed": 1, "statements": [1], "repetitions": 1, "intensities": ["normal"], "width": 640, "height": 360,
-    "frame_rate": "30000/1001", "crf": 23, "x264_preset": "superfast", "b_frames": 3, "rate_hz": 48000,
-    "face_noise": 1.0, "pose_noise": 1.0, "voice_noise": 1.0, "hiss_db": -62.0,
+    "seed": 1,
+    "statements": [1],
+    "repetitions": 1,
+    "intensities": ["normal"],
+    "width": 640,
+    "height": 360,
+    "frame_rate": "30000/1001",
+    "crf": 23,
+    "x264_preset": "superfast",
+    "b_frames": 3,
+    "rate_hz": 48000,
+    "face_noise": 1.0,
+    "pose_noise": 1.0,
+    "voice_noise": 1.0,
+    "hiss_db": -62.0,
 }
 
 
@@ -28,8 +40,9 @@ def made(folder: Path, actor: str = "03", jobs: int = 2, **changes: Any) -> Path
     for name in ("clips", "landmarks"):
         (folder / name).mkdir(parents=True)
     told: list[int] = []
-    studio.prepare(actor, folder / "clips", folder / "landmarks", **{**OPTIONS, **changes}, jobs=jobs,
-                   progress=told.append)
+    studio.prepare(
+        actor, folder / "clips", folder / "landmarks", **{**OPTIONS, **changes}, jobs=jobs, progress=told.append
+    )
     assert told == [len(told)] * len(told) and len(told) == len(list((folder / "clips").iterdir()))
     return folder
 
@@ -39,19 +52,41 @@ def actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(tmp_path_factory.mktemp("studio"))
 
 
-@given(label=st.sampled_from(naming.LABELS), intensity=st.sampled_from(naming.INTENSITIES), statement=st.integers(1, 2),
-       repetition=st.integers(1, 2), number=st.integers(0, 99))
-def test_a_name_says_all_that_it_was_made_from(label: str, intensity: str, statement: int, repetition: int,
-                                               number: int) -> None:
-    fields = {"label": label, "intensity": intensity, "statement": statement, "repetition": repetition,
-              "actor": f"{number:02d}"}
+@given(
+    label=st.sampled_from(naming.LABELS),
+    intensity=st.sampled_from(naming.INTENSITIES),
+    statement=st.integers(1, 2),
+    repetition=st.integers(1, 2),
+    number=st.integers(0, 99),
+)
+def test_a_name_says_all_that_it_was_made_from(
+    label: str, intensity: str, statement: int, repetition: int, number: int
+) -> None:
+    fields = {
+        "label": label,
+        "intensity": intensity,
+        "statement": statement,
+        "repetition": repetition,
+        "actor": f"{number:02d}",
+    }
     path = Path("folder") / f"{naming.name(**fields)}.mp4"
     clip = naming.parse(path)
     assert {name: getattr(clip, name) for name in fields} == fields and clip.path == path
 
 
-@pytest.mark.parametrize("stem", ["01-01-03-01-02-01", "01-01-09-01-02-01-04", "01-01-03-01-02-01-4", "talk", "",
-                                  "01-01-03-01-02-01-04\n", "٠١-01-03-01-02-01-04", "01-01-03-01-02-01-04-$(id)"])
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "01-01-03-01-02-01",
+        "01-01-09-01-02-01-04",
+        "01-01-03-01-02-01-4",
+        "talk",
+        "",
+        "01-01-03-01-02-01-04\n",
+        "٠١-01-03-01-02-01-04",
+        "01-01-03-01-02-01-04-$(id)",
+    ],
+)
 def test_other_names_are_refused_with_the_file(stem: str) -> None:
     with pytest.raises(CfnsrError, match="not a RAVDESS file name"):
         naming.parse(Path(f"{stem}.mp4"))
@@ -71,8 +106,9 @@ def test_an_actor_has_every_emotion_once_and_a_landmark_file_each(actor: Path) -
 def test_sixty_clips_an_actor_at_the_corpuss_full_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     names: list[str] = []
     monkeypatch.setattr(studio.film, "write", lambda path, *args, **options: (names.append(path.stem), path.touch()))
-    monkeypatch.setattr(studio.acting, "perform", lambda rest, eyes_px, face, loudness, *args:
-                        rest[None].repeat(len(loudness), axis=0))
+    monkeypatch.setattr(
+        studio.acting, "perform", lambda rest, eyes_px, face, loudness, *args: rest[None].repeat(len(loudness), axis=0)
+    )
     made(tmp_path, statements=[1, 2], repetitions=2, intensities=["normal", "strong"])
     assert len(names) == len(set(names)) == 60
     assert sum(naming.parse(Path(name)).label == "neutral" for name in names) == 4
@@ -103,8 +139,8 @@ def test_landmarks_follow_the_picture(actor: Path) -> None:
     for index, image in zip(chosen, video.frames(path, video.timeline(path).pts, chosen), strict=True):
         eyes = [track.points[index, part].mean(axis=0) for part in (slice(36, 42), slice(42, 48))]
         root = track.points[index, 27]
-        dark = [image[int(y) - 3:int(y) + 4, int(x) - 3:int(x) + 4].mean() for x, y in eyes]
-        skin = image[int(root[1]) - 3:int(root[1]) + 4, int(root[0]) - 3:int(root[0]) + 4].mean()
+        dark = [image[int(y) - 3 : int(y) + 4, int(x) - 3 : int(x) + 4].mean() for x, y in eyes]
+        skin = image[int(root[1]) - 3 : int(root[1]) + 4, int(root[0]) - 3 : int(root[0]) + 4].mean()
         assert max(dark) < 0.8 * skin
     assert np.ptp(track.points[:, 30], axis=0).max() > 1  # the head moves
 
@@ -156,7 +192,9 @@ def test_voices_of_the_four_rows_differ_in_what_the_table_says() -> None:
 def test_actors_differ_and_stay_who_they_are() -> None:
     people = [identity.of(f"{number:02d}", 1) for number in range(1, 25)]
     assert len(set(people)) == 24 and people[6] == identity.of("07", 1) != identity.of("07", 2)
-    assert all("+m" in person.variant for person in people[::2]) and all("+f" in person.variant for person in people[1::2])
+    assert all("+m" in person.variant for person in people[::2]) and all(
+        "+f" in person.variant for person in people[1::2]
+    )
     assert {person.mirrored for person in people} == {True, False}
     for person in people:
         assert speech.utter(1, person, design.VOICES["level"], 48000).size > 48000 / 2
@@ -195,7 +233,10 @@ def test_other_openface_versions_are_read_by_name(tmp_path: Path) -> None:
         ("frame,timestamp,confidence\n1,0,0.9\n", "lacks the columns x_0, x_1, x_2 and 133 more"),
         (",".join(openface.COLUMNS) + "\n", "holds 0 frames"),
         (",".join(openface.COLUMNS) + "\n" + ",".join(["x"] * 712) + "\n", "cannot be read as CSV"),
-        (",".join(openface.COLUMNS) + "\n" + "\n".join([",".join(["1"] * 712)] * 3) + "\n", "its timestamps do not advance"),
+        (
+            ",".join(openface.COLUMNS) + "\n" + "\n".join([",".join(["1"] * 712)] * 3) + "\n",
+            "its timestamps do not advance",
+        ),
     ],
 )
 def test_a_landmark_file_that_cannot_serve_is_named(tmp_path: Path, text: str, told: str) -> None:

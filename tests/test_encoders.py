@@ -9,10 +9,14 @@ from torch import Tensor, nn
 from cfnsr import encoders
 from cfnsr.errors import CfnsrError
 
-PAPER = {"video": {"layers": [3, 4, 6, 3], "width": 64, "cardinality": 32, "stem_relu": True},
-         "audio": {"coefficients": 13, "steps": 212, "dropout": 0.2, "head_dropout": 0.4}}
-SMALL = {"video": {"layers": [1, 1, 1, 1], "width": 16, "cardinality": 8, "stem_relu": True},
-         "audio": {"coefficients": 5, "steps": 52, "dropout": 0.2, "head_dropout": 0.4}}
+PAPER = {
+    "video": {"layers": [3, 4, 6, 3], "width": 64, "cardinality": 32, "stem_relu": True},
+    "audio": {"coefficients": 13, "steps": 212, "dropout": 0.2, "head_dropout": 0.4},
+}
+SMALL = {
+    "video": {"layers": [1, 1, 1, 1], "width": 16, "cardinality": 8, "stem_relu": True},
+    "audio": {"coefficients": 5, "steps": 52, "dropout": 0.2, "head_dropout": 0.4},
+}
 INPUTS = {"video": (3, 8, 64, 64), "audio": (5, 52)}
 
 
@@ -94,8 +98,10 @@ def test_video_is_the_same_in_channels_last() -> None:
 
 
 def test_stem_relu_cuts_what_is_negative() -> None:
-    stages = {relu: encoders.build("video", 8, **{**SMALL["video"], "stem_relu": relu}).trunk[0].eval()
-              for relu in (True, False)}
+    stages = {
+        relu: encoders.build("video", 8, **{**SMALL["video"], "stem_relu": relu}).trunk[0].eval()
+        for relu in (True, False)
+    }
     nn.init.constant_(stages[False].norm.bias, -3)  # else the pool would find something positive everywhere
     stages[True].load_state_dict(stages[False].state_dict())
     plain, cut = (stages[relu](inputs("video", 2)) for relu in (False, True))
@@ -111,8 +117,9 @@ def test_audio_head_is_sized_from_the_steps(steps: int, tokens: int) -> None:
     assert encoder(torch.randn(2, 13, steps)).shape == (2, 8)
 
 
-@pytest.mark.parametrize(("name", "wrong"), [("audio", {"steps": 11}), ("video", {"layers": [1, 1, 1]}),
-                                             ("video", {"layers": [1, 0, 1, 1]})])
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("audio", {"steps": 11}), ("video", {"layers": [1, 1, 1]}), ("video", {"layers": [1, 0, 1, 1]})]
+)
 def test_impossible_sizes_are_refused(name: str, wrong: dict[str, object]) -> None:
     with pytest.raises(CfnsrError, match=f"encoders.{name}"):
         encoders.build(name, 8, **{**PAPER[name], **wrong})

@@ -66,8 +66,12 @@ def test_a_clip_without_a_face_is_refused_by_name() -> None:
 
 
 def test_boxes_survive_their_file(tmp_path: Path) -> None:
-    clips = {f"clip-{number}": faces.boxes(track(np.random.default_rng(number).uniform(100, 500, (5 + number, 2))), **OPTIONS)
-             for number in range(3)}
+    clips = {
+        f"clip-{number}": faces.boxes(
+            track(np.random.default_rng(number).uniform(100, 500, (5 + number, 2))), **OPTIONS
+        )
+        for number in range(3)
+    }
     faces.write(tmp_path / "boxes.parquet", clips)
     back = faces.read(tmp_path / "boxes.parquet")
     assert list(back) == list(clips)

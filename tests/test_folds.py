@@ -19,8 +19,9 @@ def test_sets_are_disjoint_complete_and_every_fold_is_tested_once(sizes: list[in
         assert not (test & validation or test & train or validation & train)
         assert test | validation | train == set(actors)
         assert test and validation and train
-    assert sorted(actor for speakers in sets.values() for actor in speakers.test) == sorted(sum(folds.values(), []))
-    assert sorted(actor for one in sets.values() for actor in one.validation) == sorted(sum(folds.values(), []))
+    everyone = [actor for one in folds.values() for actor in one]
+    assert sorted(actor for speakers in sets.values() for actor in speakers.test) == sorted(everyone)
+    assert sorted(actor for one in sets.values() for actor in one.validation) == sorted(everyone)
 
 
 def test_by_hand() -> None:

@@ -19,8 +19,17 @@ CFNSR = import_module("cfnsr.fusion.cfnsr")
 # A new system is named here once, and every test that holds for all of them runs on it.
 OPTIONS: dict[str, dict[str, object]] = {
     "averaging": {},
-    "cfnsr": {"residual": True, "self_attention": True, "cross_modal": True, "attention_layers": 5, "heads": 8,
-              "feed_forward": 256, "attention_dropout": 0.1, "position_dropout": 0.3, "audio_dropout": 0.4},
+    "cfnsr": {
+        "residual": True,
+        "self_attention": True,
+        "cross_modal": True,
+        "attention_layers": 5,
+        "heads": 8,
+        "feed_forward": 256,
+        "attention_dropout": 0.1,
+        "position_dropout": 0.3,
+        "audio_dropout": 0.4,
+    },
 }
 STEPS = 212
 Clips = tuple[Tensor, Tensor, Tensor]
@@ -41,8 +50,11 @@ def small_scale(name: str, **options: object) -> nn.Module:
 
 def clips(batch: int, frames: int = 8, size: int = 64) -> Clips:
     chance = torch.Generator().manual_seed(1)
-    return (torch.randn(batch, 3, frames, size, size, generator=chance), torch.zeros(batch, 128, STEPS),
-            20 * torch.randn(batch, 13, STEPS, generator=chance))
+    return (
+        torch.randn(batch, 3, frames, size, size, generator=chance),
+        torch.zeros(batch, 128, STEPS),
+        20 * torch.randn(batch, 13, STEPS, generator=chance),
+    )
 
 
 @pytest.fixture(params=fusion.names())
@@ -61,15 +73,18 @@ def test_prediction_is_a_distribution_for_each_clip(name: str) -> None:
 def test_a_clip_does_not_depend_on_its_batch(name: str) -> None:
     network, batch = small_scale(name).eval(), clips(4)
     with torch.inference_mode():
-        alone = torch.cat([network(*(part[row:row + 1] for part in batch)).fused for row in range(4)])
+        alone = torch.cat([network(*(part[row : row + 1] for part in batch)).fused for row in range(4)])
         torch.testing.assert_close(network(*batch).fused, alone, atol=1e-5, rtol=0)
 
 
 def test_gradients_reach_the_first_layer_of_both_encoders(name: str) -> None:
     network = small_scale(name)
     nn.functional.nll_loss(network(*clips(2)).fused, torch.tensor([0, 5])).backward()
-    first = {shape[1]: gradient for parameter in network.parameters()
-             if (gradient := parameter.grad) is not None and (shape := parameter.shape)[2:] in [(7, 7, 7), (7,)]}
+    first = {
+        shape[1]: gradient
+        for parameter in network.parameters()
+        if (gradient := parameter.grad) is not None and (shape := parameter.shape)[2:] in [(7, 7, 7), (7,)]
+    }
     assert first[3].abs().max() > 0  # colours
     assert first[13].abs().max() > 0  # coefficients
 
@@ -91,13 +106,16 @@ def test_only_systems_with_weights_of_their_own_train(name: str) -> None:
         torch.testing.assert_close(network.combine(predicted.video, predicted.audio), predicted.fused)
 
 
-@pytest.mark.parametrize(("name", "options", "expected"), [
-    ("averaging", {}, 25_916_080),
-    ("cfnsr", {}, 26_301_417),
-    ("cfnsr", {"residual": False}, 26_301_417),
-    ("cfnsr", {"self_attention": False}, 26_301_417 - 250_048),
-    ("cfnsr", {"cross_modal": False}, 25_916_072),
-])
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("averaging", {}, 25_916_080),
+        ("cfnsr", {}, 26_301_417),
+        ("cfnsr", {"residual": False}, 26_301_417),
+        ("cfnsr", {"self_attention": False}, 26_301_417 - 250_048),
+        ("cfnsr", {"cross_modal": False}, 25_916_072),
+    ],
+)
 def test_parameters_at_paper_scale(name: str, options: dict[str, bool], expected: int) -> None:
     with torch.device("meta"):
         network = paper_scale(name, **options)
@@ -106,7 +124,8 @@ def test_parameters_at_paper_scale(name: str, options: dict[str, bool], expected
 
 def test_a_new_system_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "throw_away.py").write_text(
-        "from cfnsr.fusion.averaging import Fusion as Averaging\nclass Fusion(Averaging):\n    pass\n")
+        "from cfnsr.fusion.averaging import Fusion as Averaging\nclass Fusion(Averaging):\n    pass\n"
+    )
     monkeypatch.setattr(fusion, "__path__", [*fusion.__path__, str(tmp_path)])
     monkeypatch.setitem(OPTIONS, "throw_away", {})
     assert "throw_away" in fusion.names()
@@ -130,8 +149,13 @@ def test_averaging_by_numbers() -> None:
 
 def test_attention_by_numbers() -> None:
     attention = CFNSR.CrossModalAttention(face=1, voice=1)
-    for weights, value in [(attention.face.weight, 1.0), (attention.face.bias, 0.0), (attention.voice.weight, 2.0),
-                           (attention.score.weight, 2.0), (attention.score.bias, 7.0)]:
+    for weights, value in [
+        (attention.face.weight, 1.0),
+        (attention.face.bias, 0.0),
+        (attention.voice.weight, 2.0),
+        (attention.score.weight, 2.0),
+        (attention.score.bias, 7.0),
+    ]:
         nn.init.constant_(weights, value)
     # Cells of 0 and of x, context 0.05: the scores 2 tanh(0.1) and 2 tanh(x + 0.1) are ln 3 apart.
     x = math.atanh(math.log(3) / 2 + math.tanh(0.1)) - 0.1

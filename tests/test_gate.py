@@ -63,7 +63,10 @@ def test_the_fingerprint_names_the_data(tmp_path: Path) -> None:
         (lambda folder: edit_index(folder, "source_md5", "010"), "clip clip-02-2 is the same file as clip-01-0"),
         (lambda folder: edit_array(folder, "mfcc", nan), r"mfcc\.npy: clip clip-02-3 holds NaN"),
         (lambda folder: edit_array(folder, "frames", black), r"frames\.npy: clip clip-02-3 is constant"),
-        (lambda folder: edit_array(folder, "mel", lambda values: values[:, :-1]), r"mel\.npy: clips of shape \[31, 36\]"),
+        (
+            lambda folder: edit_array(folder, "mel", lambda values: values[:, :-1]),
+            r"mel\.npy: clips of shape \[31, 36\]",
+        ),
     ],
 )
 def test_contradictions_stop_the_run(tmp_path: Path, damage: Callable[[Path], None], told: str) -> None:
@@ -75,7 +78,7 @@ def test_contradictions_stop_the_run(tmp_path: Path, damage: Callable[[Path], No
 
 def test_too_few_clips_and_missing_speakers_are_refused(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path)
-    with pytest.raises(CfnsrError, match="holds 8 clips, under check.min_clips = 9"):
+    with pytest.raises(CfnsrError, match=r"holds 8 clips, under check\.min_clips = 9"):
         corpus.inspected(folder, min_clips=9)
     with pytest.raises(CfnsrError, match=r"05/clips\.parquet: is missing"):
         corpus.inspected(folder, actors=[*corpus.ACTORS, "05"])

@@ -25,8 +25,20 @@ def audio() -> encoders.Encoder:
 
 def cfnsr(*, stem_relu: bool) -> nn.Module:
     return fusion.build(
-        "cfnsr", video(stem_relu=stem_relu), audio(), 8, residual=True, self_attention=True, cross_modal=True,
-        attention_layers=5, heads=8, feed_forward=256, attention_dropout=0.1, position_dropout=0.3, audio_dropout=0.4)
+        "cfnsr",
+        video(stem_relu=stem_relu),
+        audio(),
+        8,
+        residual=True,
+        self_attention=True,
+        cross_modal=True,
+        attention_layers=5,
+        heads=8,
+        feed_forward=256,
+        attention_dropout=0.1,
+        position_dropout=0.3,
+        audio_dropout=0.4,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +87,9 @@ def test_cfnsr(fused) -> None:
     assert fused() < TOLERANCE
 
 
-def test_cfnsr_while_gradients_are_recorded(network: nn.Module, face: Tensor, clip: tuple[Tensor, Tensor, Tensor],
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cfnsr_while_gradients_are_recorded(
+    network: nn.Module, face: Tensor, clip: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
     # torch takes another path through its Transformer layers then.
     monkeypatch.setattr(network.video, "forward", lambda frames: face.clone())
     assert published.difference(network(*clip).fused.detach(), "cfnsr") < TOLERANCE
@@ -97,13 +110,13 @@ def test_cfnsr_with_positions_counted_from_zero_differs(fused, monkeypatch: pyte
     from_one = CFNSR.positions
     # Position 0 has sines of 0 and cosines of 1.
     zero = torch.cat([torch.zeros(1, 32), torch.ones(1, 32)], dim=1)
-    monkeypatch.setattr(CFNSR, "positions",
-                        lambda count, width: torch.cat([zero, from_one(count - 1, width)]))
+    monkeypatch.setattr(CFNSR, "positions", lambda count, width: torch.cat([zero, from_one(count - 1, width)]))
     assert fused() > TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["residual", "self_attention"])
-def test_cfnsr_without_one_of_its_parts_differs(name: str, fused, network: nn.Module,
-                                                monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cfnsr_without_one_of_its_parts_differs(
+    name: str, fused, network: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(network, name, None)
     assert fused() > TOLERANCE

@@ -26,8 +26,13 @@ class Repository:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.folder = folder
-        listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=root,
-                                check=True, capture_output=True, text=True).stdout
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            cwd=root,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         for name in filter(None, listed.split("\0")):
             if (root / name).is_file() and not name.startswith("metrics/") and name != "dvc.lock":
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -40,13 +45,25 @@ class Repository:
         bin_folder = str(Path(sys.executable).parent)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "GIT"))}
         environment |= {
-            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "COLUMNS": "200",
-            "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@localhost",
-            "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@localhost",
-            "PYTHONPATH": str(self.folder), "DVC_GLOBAL_CONFIG_DIR": str(self.folder / ".git" / "dvc-global"),
+            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+            "GIT_AUTHOR_NAME": "test",
+            "GIT_AUTHOR_EMAIL": "test@localhost",
+            "GIT_COMMITTER_NAME": "test",
+            "GIT_COMMITTER_EMAIL": "test@localhost",
+            "PYTHONPATH": str(self.folder),
+            "DVC_GLOBAL_CONFIG_DIR": str(self.folder / ".git" / "dvc-global"),
         }
-        done = subprocess.run(command, cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
         assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}"
         return done.stdout
 
@@ -118,8 +135,9 @@ def test_dvcs_plots_draw_from_the_files(repository: Repository) -> None:
     assert not shown.get("errors")
 
 
-def test_no_speaker_stands_in_two_sets_and_predictions_are_of_the_test_speakers(repository: Repository, gate: Gate,
-                                                                                params: config.Params) -> None:
+def test_no_speaker_stands_in_two_sets_and_predictions_are_of_the_test_speakers(
+    repository: Repository, gate: Gate, params: config.Params
+) -> None:
     for fold, sets in gate.folds.items():
         assert not set(sets.test) & set(sets.validation) and not set(sets.train) & {*sets.test, *sets.validation}
         assert list(sets.test) == params.folds[fold]
@@ -156,7 +174,7 @@ def test_a_contact_sheet_shows_every_clip(repository: Repository) -> None:
     shard = shards.read(repository.folder / "data/studio/shards/01")
     clips, frames, size = shard.frames.shape[:3]
     assert drawn.shape == (clips * (size + 18), frames * size, 3)
-    assert np.array_equal(drawn[18:18 + size, :size, ::-1], shard.frames[0, 0])
+    assert np.array_equal(drawn[18 : 18 + size, :size, ::-1], shard.frames[0, 0])
 
 
 def test_a_systems_options_run_its_own_cells_alone(repository: Repository, params: config.Params) -> None:
@@ -165,7 +183,7 @@ def test_a_systems_options_run_its_own_cells_alone(repository: Repository, param
     path.write_text(before.replace("heads: 8 ", "heads: 4 "))
     try:
         text = repository.run("dvc", "status", "--json")
-        changed = {name for name in json.loads(text)}
+        changed = set(json.loads(text))
         assert {f"train@studio-cfnsr-{fold}" for fold in params.folds} <= changed
         assert not [name for name in changed if "averaging" in name or name.startswith(("pretrain", "extract"))]
     finally:

@@ -55,5 +55,5 @@ def test_own_changes_stay(params: Path) -> None:
 
 
 def test_an_unknown_preset_names_those_there_are(params: Path) -> None:
-    with pytest.raises(CfnsrError, match="There are .*studio, tiny"):
+    with pytest.raises(CfnsrError, match=r"There are .*studio, tiny"):
         preset.apply(params, PRESETS / "huge.yaml")

@@ -31,7 +31,7 @@ def test_a_failed_write_leaves_the_old_shard_alone(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path, actors=["01"]) / "01"
     before = (folder / "mfcc.npy").read_bytes()
 
-    def broken():  # noqa: ANN202
+    def broken():
         raise CfnsrError("clip", "bad", "mend it")
         yield
 

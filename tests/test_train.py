@@ -29,7 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def audio_network() -> nn.Module:
     torch.manual_seed(5)
-    return encoders.Unimodal(encoders.build("audio", 8, coefficients=13, steps=36, dropout=0.2, head_dropout=0.4), "audio")
+    return encoders.Unimodal(
+        encoders.build("audio", 8, coefficients=13, steps=36, dropout=0.2, head_dropout=0.4), "audio"
+    )
 
 
 def scripted(values: list[np.ndarray]) -> train.Validation:
@@ -43,12 +45,19 @@ def sure(first: float, second: float) -> np.ndarray:
     return np.log(np.array([[first, 1 - first], [1 - second, second]], np.float32))
 
 
-def run(folder: Path, network: nn.Module, validation: train.Validation, epochs: int, onlooker: Any = lambda _: None,
-        **changes: Any) -> tuple[int, list[train.Epoch]]:
+def run(
+    folder: Path,
+    network: nn.Module,
+    validation: train.Validation,
+    epochs: int,
+    onlooker: Any = lambda _: None,
+    **changes: Any,
+) -> tuple[int, list[train.Epoch]]:
     told: list[train.Epoch] = []
     batches = dataset.shuffled(Clips(folder, ["03", "04"], list(LABELS)), 4, flip=0.5, shift=0.1, seed=3)
-    kept = train.fit(network, batches, validation, epochs=epochs, onlooker=onlooker, report=told.append,
-                     **{**SETTINGS, **changes})
+    kept = train.fit(
+        network, batches, validation, epochs=epochs, onlooker=onlooker, report=told.append, **{**SETTINGS, **changes}
+    )
     return kept, told
 
 
@@ -122,12 +131,14 @@ layer(torch.ones(1, 2)).sum().backward()
 optimiser.step(); optimiser.zero_grad()
 assert torch.are_deterministic_algorithms_enabled()
 print("torch._dynamo" in sys.modules)"""
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    )
 
 
 def test_threads_said_and_threads_taken_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with pytest.raises(CfnsrError, match="OMP_NUM_THREADS: is 1, train.threads 2"):
+    with pytest.raises(CfnsrError, match=r"OMP_NUM_THREADS: is 1, train\.threads 2"):
         train.make_reproducible(1, 2)
 
 

@@ -31,7 +31,9 @@ def test_frames_are_those_asked_for(tmp_path: Path, b_frames: int) -> None:
     path = numbered(tmp_path / "clip.mp4", frames=61, b_frames=b_frames)
     pts = video.timeline(path).pts
     chosen = video.evenly_spaced(61, 9)
-    assert [number_of(image) for image in video.frames(path, pts, chosen)] == chosen == [0, 8, 15, 22, 30, 38, 45, 52, 60]
+    assert (
+        [number_of(image) for image in video.frames(path, pts, chosen)] == chosen == [0, 8, 15, 22, 30, 38, 45, 52, 60]
+    )
 
 
 def test_selective_decoding_changes_no_pixel_and_decodes_fewer_frames(clip: Path) -> None:
@@ -91,7 +93,7 @@ def test_crop_agrees_with_a_padded_picture(box: tuple[float, float, float]) -> N
     image = np.random.default_rng(1).integers(0, 255, (100, 100, 3), dtype=np.uint8)
     x, y, side = (int(value) for value in box)
     padded = np.pad(image, ((300, 300), (300, 300), (0, 0)), mode="edge")
-    expected = padded[300 + y - side // 2: 300 + y + side // 2, 300 + x - side // 2: 300 + x + side // 2]
+    expected = padded[300 + y - side // 2 : 300 + y + side // 2, 300 + x - side // 2 : 300 + x + side // 2]
     assert np.array_equal(video.crop(image, np.array(box), side), expected)
 
 

@@ -54,8 +54,12 @@ class Unimodal(nn.Module):
         _known(modality)
         self.encoder, self.modality = encoder, modality
 
-    def forward(self, frames: Float[Tensor, "batch 3 time height width"], mel: Float[Tensor, "batch mel step"],
-                mfcc: Float[Tensor, "batch coef step"]) -> Prediction:
+    def forward(
+        self,
+        frames: Float[Tensor, "batch 3 time height width"],
+        mel: Float[Tensor, "batch mel step"],
+        mfcc: Float[Tensor, "batch coef step"],
+    ) -> Prediction:
         """The prediction of one modality, as the whole's and as its own."""
         logits = self.encoder(frames if self.modality == "video" else mfcc)
         log_probs = logits.log_softmax(dim=1, dtype=torch.float32)

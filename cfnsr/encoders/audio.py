@@ -41,21 +41,27 @@ class AudioEncoder(Encoder):
         if tokens < 1:
             raise CfnsrError("encoders.audio", f"{steps} steps are too few for it", f"Give {_LOST + _POOL} or more")
         # Pooling is a stage of its own, so that what the second convolution found can be tapped at full rate.
-        self.trunk = nn.Sequential(OrderedDict(
-            conv1=_convolution(coefficients, 32, kernel=7, norm=True),
-            conv2=_convolution(32, 32, kernel=7, norm=False),
-            pool2=nn.Sequential(OrderedDict(
-                pool=nn.MaxPool1d(_POOL), norm=nn.BatchNorm1d(32), dropout=nn.Dropout(dropout))),
-            conv3=_convolution(32, 64, kernel=5, norm=True)))
+        self.trunk = nn.Sequential(
+            OrderedDict(
+                conv1=_convolution(coefficients, 32, kernel=7, norm=True),
+                conv2=_convolution(32, 32, kernel=7, norm=False),
+                pool2=nn.Sequential(
+                    OrderedDict(pool=nn.MaxPool1d(_POOL), norm=nn.BatchNorm1d(32), dropout=nn.Dropout(dropout))
+                ),
+                conv3=_convolution(32, 64, kernel=5, norm=True),
+            )
+        )
         self.channels = {"conv1": 32, "conv2": 32, "pool2": 32, "conv3": 64}
         self.dim = 64 * tokens
-        self.head = nn.Sequential(OrderedDict(
-            pool=nn.Flatten(), dropout=nn.Dropout(head_dropout), linear=nn.Linear(self.dim, classes)))
+        self.head = nn.Sequential(
+            OrderedDict(pool=nn.Flatten(), dropout=nn.Dropout(head_dropout), linear=nn.Linear(self.dim, classes))
+        )
 
 
 def _convolution(incoming: int, outgoing: int, *, kernel: int, norm: bool) -> nn.Sequential:
     steps: OrderedDict[str, nn.Module] = OrderedDict(
-        conv=nn.Conv1d(incoming, outgoing, kernel_size=kernel, padding=2), relu=nn.ReLU())
+        conv=nn.Conv1d(incoming, outgoing, kernel_size=kernel, padding=2), relu=nn.ReLU()
+    )
     if norm:
         steps["norm"] = nn.BatchNorm1d(outgoing)
     return nn.Sequential(steps)

@@ -35,8 +35,11 @@ class VideoEncoder(Encoder):
     def __init__(self, classes: int, *, layers: list[int], width: int, cardinality: int, stem_relu: bool) -> None:
         super().__init__()
         if len(layers) != len(_STRIDES) or min(layers) < 1:
-            raise CfnsrError("encoders.video.layers", f"{layers} are not four layers of one bottleneck or more",
-                             "Give four positive numbers")
+            raise CfnsrError(
+                "encoders.video.layers",
+                f"{layers} are not four layers of one bottleneck or more",
+                "Give four positive numbers",
+            )
         stages: OrderedDict[str, nn.Module] = OrderedDict(stem=_stem(width, stem_relu))
         self.channels = {"stem": width}
         incoming, planes = width, 2 * width
@@ -79,8 +82,10 @@ class Bottleneck(nn.Module):
             self.shortcut.add_module("conv", nn.Conv3d(incoming, outgoing, kernel_size=1, stride=stride, bias=False))
             self.shortcut.add_module("norm", nn.BatchNorm3d(outgoing))
 
-    def forward(self, inputs: Float[Tensor, "batch incoming time height width"],
-                ) -> Float[Tensor, "batch outgoing _ _ _"]:
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch incoming time height width"],
+    ) -> Float[Tensor, "batch outgoing _ _ _"]:
         """One residual step."""
         inner = self.relu(self.norm1(self.conv1(inputs)))
         inner = self.relu(self.norm2(self.conv2(inner)))
@@ -89,8 +94,8 @@ class Bottleneck(nn.Module):
 
 def _stem(width: int, relu: bool) -> nn.Sequential:
     steps: OrderedDict[str, nn.Module] = OrderedDict(
-        conv=nn.Conv3d(3, width, kernel_size=7, stride=(1, 2, 2), padding=3, bias=False),
-        norm=nn.BatchNorm3d(width))
+        conv=nn.Conv3d(3, width, kernel_size=7, stride=(1, 2, 2), padding=3, bias=False), norm=nn.BatchNorm3d(width)
+    )
     if relu:
         steps["relu"] = nn.ReLU(inplace=True)
     steps["pool"] = nn.MaxPool3d(kernel_size=3, stride=2, padding=1)

@@ -55,8 +55,11 @@ def check(name: str, options: dict[str, Any], training: bool) -> None:
             trains lacks its training, or the other way round. ``where`` is the key's path below ``systems``.
     """
     system = _system(name)
-    wanted = [parameter.name for parameter in inspect.signature(system).parameters.values()
-              if parameter.kind is parameter.KEYWORD_ONLY]
+    wanted = [
+        parameter.name
+        for parameter in inspect.signature(system).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
     for key in sorted({*options, *wanted}):
         where = f"{name}.options.{key}"
         if key not in wanted:
@@ -69,8 +72,11 @@ def check(name: str, options: dict[str, Any], training: bool) -> None:
         except ValidationError as error:
             raise CfnsrError(where, f"{error.errors()[0]['msg']} (given: {options[key]!r})", "Mend it") from error
     if training != system.trains:
-        raise CfnsrError(f"{name}.training", "missing" if system.trains else "this system trains nothing",
-                         "Add epochs, batch_size, learning_rate and weight_decay" if system.trains else "Remove it")
+        raise CfnsrError(
+            f"{name}.training",
+            "missing" if system.trains else "this system trains nothing",
+            "Add epochs, batch_size, learning_rate and weight_decay" if system.trains else "Remove it",
+        )
 
 
 def _system(name: str) -> Any:

@@ -36,15 +36,20 @@ class Fusion(nn.Module):
         super().__init__()
         self.video, self.audio = video, audio
 
-    def forward(self, frames: Float[Tensor, "batch 3 time height width"], mel: Float[Tensor, "batch mel step"],
-                mfcc: Float[Tensor, "batch coef step"]) -> Prediction:
+    def forward(
+        self,
+        frames: Float[Tensor, "batch 3 time height width"],
+        mel: Float[Tensor, "batch mel step"],
+        mfcc: Float[Tensor, "batch coef step"],
+    ) -> Prediction:
         """The mean, and the two that it is the mean of."""
         video = self.video(frames).log_softmax(dim=1, dtype=torch.float32)
         audio = self.audio(mfcc).log_softmax(dim=1, dtype=torch.float32)
         return Prediction(self.combine(video, audio), video, audio)
 
     @staticmethod
-    def combine(video: Float[Tensor, "batch classes"],
-                audio: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+    def combine(
+        video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, "batch classes"]:
         """Log of the mean of two distributions, given and returned as log-probabilities."""
         return torch.stack([video, audio]).logsumexp(dim=0) - math.log(2)

@@ -54,22 +54,48 @@ class Fusion(nn.Module):
 
     trains = True
 
-    def __init__(self, video: Encoder, audio: Encoder, classes: int, *, residual: bool, self_attention: bool,
-                 cross_modal: bool, attention_layers: int, heads: int, feed_forward: int, attention_dropout: float,
-                 position_dropout: float, audio_dropout: float) -> None:
+    def __init__(
+        self,
+        video: Encoder,
+        audio: Encoder,
+        classes: int,
+        *,
+        residual: bool,
+        self_attention: bool,
+        cross_modal: bool,
+        attention_layers: int,
+        heads: int,
+        feed_forward: int,
+        attention_dropout: float,
+        position_dropout: float,
+        audio_dropout: float,
+    ) -> None:
         super().__init__()
         self.video, self.audio = video.trunk, audio.trunk
         voice, face = audio.channels["conv3"], video.channels["layer4"]
         self.residual = residual
-        self.self_attention = SelfAttention(
-            voice, layers=attention_layers, heads=heads, feed_forward=feed_forward, dropout=attention_dropout,
-            position_dropout=position_dropout) if cross_modal and self_attention else None
+        self.self_attention = (
+            SelfAttention(
+                voice,
+                layers=attention_layers,
+                heads=heads,
+                feed_forward=feed_forward,
+                dropout=attention_dropout,
+                position_dropout=position_dropout,
+            )
+            if cross_modal and self_attention
+            else None
+        )
         self.cross_modal = CrossModalAttention(face, voice) if cross_modal else None
         self.audio_dropout = nn.Dropout(audio_dropout)
         self.classifier = nn.Linear(video.dim + audio.dim, classes)
 
-    def forward(self, frames: Float[Tensor, "batch 3 time height width"], mel: Float[Tensor, "batch mel step"],
-                mfcc: Float[Tensor, "batch coef step"]) -> Prediction:
+    def forward(
+        self,
+        frames: Float[Tensor, "batch 3 time height width"],
+        mel: Float[Tensor, "batch mel step"],
+        mfcc: Float[Tensor, "batch coef step"],
+    ) -> Prediction:
         """One prediction of both modalities."""
         face, voice = self.video(frames), self.audio(mfcc)
         if self.cross_modal is not None:
@@ -93,14 +119,16 @@ class SelfAttention(nn.Module):
         layers, heads, feed_forward, dropout, position_dropout: see ``Fusion``.
     """
 
-    def __init__(self, width: int, *, layers: int, heads: int, feed_forward: int, dropout: float,
-                 position_dropout: float) -> None:
+    def __init__(
+        self, width: int, *, layers: int, heads: int, feed_forward: int, dropout: float, position_dropout: float
+    ) -> None:
         super().__init__()
         self.dropout = nn.Dropout(position_dropout)
         # Not nn.TransformerEncoder: it copies one layer, so that all would start with the same weights.
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(width, heads, feed_forward, dropout, batch_first=True, norm_first=True)
-            for _ in range(layers))
+            for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
@@ -127,8 +155,9 @@ class CrossModalAttention(nn.Module):
         self.voice = nn.Linear(voice, voice, bias=False)
         self.score = nn.Linear(voice, 1)
 
-    def forward(self, face: Float[Tensor, "batch face time height width"],
-                context: Float[Tensor, "batch voice"]) -> Float[Tensor, "batch time height width"]:
+    def forward(
+        self, face: Float[Tensor, "batch face time height width"], context: Float[Tensor, "batch voice"]
+    ) -> Float[Tensor, "batch time height width"]:
         """The attention on each cell; a time step's cells sum to one."""
         cells = self.face(face.movedim(1, -1))  # batch time height width voice
         energy = self.score(torch.tanh(cells + self.voice(context)[:, None, None, None])).squeeze(-1)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from cfnsr.errors import CfnsrError
@@ -26,14 +25,25 @@ def _numbered(stem: str, count: int) -> list[str]:
 
 
 COLUMNS = (
-    "frame", "timestamp", "confidence",
-    *(f"gaze_{eye}_{axis}" for eye in range(2) for axis in "xyz"), "gaze_angle_x", "gaze_angle_y",
+    "frame",
+    "timestamp",
+    "confidence",
+    *(f"gaze_{eye}_{axis}" for eye in range(2) for axis in "xyz"),
+    "gaze_angle_x",
+    "gaze_angle_y",
     *(name for axis in "xyXYZ" for name in _numbered(f"eye_lmk_{axis}", _EYE_POINTS)),
     *(f"pose_{kind}{axis}" for kind in "TR" for axis in "xyz"),
     *(name for axis in "xyXYZ" for name in _numbered(axis, POINTS)),
-    "p_scale", "p_rx", "p_ry", "p_rz", "p_tx", "p_ty", *_numbered("p", _SHAPE),
-    *(f"AU{unit}_r" for unit in _UNITS), *(f"AU{unit}_c" for unit in _PRESENT),
-)  # fmt: skip
+    "p_scale",
+    "p_rx",
+    "p_ry",
+    "p_rz",
+    "p_tx",
+    "p_ty",
+    *_numbered("p", _SHAPE),
+    *(f"AU{unit}_r" for unit in _UNITS),
+    *(f"AU{unit}_c" for unit in _PRESENT),
+)
 _WANTED = ("timestamp", "confidence", *_numbered("x", POINTS), *_numbered("y", POINTS))
 
 
@@ -50,8 +60,9 @@ def read(path: Path) -> Track:
         missing = [name for name in _WANTED if name not in given]
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise CfnsrError(path, f"lacks the columns {', '.join(missing[:3])}{more}",
-                             "Give a file written by OpenFace with -2Dfp")
+            raise CfnsrError(
+                path, f"lacks the columns {', '.join(missing[:3])}{more}", "Give a file written by OpenFace with -2Dfp"
+            )
         chosen = [given[name] for name in _WANTED]
         convert = pacsv.ConvertOptions(include_columns=chosen, column_types=dict.fromkeys(chosen, pa.float64()))
         table = pacsv.read_csv(path, convert_options=convert)
@@ -61,10 +72,10 @@ def read(path: Path) -> Track:
         raise CfnsrError(path, f"holds {len(table)} frames", "Fetch the landmarks of this clip again")
     values = np.stack([column.to_numpy() for column in table.columns], axis=1)
     points = values[:, 2:].reshape(len(table), 2, POINTS).transpose(0, 2, 1)
-    span_s = pc.max(table.column(0)).as_py() - pc.min(table.column(0)).as_py()
+    span_s = values[-1, 0] - values[0, 0]
     if not span_s > 0:
         raise CfnsrError(path, "its timestamps do not advance", "Fetch the landmarks of this clip again")
-    return Track(points=points, confidence=values[:, 1], frame_rate_hz=(len(table) - 1) / span_s)
+    return Track(points=points, confidence=values[:, 1], frame_rate_hz=float((len(table) - 1) / span_s))
 
 
 def write(path: Path, track: Track) -> None:
@@ -75,7 +86,7 @@ def write(path: Path, track: Track) -> None:
     values[:, place["timestamp"]] = np.arange(count) / track.frame_rate_hz
     values[:, place["confidence"]] = track.confidence
     for axis, name in enumerate("xy"):
-        values[:, place[f"{name}_0"]:place[f"{name}_0"] + POINTS] = track.points[:, :, axis]
+        values[:, place[f"{name}_0"] : place[f"{name}_0"] + POINTS] = track.points[:, :, axis]
     # Zeros as "0", the rest rounded as OpenFace rounds: seven eighths of the file are columns that are not known.
     known = np.flatnonzero(values.any(axis=0))
     rows = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -31,10 +32,29 @@ _LEAD_S, _TAIL_S = (0.55, 0.75), 0.5  # silence before and after the sentence
 _SHORTEST_S = 3.0
 
 
-def prepare(actor: str, clips: Path, landmarks: Path, *, seed: int, statements: list[int], repetitions: int,
-            intensities: list[str], width: int, height: int, frame_rate: str, crf: int, x264_preset: str, b_frames: int,
-            rate_hz: int, face_noise: float, pose_noise: float, voice_noise: float, hiss_db: float, jobs: int,
-            progress: Callable[[int], None]) -> None:
+def prepare(
+    actor: str,
+    clips: Path,
+    landmarks: Path,
+    *,
+    seed: int,
+    statements: list[int],
+    repetitions: int,
+    intensities: list[str],
+    width: int,
+    height: int,
+    frame_rate: str,
+    crf: int,
+    x264_preset: str,
+    b_frames: int,
+    rate_hz: int,
+    face_noise: float,
+    pose_noise: float,
+    voice_noise: float,
+    hiss_db: float,
+    jobs: int,
+    progress: Callable[[int], None],
+) -> None:
     """Make one actor's clips and landmarks; the same options make the same bytes, whatever ``jobs`` is.
 
     Args:
@@ -57,8 +77,16 @@ def prepare(actor: str, clips: Path, landmarks: Path, *, seed: int, statements: 
     who = identity.of(actor, seed)
     portrait = Portrait(who, width, height)
     rate = Fraction(frame_rate)
-    save = partial(film.write, width=width, height=height, frame_rate=rate, crf=crf, x264_preset=x264_preset,
-                   b_frames=b_frames, rate_hz=rate_hz)  # fmt: skip
+    save = partial(
+        film.write,
+        width=width,
+        height=height,
+        frame_rate=rate,
+        crf=crf,
+        x264_preset=x264_preset,
+        b_frames=b_frames,
+        rate_hz=rate_hz,
+    )
 
     def make(label: str, intensity: str, statement: int, repetition: int) -> None:
         name = naming.name(label=label, intensity=intensity, statement=statement, repetition=repetition, actor=actor)
@@ -72,9 +100,14 @@ def prepare(actor: str, clips: Path, landmarks: Path, *, seed: int, statements: 
         save(clips / f"{name}.mp4", (portrait.posed(one) for one in points), sound)
         openface.write(landmarks / f"{name}.csv", Track(points, np.full(count, _CONFIDENCE), float(rate)))
 
-    wanted = [(label, intensity, statement, repetition) for label in LABELS for intensity in intensities
-              for statement in statements for repetition in range(1, repetitions + 1)
-              if (label, intensity) != ("neutral", "strong")]  # fmt: skip
+    wanted = [
+        (label, intensity, statement, repetition)
+        for label in LABELS
+        for intensity in intensities
+        for statement in statements
+        for repetition in range(1, repetitions + 1)
+        if (label, intensity) != ("neutral", "strong")
+    ]
     # Threads: warping and encoding release Python's lock, and a process would import all of this again. One clip is
     # one thread: OpenCV's and BLAS's own would only wait for each other.
     cv2.setNumThreads(1)
@@ -89,15 +122,14 @@ def _recorded(spoken: np.ndarray, rate_hz: int, hiss_db: float, random: np.rando
     lead, tail = round(random.uniform(*_LEAD_S) * rate_hz), round(_TAIL_S * rate_hz)
     length = max(lead + spoken.size + tail, round(_SHORTEST_S * rate_hz))
     sound = random.normal(0, 10 ** (hiss_db / 20), length)
-    sound[lead:lead + spoken.size] += spoken
+    sound[lead : lead + spoken.size] += spoken
     return np.clip(sound, -1, 1).astype(np.float32)
 
 
 def _loudness(sound: np.ndarray, count: int, rate_hz: int, frame_rate_hz: float) -> np.ndarray:
     """The voice's envelope at each frame, 0 to 1 of the clip's own loudest: the mouth follows it."""
     edges = np.round(np.arange(count + 1) / frame_rate_hz * rate_hz).astype(int)
-    power = np.array([np.sqrt((sound[start:stop].astype(np.float64) ** 2).mean())
-                      for start, stop in zip(edges[:-1], edges[1:], strict=True)])  # fmt: skip
+    power = np.array([np.sqrt((sound[start:stop].astype(np.float64) ** 2).mean()) for start, stop in pairwise(edges)])
     quiet = np.percentile(power, 10)
     open_ = np.clip((power - 2 * quiet) / max(power.max() - 2 * quiet, 1e-9), 0, 1)
     return np.convolve(np.pad(open_, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")

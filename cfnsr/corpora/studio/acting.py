@@ -15,8 +15,15 @@ _SHUT = 0.75  # of the way: lids that meet would fold the spline, and smear the 
 _JAW_OPEN = 0.20  # of the distance between the eyes, at the loudest syllable
 
 
-def perform(rest: Points, eyes_px: float, face: Face, loudness: Float64[np.ndarray, " frame"], frame_rate_hz: float,
-            pose_noise: float, random: np.random.Generator) -> Float64[np.ndarray, "frame 68 2"]:
+def perform(
+    rest: Points,
+    eyes_px: float,
+    face: Face,
+    loudness: Float64[np.ndarray, " frame"],
+    frame_rate_hz: float,
+    pose_noise: float,
+    random: np.random.Generator,
+) -> Float64[np.ndarray, "frame 68 2"]:
     """Move the points at rest through a clip.
 
     Args:
@@ -33,11 +40,17 @@ def perform(rest: Points, eyes_px: float, face: Face, loudness: Float64[np.ndarr
     shown = _smoothstep((time - _ONSET_S) / _RISE_S) * (1 + 0.08 * _drift(count, frame_rate_hz, random))
     blinks = _blinks(time, random)
     drift = np.stack([_drift(count, frame_rate_hz, random) for _ in range(4)], axis=1) * pose_noise
-    return np.stack([
-        _moved(_expressed(rest, eyes_px, face, shown[now], loudness[now], blinks[now]),
-               shift=drift[now, :2] * 0.07 * eyes_px, roll=0.03 * drift[now, 2], zoom=1 + 0.012 * drift[now, 3])
-        for now in range(count)
-    ])  # fmt: skip
+    return np.stack(
+        [
+            _moved(
+                _expressed(rest, eyes_px, face, shown[now], loudness[now], blinks[now]),
+                shift=drift[now, :2] * 0.07 * eyes_px,
+                roll=0.03 * drift[now, 2],
+                zoom=1 + 0.012 * drift[now, 3],
+            )
+            for now in range(count)
+        ]
+    )
 
 
 def _expressed(rest: Points, eyes_px: float, face: Face, shown: float, loudness: float, blink: float) -> Points:
@@ -45,12 +58,32 @@ def _expressed(rest: Points, eyes_px: float, face: Face, shown: float, loudness:
     smile, brows, inner, frown = (value * shown * eyes_px for value in (face.smile, face.brows, face.inner, face.frown))
     down = (max(face.open * shown, 0) + _JAW_OPEN * loudness) * eyes_px
     # Corners of the mouth, and less of it for their neighbours: y points down.
-    for corner, side, share in ((48, -1, 1), (54, 1, 1), (60, -1, 0.8), (64, 1, 0.8), (49, -1, 0.5), (53, 1, 0.5),
-                                (59, -1, 0.6), (55, 1, 0.6)):  # fmt: skip
+    for corner, side, share in (
+        (48, -1, 1),
+        (54, 1, 1),
+        (60, -1, 0.8),
+        (64, 1, 0.8),
+        (49, -1, 0.5),
+        (53, 1, 0.5),
+        (59, -1, 0.6),
+        (55, 1, 0.6),
+    ):
         points[corner] += share * smile * np.array([0.45 * side, -0.65])
     # Lower lip and jaw drop together, the chin most.
-    for point, share in ((55, 0.6), (56, 0.9), (57, 1), (58, 0.9), (59, 0.6), (65, 1), (66, 1), (67, 1), (48, 0.25),
-                         (54, 0.25), (60, 0.25), (64, 0.25)):  # fmt: skip
+    for point, share in (
+        (55, 0.6),
+        (56, 0.9),
+        (57, 1),
+        (58, 0.9),
+        (59, 0.6),
+        (65, 1),
+        (66, 1),
+        (67, 1),
+        (48, 0.25),
+        (54, 0.25),
+        (60, 0.25),
+        (64, 0.25),
+    ):
         points[point, 1] += share * down
     points[:17, 1] += 0.8 * down * np.exp(-(((np.arange(17) - 8) / 3.2) ** 2))
     points[17:27, 1] -= brows

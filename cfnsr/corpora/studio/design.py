@@ -102,10 +102,16 @@ def face(emotion: str, intensity: str, noise: float, random: np.random.Generator
         random: where chance comes from.
     """
     row, amount = FACES[EMOTIONS[emotion][0]], STRENGTH[intensity] * np.exp(_FACE_AMOUNT * noise * random.normal())
-    drawn = {name: amount * getattr(row, name) + noise * getattr(_FACE_JITTER, name) * random.normal()
-             for name in (field.name for field in fields(Face))}  # fmt: skip
-    return Face(**{name: float(np.clip(value, getattr(_LOWEST, name), getattr(_HIGHEST, name)))
-                   for name, value in drawn.items()})  # fmt: skip
+    drawn = {
+        name: amount * getattr(row, name) + noise * getattr(_FACE_JITTER, name) * random.normal()
+        for name in (field.name for field in fields(Face))
+    }
+    return Face(
+        **{
+            name: float(np.clip(value, getattr(_LOWEST, name), getattr(_HIGHEST, name)))
+            for name, value in drawn.items()
+        }
+    )
 
 
 def voice(emotion: str, intensity: str, noise: float, random: np.random.Generator) -> Voice:

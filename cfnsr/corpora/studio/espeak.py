@@ -1,4 +1,6 @@
-"""One sentence from espeak-ng, as a process of its own: ``espeak.py LIBRARY DATA VOICE WORDS_A_MINUTE PITCH MELODY TEXT``.
+"""One sentence from espeak-ng, as a process of its own.
+
+``espeak.py LIBRARY DATA VOICE WORDS_A_MINUTE PITCH MELODY TEXT``
 
 Writes the sampling rate in Hz as a little-endian 32-bit number and then 16-bit samples. A process for each sentence,
 because the library keeps a state that no call of its own resets: within one process the same sentence is never spoken
@@ -25,7 +27,7 @@ def main(library: str, data: str, voice: str, words_a_minute: str, pitch: str, m
     samples = bytearray()
 
     @_CALLBACK
-    def take(block, count, _events):  # noqa: ANN001, ANN202
+    def take(block, count, _events):
         if block and count > 0:
             samples.extend(ctypes.string_at(block, 2 * count))
         return 0

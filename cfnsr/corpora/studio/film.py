@@ -8,13 +8,25 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from jaxtyping import Float32, UInt8
 
 _AAC_BITS_A_SECOND = 128_000
 
 
-def write(path: Path, pictures: Iterable[UInt8[np.ndarray, "height width 3"]], sound: Float32[np.ndarray, " sample"], *,
-          width: int, height: int, frame_rate: Fraction, crf: int, x264_preset: str, b_frames: int, rate_hz: int) -> None:
+def write(
+    path: Path,
+    pictures: Iterable[UInt8[np.ndarray, "height width 3"]],
+    sound: Float32[np.ndarray, " sample"],
+    *,
+    width: int,
+    height: int,
+    frame_rate: Fraction,
+    crf: int,
+    x264_preset: str,
+    b_frames: int,
+    rate_hz: int,
+) -> None:
     """Write H.264 and mono AAC.
 
     One encoder thread and libav's bit-exact mode: no times, no version and no schedule end up in the file.
@@ -30,15 +42,17 @@ def write(path: Path, pictures: Iterable[UInt8[np.ndarray, "height width 3"]], s
         b_frames: bidirectional frames in a row.
         rate_hz: of the sound.
     """
-    with av.open(str(path), "w", format="mp4", container_options={"fflags": "+bitexact", "movflags": "+faststart"}) as out:
+    with av.open(
+        str(path), "w", format="mp4", container_options={"fflags": "+bitexact", "movflags": "+faststart"}
+    ) as out:
         options = {"preset": x264_preset, "crf": str(crf), "bf": str(b_frames), "b_strategy": "0", "threads": "1"}
         video = out.add_stream("libx264", rate=frame_rate, options=options)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.codec_context.thread_count = 1
-        video.codec_context.flags |= av.codec.context.Flags.bitexact
+        video.codec_context.flags |= Flags.bitexact
         audio = out.add_stream("aac", rate=rate_hz, layout="mono")
         audio.bit_rate = _AAC_BITS_A_SECOND
-        audio.codec_context.flags |= av.codec.context.Flags.bitexact
+        audio.codec_context.flags |= Flags.bitexact
         for picture in pictures:
             out.mux(video.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         out.mux(video.encode(None))

@@ -47,11 +47,16 @@ def of(actor: str, seed: int) -> Identity:
     gains = light * np.exp(random.normal(0, 0.05, 3))
     variant = f"{'m' if male else 'f'}{1 + (number - 1) // 2 % (7 if male else 4)}"
     return Identity(
-        wide=random.uniform(0.93, 1.07), tall=random.uniform(0.94, 1.06),
-        eyes=random.uniform(0.95, 1.05), mouth=random.uniform(0.92, 1.08),
-        mirrored=bool(random.integers(2)), gains=(float(gains[0]), float(gains[1]), float(gains[2])),
+        wide=random.uniform(0.93, 1.07),
+        tall=random.uniform(0.94, 1.06),
+        eyes=random.uniform(0.95, 1.05),
+        mouth=random.uniform(0.92, 1.08),
+        mirrored=bool(random.integers(2)),
+        gains=(float(gains[0]), float(gains[1]), float(gains[2])),
         backdrop=tuple(random.uniform(40, 200, 3).tolist()),
         place=(random.uniform(-60, 60), random.uniform(-15, 15)),
-        variant=f"en-us+{variant}", pitch=(32 if male else 52) + random.uniform(-5, 5),
-        words_a_minute=165 * random.uniform(0.94, 1.06), level_db=random.uniform(-1.5, 1.5),
-    )  # fmt: skip
+        variant=f"en-us+{variant}",
+        pitch=(32 if male else 52) + random.uniform(-5, 5),
+        words_a_minute=165 * random.uniform(0.94, 1.06),
+        level_db=random.uniform(-1.5, 1.5),
+    )

@@ -11,7 +11,7 @@ from importlib import resources
 import cv2
 import numpy as np
 import skimage.data
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from cfnsr.corpora.studio.identity import Identity
 
@@ -19,8 +19,32 @@ Points = Float64[np.ndarray, "point 2"]
 Places = Float64[np.ndarray, "place 2"]
 
 _FACE_HEIGHT = 0.42  # brow to chin at rest, as a share of the picture's height
-_MIRROR = np.array([*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46,
-                    39, 38, 37, 36, 41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65])
+_MIRROR = np.array(
+    [
+        *range(16, -1, -1),
+        *range(26, 16, -1),
+        *range(27, 31),
+        *range(35, 30, -1),
+        45,
+        44,
+        43,
+        42,
+        47,
+        46,
+        39,
+        38,
+        37,
+        36,
+        41,
+        40,
+        *range(54, 47, -1),
+        *range(59, 54, -1),
+        *range(64, 59, -1),
+        67,
+        66,
+        65,
+    ]
+)
 _STEP_PX = 12  # the warp is computed at every twelfth pixel and interpolated between: it is smooth
 _REACH = 1.0  # how far beyond the face's points pixels move, as a share of the face's size
 
@@ -81,22 +105,26 @@ class _Warp:
         self._own = np.stack(own, axis=-1)
         self._between = (self._own - [left, top]).astype(np.float32) / _STEP_PX
 
-    def __call__(self, image: UInt8[np.ndarray, "height width 3"], points: Points) -> UInt8[np.ndarray, "height width 3"]:
+    def __call__(
+        self, image: UInt8[np.ndarray, "height width 3"], points: Points
+    ) -> UInt8[np.ndarray, "height width 3"]:
         """The image with its points at rest moved to ``points``."""
         # Backwards: where does each pixel of the new picture come from?
         at = np.vstack([points, self._fixed])
         offset = _spline(at, np.vstack([self._rest - points, np.zeros_like(self._fixed)]), self._grid)
-        dense = cv2.remap(offset.reshape(self._shape).astype(np.float32), self._between, None, cv2.INTER_CUBIC,
-                          borderMode=cv2.BORDER_REPLICATE)
+        dense = _sampled(offset.reshape(self._shape).astype(np.float32), self._between, cv2.INTER_CUBIC)
         picture = image.copy()
-        picture[self._region] = cv2.remap(image, self._own + dense, None, cv2.INTER_LINEAR,
-                                          borderMode=cv2.BORDER_REPLICATE)
+        picture[self._region] = _sampled(image, self._own + dense, cv2.INTER_LINEAR)
         return picture
 
 
 def _source(mirrored: bool) -> tuple[UInt8[np.ndarray, "height width 3"], Points]:
     image = skimage.data.astronaut()
-    with resources.files(__package__).joinpath("astronaut_landmarks68.json").open(encoding="utf-8") as file:
+    with (
+        resources.files(__name__.rpartition(".")[0])
+        .joinpath("astronaut_landmarks68.json")
+        .open(encoding="utf-8") as file
+    ):
         points = np.array(json.load(file)["points_xy"], np.float64)
     if mirrored:
         image = np.ascontiguousarray(image[:, ::-1])
@@ -139,6 +167,11 @@ def _mouth_darkened(picture: np.ndarray, points: Points, rest: Points, eyes_px: 
     part = picture[top:bottom, left:right]
     picture[top:bottom, left:right] = (part * (1 - mask) + np.array([48, 18, 22]) * mask).astype(np.uint8)
     return picture
+
+
+def _sampled(image: np.ndarray, where: Float32[np.ndarray, "height width 2"], kind: int) -> np.ndarray:
+    """The image at fractional places (x, y); beyond its edge, the edge repeats."""
+    return cv2.remap(image, where[..., 0], where[..., 1], kind, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _frame_of(left: int, top: int, right: int, bottom: int) -> Points:

@@ -48,15 +48,29 @@ def utter(statement: int, who: Identity, how: Voice, rate_hz: int) -> Float32[np
     return np.clip(sound * gain, -0.98, 0.98).astype(np.float32)
 
 
-def _said(text: str, voice: str, *, words_a_minute: int, pitch: int, melody: int) -> tuple[Int16[np.ndarray, " n"], int]:
+def _said(
+    text: str, voice: str, *, words_a_minute: int, pitch: int, melody: int
+) -> tuple[Int16[np.ndarray, " n"], int]:
     """The synthesiser's samples, and their rate in Hz."""
     script = Path(__file__).with_name("espeak.py")
     # -I -S: neither the folder it starts in nor installed packages can change what it imports.
     done = subprocess.run(  # noqa: S603 - our own script, and no shell
-        [sys.executable, "-I", "-S", script, espeakng_loader.get_library_path(), espeakng_loader.get_data_path(), voice,
-         str(words_a_minute), str(pitch), str(melody), text],
-        capture_output=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            script,
+            espeakng_loader.get_library_path(),
+            espeakng_loader.get_data_path(),
+            voice,
+            str(words_a_minute),
+            str(pitch),
+            str(melody),
+            text,
+        ],
+        capture_output=True,
+        check=False,
+    )
     if done.returncode != 0 or len(done.stdout) <= 4:
         said = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
         raise CfnsrError("espeak-ng", said, "Run `make setup` again")

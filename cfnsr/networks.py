@@ -1,0 +1,80 @@
+"""The network that a cell starts with: a new encoder, or a system on its own fold's unimodal models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from cfnsr import checkpoint
+from cfnsr.checkpoint import Specification
+from cfnsr.errors import CfnsrError
+from cfnsr.gate import Gate
+
+
+def unimodal(
+    modality: str, fold: str, gate: Gate, options: dict[str, Any], *, seed: int, pixels: dict[str, list[float]]
+) -> tuple[nn.Module, Specification]:
+    """One modality's network with fresh weights, and what is needed to build and use it again.
+
+    Args:
+        modality: ``video`` or ``audio``.
+        fold: whose training speakers it learns from.
+        gate: labels, preprocessing and shapes; the audio encoder's weights are sized by the shards' MFCC.
+        options: of the encoder.
+        seed: of the training.
+        pixels: ``mean`` and ``deviation`` of each channel.
+    """
+    if modality == "audio":
+        coefficients, steps = gate.shapes["mfcc"]
+        options = {**options, "coefficients": coefficients, "steps": steps}
+    specification: Specification = {
+        "name": modality,
+        "labels": gate.labels,
+        "encoders": {modality: options},
+        "options": {},
+        "fold": fold,
+        "seed": seed,
+        "pixels": pixels,
+        "preprocessing": gate.preprocessing,
+        "data": gate.fingerprint,
+    }
+    return checkpoint.build(specification), specification
+
+
+def fused(
+    system: str, options: dict[str, Any], fold: str, gate: Gate, models: Path, *, seed: int
+) -> tuple[nn.Module, Specification]:
+    """A system on top of its own fold's unimodal models, and its specification.
+
+    Args:
+        system: its name.
+        options: its own.
+        fold: whose training speakers it learns from.
+        gate: its fingerprint must be that of the unimodal models.
+        models: folder of the unimodal models.
+        seed: of the training.
+
+    Raises:
+        CfnsrError: a unimodal model is of another fold, whose test speakers it would have trained on, or of other data.
+    """
+    paths = {modality: models / modality / fold / "model.safetensors" for modality in checkpoint.MODALITIES}
+    described = {modality: checkpoint.specification(path) for modality, path in paths.items()}
+    for modality, path in paths.items():
+        if (described[modality]["fold"], described[modality]["data"]) != (fold, gate.fingerprint):
+            raise CfnsrError(
+                path,
+                f"was trained for {described[modality]['fold']} on data {described[modality]['data']}, "
+                f"not for {fold} on data {gate.fingerprint}",
+                "Run `dvc repro pretrain`",
+            )
+    combined = {
+        **described["video"],
+        "name": system,
+        "options": options,
+        "seed": seed,
+        "encoders": {modality: described[modality]["encoders"][modality] for modality in paths},
+    }
+    trained = {modality: checkpoint.encoder(path) for modality, path in paths.items()}
+    return checkpoint.build(combined, trained), combined
