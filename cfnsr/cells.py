@@ -95,15 +95,15 @@ class Cell:
             partial.write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
 
 
-def run(cell: Cell, *, training: dict[str, Any], shared: dict[str, Any]) -> None:
+def run(cell: Cell, *, training: dict[str, Any], shared: dict[str, Any], device: torch.device) -> None:
     """Train a network on one fold and write all that is known of it.
 
     Args:
         cell: what to train, and on what.
         training: ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay``.
-        shared: ``seed``, ``device``, ``precision``, ``augment``.
+        shared: ``seed``, ``precision``, ``augment``.
+        device: where to train.
     """
-    device = train.pick_device(shared["device"])
     cell.network.to(device)
     prepare = evaluate.Normalise(**cell.specification["pixels"], device=device)
     size, labels = training["batch_size"], cell.gate.labels

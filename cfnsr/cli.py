@@ -104,17 +104,20 @@ def results(params: Path, metrics: Path) -> None:
     console.print(table)
     for note in report.footnotes(rows, values.corpus, values.report.level):
         console.print(note, style="dim", highlight=False, markup=False)
-    spent = entry.times()
+    spent = entry.times(values.corpus)
     if spent:
-        clock = Table(title="Where the time went (last run of each)")
-        for column in ("Stage", "Runs", "Seconds"):
-            clock.add_column(column, justify="left" if column == "Stage" else "right")
-        for stage, (runs, seconds) in spent.items():
-            clock.add_row(stage, str(runs), f"{seconds:.1f}")
-        clock.add_row(
-            "all", str(sum(runs for runs, _ in spent.values())), f"{sum(seconds for _, seconds in spent.values()):.1f}"
-        )
-        console.print(clock)
+        console.print(_clock(spent))
+
+
+def _clock(spent: dict[str, tuple[int, float]]) -> Table:
+    clock = Table(title="Where the time went (the last run of each; beside it DVC's own)")
+    for column in ("Stage", "Runs", "Seconds"):
+        clock.add_column(column, justify="left" if column == "Stage" else "right")
+    for stage, (runs, seconds) in spent.items():
+        clock.add_row(stage, str(runs), f"{seconds:.1f}")
+    runs, seconds = (sum(values) for values in zip(*spent.values(), strict=True))
+    clock.add_row("all", str(runs), f"{seconds:.1f}")
+    return clock
 
 
 @main.command()

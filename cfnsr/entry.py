@@ -6,10 +6,12 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import psutil
 
 from cfnsr import config
 from cfnsr.atomic import atomic_file
@@ -17,6 +19,7 @@ from cfnsr.errors import CfnsrError
 
 PARAMS = Path("params.yaml")
 LOGS = Path("data/logs")
+STAGES = ("download", "crop", "extract", "check", "pretrain", "train", "report")
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -31,10 +34,9 @@ def stage(function: Callable[..., None]) -> click.Command:
 
     @functools.wraps(function)
     def run(params: Path, **arguments: object) -> None:
-        started = time.monotonic()
         with one_line_errors():
             function(config.load(params), **arguments)
-        log_time(function.__module__.rsplit(".", 1)[-1], time.monotonic() - started)
+        log_time()
 
     option = click.option(
         "--params", type=click.Path(path_type=Path), default=PARAMS, show_default=True, help="The file of numbers."
@@ -47,32 +49,33 @@ def use_threads(count: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(count)
 
 
-class one_line_errors:  # noqa: N801 - reads as the statement it is
+@contextmanager
+def one_line_errors() -> Iterator[None]:
     """Turn a ``CfnsrError`` into one line on stderr and exit status 1."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, CfnsrError):
-            raise click.ClickException(str(error)) from error
+    try:
+        yield
+    except CfnsrError as error:
+        raise click.ClickException(str(error)) from error
 
 
-def log_time(name: str, seconds: float) -> None:
-    """Note how long a run of a stage took, under the name that DVC gives it."""
-    stage_name = os.environ.get("DVC_STAGE", name)
-    with atomic_file(LOGS / f"{stage_name.replace('/', '_')}.json") as partial:
-        partial.write_text(
-            json.dumps({"stage": stage_name.split("@")[0].split(":")[-1], "wall_s": round(seconds, 2)}) + "\n",
-            encoding="utf-8",
-        )
+def log_time() -> None:
+    """Note how long this process has run, loading included, under the name DVC gave it; without DVC, nothing."""
+    name = os.environ.get("DVC_STAGE")
+    if name is None:
+        return
+    name = name.rpartition(":")[2]  # DVC puts the file first where it is not the root's
+    seconds = time.time() - psutil.Process().create_time()
+    with atomic_file(LOGS / f"{name}.json") as partial:
+        partial.write_text(json.dumps({"stage": name, "wall_s": round(seconds, 2)}) + "\n", encoding="utf-8")
 
 
-def times() -> dict[str, tuple[int, float]]:
-    """For each stage its last runs: how many, and their wall time together in seconds."""
+def times(corpus: str) -> dict[str, tuple[int, float]]:
+    """For each stage of a corpus its last runs: how many, and their wall time together in seconds."""
     result: dict[str, tuple[int, float]] = {}
     for path in sorted(LOGS.glob("*.json")):
         note = json.loads(path.read_text(encoding="utf-8"))
-        runs, seconds = result.get(note["stage"], (0, 0.0))
-        result[note["stage"]] = (runs + 1, seconds + note["wall_s"])
-    return result
+        stage_name, _, cell = note["stage"].partition("@")
+        if cell.split("-")[0] == corpus:
+            runs, seconds = result.get(stage_name, (0, 0.0))
+            result[stage_name] = (runs + 1, seconds + note["wall_s"])
+    return {name: result[name] for name in STAGES if name in result}

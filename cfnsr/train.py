@@ -44,14 +44,18 @@ class Validation:
     classes: np.ndarray
 
 
-def make_reproducible(seed: int, threads: int) -> None:
-    """Seed everything and allow no operation whose result depends on timing.
+def make_reproducible(seed: int, threads: int, device: torch.device) -> None:
+    """Seed everything and, on the CPU, allow no operation whose result depends on timing.
+
+    On a GPU the pooling of 3D features has no such operation: there cuDNN is held to fixed algorithms, and two runs
+    agree closely, not bit for bit. Not measured on GPU.
 
     Args:
         seed: of weights and dropout.
         threads: of torch on the CPU; how sums are split, and so their last bits, depends on it. Must be what
             OMP_NUM_THREADS said when torch was loaded: with fewer said than taken, oneDNN's bfloat16 gradient of a
             grouped convolution reads memory that nothing wrote (torch 2.14.1).
+        device: where the network will be.
 
     Raises:
         CfnsrError: the two differ.
@@ -63,12 +67,20 @@ def make_reproducible(seed: int, threads: int) -> None:
         )
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
-    # As use_deterministic_algorithms(True), which would also load the compiler, to configure that.
-    torch.set_deterministic_debug_mode("error")
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    if device.type == "cpu":
+        # As use_deterministic_algorithms(True), which would also load the compiler, to configure that.
+        torch.set_deterministic_debug_mode("error")
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one."""
+    """``auto`` is the GPU where there is one.
+
+    Raises:
+        CfnsrError: a GPU is asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise CfnsrError("train.device", "is cuda, and torch finds no GPU", "Set it to auto or cpu")
     return torch.device("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else torch.device(name)
 
 

@@ -25,7 +25,8 @@ def main(params: Params, modality, fold, shards, corpus, model, cell, prediction
     from cfnsr.gate import Gate
 
     gate = Gate.read(corpus)
-    train.make_reproducible(params.train.seed, params.train.threads)
+    device = train.pick_device(params.train.device)
+    train.make_reproducible(params.train.seed, params.train.threads, device)
     options = getattr(params.encoders, modality).model_dump()
     network, specification = networks.unimodal(
         modality, fold, gate, options, seed=params.train.seed, pixels=params.pixels.model_dump()
@@ -35,6 +36,7 @@ def main(params: Params, modality, fold, shards, corpus, model, cell, prediction
         cells.Cell(network, specification, cells.Fold.open(fold, shards, gate), gate, places),
         training=getattr(params.pretrain, modality).model_dump(),
         shared=params.train.model_dump(),
+        device=device,
     )
 
 

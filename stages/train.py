@@ -29,14 +29,15 @@ def main(params: Params, system, fold, shards, corpus, model, cell, predictions,
 
     gate = Gate.read(corpus)
     chosen = params.system(system)
-    train.make_reproducible(params.train.seed, params.train.threads)
+    device = train.pick_device(params.train.device)
+    train.make_reproducible(params.train.seed, params.train.threads, device)
     network, specification = networks.fused(system, chosen.options, fold, gate, models, seed=params.train.seed)
     places = cells.Places(model, cell, predictions, curves)
     made = cells.Cell(network, specification, cells.Fold.open(fold, shards, gate), gate, places)
     if chosen.training is None:
         cells.combine(made, unimodal)
     else:
-        cells.run(made, training=chosen.training.model_dump(), shared=params.train.model_dump())
+        cells.run(made, training=chosen.training.model_dump(), shared=params.train.model_dump(), device=device)
 
 
 if __name__ == "__main__":

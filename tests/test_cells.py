@@ -18,7 +18,8 @@ from tests import corpus
 VIDEO = {"layers": [1, 1, 1, 1], "width": 4, "cardinality": 2, "stem_relu": True}
 AUDIO = {"dropout": 0.2, "head_dropout": 0.4}
 PIXELS = {"mean": [110.0] * 3, "deviation": [40.0] * 3}
-SHARED = {"seed": 7, "device": "cpu", "precision": "fp32", "augment": {"flip": 0.5, "shift": 0.1}}
+CPU = torch.device("cpu")
+SHARED = {"seed": 7, "precision": "fp32", "augment": {"flip": 0.5, "shift": 0.1}}
 TRAINING = {"epochs": 3, "batch_size": 4, "learning_rate": 0.003, "weight_decay": 0.0}
 CFNSR = {
     "residual": True,
@@ -56,20 +57,20 @@ class Run:
         return cells.Cell(*made, self.open(fold), self.gate, self.places(made[1]["name"], fold))
 
     def pretrain(self, modality: str, fold: str) -> None:
-        train.make_reproducible(7, 1)
+        train.make_reproducible(7, 1, CPU)
         options = {"video": VIDEO, "audio": AUDIO}[modality]
         made = networks.unimodal(modality, fold, self.gate, options, seed=7, pixels=PIXELS)
-        cells.run(self.cell(made, fold), training=TRAINING, shared=SHARED)
+        cells.run(self.cell(made, fold), training=TRAINING, shared=SHARED, device=CPU)
 
     def fused(self, system: str, options: dict[str, Any], fold: str, models: Path | None = None) -> cells.Cell:
-        train.make_reproducible(7, 1)
+        train.make_reproducible(7, 1, CPU)
         made = networks.fused(system, options, fold, self.gate, models or self.folder / "models", seed=7)
         return self.cell(made, fold)
 
     def fuse(self, system: str, options: dict[str, Any], fold: str) -> None:
         cell = self.fused(system, options, fold)
         if cell.network.trains:
-            cells.run(cell, training=TRAINING, shared=SHARED)
+            cells.run(cell, training=TRAINING, shared=SHARED, device=CPU)
         else:
             cells.combine(cell, self.folder / "predictions")
 

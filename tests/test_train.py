@@ -100,7 +100,7 @@ def test_the_test_set_has_no_part_in_the_choice(folder: Path) -> None:
 
 def test_the_same_seed_gives_the_same_weights(folder: Path) -> None:
     def weights() -> dict[str, torch.Tensor]:
-        train.make_reproducible(11, 1)
+        train.make_reproducible(11, 1, PREPARE.device)
         network = audio_network()
         run(folder, network, scripted([sure(0.6, 0.6)] * 2), epochs=2)
         return network.state_dict()
@@ -124,7 +124,7 @@ def test_our_adam_is_torchs_and_leaves_the_compiler_alone(folder: Path) -> None:
     program = """
 import sys, torch
 from cfnsr import train
-train.make_reproducible(1, 1)
+train.make_reproducible(1, 1, torch.device("cpu"))
 layer = torch.nn.Linear(2, 2)
 optimiser = train.Adam(layer.parameters(), lr=0.1)
 layer(torch.ones(1, 2)).sum().backward()
@@ -136,10 +136,17 @@ print("torch._dynamo" in sys.modules)"""
     )
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU where there is none")
+def test_a_gpu_that_is_not_there_is_told() -> None:
+    assert train.pick_device("auto") == train.pick_device("cpu") == torch.device("cpu")
+    with pytest.raises(CfnsrError, match=r"train\.device: is cuda, and torch finds no GPU"):
+        train.pick_device("cuda")
+
+
 def test_threads_said_and_threads_taken_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with pytest.raises(CfnsrError, match=r"OMP_NUM_THREADS: is 1, train\.threads 2"):
-        train.make_reproducible(1, 2)
+        train.make_reproducible(1, 2, PREPARE.device)
 
 
 def test_a_loss_that_is_not_a_number_stops_the_training(folder: Path) -> None:
