@@ -1,0 +1,82 @@
+"""What a stage runs stands among what it depends on: else DVC would call a stale result up to date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+STAGES: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
+# docs/decisions/0004-what-stages-depend-on.md
+PLUMBING = {f"cfnsr.{name}" for name in ("config", "entry", "errors", "atomic", "progress", "types", "batch")}
+# What is imported by its name in params.yaml, which no import graph can see.
+BY_NAME = {
+    "download": ["cfnsr.corpora.studio"],
+    "crop": ["cfnsr.landmarks.openface"],
+    "check": ["cfnsr.corpora.naming"],  # the labels
+    "pretrain": ["cfnsr.encoders.video"],
+    "train": ["cfnsr.encoders.video", "cfnsr.encoders.audio", "cfnsr.fusion.cfnsr"],
+}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    sys.path.insert(0, str(ROOT))
+    return grimp.build_graph("cfnsr", "stages", cache_dir=None)
+
+
+def test_every_script_is_a_stage_and_the_other_way_round() -> None:
+    scripts = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
+    assert scripts == set(STAGES)
+
+
+def run_by(graph: grimp.ImportGraph, stage: str) -> set[str]:
+    """The files of the modules that a stage imports, at first or second hand, but not by way of the plumbing."""
+    found, ahead = set(), [f"stages.{stage}", *BY_NAME.get(stage, [])]
+    while ahead:
+        module = ahead.pop()
+        if module not in found | PLUMBING:
+            found.add(module)
+            ahead += graph.find_modules_directly_imported_by(module)
+            ahead += [module.rpartition(".")[0]] if "." in module else []
+    files = (ROOT / module.replace(".", "/") for module in found - {"cfnsr", "stages"})
+    return {
+        str((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).relative_to(ROOT)) for path in files
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_code_a_stage_imports_is_among_its_deps(graph: grimp.ImportGraph, stage: str) -> None:
+    deps = {
+        str(dep).replace("${item.modality}", "video").replace("${item.system}", "cfnsr")
+        for dep in STAGES[stage]["deps"]
+    }
+    files = run_by(graph, stage)
+    assert f"stages/{stage}.py" in files and len(files) >= 3
+    missing = {file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in deps)}
+    assert not missing
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_dep_and_every_param_exists(stage: str) -> None:
+    params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    for dep in STAGES[stage]["deps"]:
+        if dep.startswith(("cfnsr/", "stages/")) and "${" not in dep:
+            assert (ROOT / dep).exists(), dep
+    for key in STAGES[stage]["params"]:
+        section: Any = params
+        for part in key.replace("${corpus}", "studio").replace("${item.modality}", "video").split("."):
+            if part.startswith("${"):
+                break
+            assert part in section, key
+            section = section[part]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_says_what_it_does(stage: str) -> None:
+    assert len(STAGES[stage]["desc"]) > 10
