@@ -24,6 +24,8 @@ def main(library: str, data: str, voice: str, words_a_minute: str, pitch: str, m
     rate_hz = espeak.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), 0)
     if rate_hz <= 0:
         sys.exit(f"espeak-ng does not start with the data in {data}")
+    # Starting seeds the noise of breathy voices from the clock.
+    espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))
     samples = bytearray()
 
     @_CALLBACK
