@@ -62,7 +62,7 @@ def _check_systems(path: Path, values: config.Params) -> None:
 @main.command("preset")
 @click.argument("name", required=False)
 @params_option
-@click.option("--presets", type=entry.FOLDER, default=PRESETS, show_default=True, help="Where the overlays are.")
+@click.option("--presets", type=entry.IN_FOLDER, default=PRESETS, show_default=True, help="Where the overlays are.")
 def preset_command(name: str | None, params: Path, presets: Path) -> None:
     """Merge the preset NAME into params.yaml and print what changed; without NAME, list the presets.
 
@@ -83,7 +83,7 @@ def preset_command(name: str | None, params: Path, presets: Path) -> None:
 
 @main.command()
 @params_option
-@click.option("--metrics", type=entry.FOLDER, default=Path("metrics"), show_default=True, help="Where results are.")
+@click.option("--metrics", type=entry.IN_FOLDER, default=Path("metrics"), show_default=True, help="Where results are.")
 def results(params: Path, metrics: Path) -> None:
     """Print the last run's table, and where its time went.
 
@@ -122,9 +122,9 @@ def _clock(spent: dict[str, tuple[int, float]]) -> Table:
 
 @main.command()
 @click.argument("actor")
-@click.argument("out", type=entry.FILE)
+@click.argument("out", type=entry.OUT_FILE)
 @params_option
-@click.option("--data", type=entry.FOLDER, default=Path("data"), show_default=True, help="Where the shards are.")
+@click.option("--data", type=entry.IN_FOLDER, default=Path("data"), show_default=True, help="Where the shards are.")
 def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     """Draw all face crops of ACTOR into the picture OUT: a clip a row, a frame a column.
 

@@ -5,6 +5,7 @@ A leaf: only the stages and the command line import it; the library takes plain 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -178,6 +179,9 @@ class Params(Section):
     @model_validator(mode="after")
     def speakers_are_told_apart(self) -> Params:
         _no_repeats("actors", self.actors)
+        for number, actor in enumerate(self.actors):
+            if self.corpus == "studio" and not re.fullmatch(r"[0-9]{2}", actor):
+                raise ValueError(f"actors.{number}: studio's actors are two digits (given: {actor!r})")
         tested: dict[str, str] = {}
         for fold, actors in self.folds.items():
             _no_repeats(f"folds.{fold}", actors)

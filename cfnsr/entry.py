@@ -21,8 +21,11 @@ PARAMS = Path("params.yaml")
 LOGS = Path("data/logs")
 STAGES = ("download", "crop", "extract", "check", "pretrain", "train", "report")
 
-FILE = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
+# What a command reads must be there; what it writes need not.
+IN_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+IN_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+OUT_FILE = click.Path(path_type=Path, dir_okay=False)
+OUT_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def stage(function: Callable[..., None]) -> click.Command:

@@ -111,8 +111,15 @@ def write(path: Path, clips: dict[str, FaceBoxes]) -> None:
 
 
 def read(path: Path) -> dict[str, FaceBoxes]:
-    """One speaker's boxes, by clip id."""
-    table = pq.read_table(path, schema=_SCHEMA)
+    """One speaker's boxes, by clip id.
+
+    Raises:
+        CfnsrError: it is not such a file.
+    """
+    try:
+        table = pq.read_table(path, schema=_SCHEMA)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise CfnsrError(path, f"is not a file of face boxes ({error})", "Run `dvc repro crop`") from error
     columns = {name: table[name].to_numpy() for name in _SCHEMA.names}
     first = np.flatnonzero(columns["frame"] == 0)
     ends = np.append(first[1:], len(table))

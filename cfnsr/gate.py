@@ -50,8 +50,18 @@ class Gate:
 
     @classmethod
     def read(cls, path: Path) -> Gate:
-        """Read what ``write`` wrote; the sets of speakers are proved disjoint once more."""
-        values = json.loads(path.read_text(encoding="utf-8"))
+        """Read what ``write`` wrote; the sets of speakers are proved disjoint once more.
+
+        Raises:
+            CfnsrError: it is not such a file, or a speaker stands in two sets of a fold.
+        """
+        try:
+            return cls._from(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CfnsrError(path, f"is not a gate's file ({error})", "Run `dvc repro check`") from error
+
+    @classmethod
+    def _from(cls, values: dict[str, Any]) -> Gate:
         folds = {
             name: Speakers(*(tuple(sets[role]) for role in ("test", "validation", "train")))
             for name, sets in values.pop("folds").items()

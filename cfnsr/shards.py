@@ -68,12 +68,16 @@ def read(folder: Path) -> Shard:
     """Open a shard for reading; the arrays are mapped, not loaded.
 
     Raises:
-        CfnsrError: a file is missing, or index and arrays differ in length.
+        CfnsrError: a file is missing or broken, or index and arrays differ in length.
     """
     for name in (INDEX, *(f"{array}.npy" for array in ARRAYS)):
         if not (folder / name).is_file():
             raise CfnsrError(folder / name, "is missing", "Run `dvc repro extract`")
-    shard = Shard(pd.read_parquet(folder / INDEX), *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
+    try:
+        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
+        shard = Shard(pd.read_parquet(folder / INDEX), *arrays)
+    except (OSError, ValueError, EOFError) as error:  # Arrow's errors are among them
+        raise CfnsrError(folder, f"is not a shard ({error})", "Run `dvc repro -f extract`") from error
     for name in ARRAYS:
         if len(getattr(shard, name)) != len(shard.index):
             raise CfnsrError(

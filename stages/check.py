@@ -2,13 +2,13 @@ import click
 
 from cfnsr import corpora, folds, gate
 from cfnsr.config import Params
-from cfnsr.entry import FILE, FOLDER, stage
+from cfnsr.entry import IN_FOLDER, OUT_FILE, stage
 
 
 @stage
 @click.argument("corpus")
-@click.argument("shards", type=FOLDER)
-@click.argument("out", type=FILE)
+@click.argument("shards", type=IN_FOLDER)
+@click.argument("out", type=OUT_FILE)
 def main(params: Params, corpus, shards, out) -> None:
     """Refuse SHARDS that contradict themselves; state labels, speakers and folds in OUT (JSON).
 

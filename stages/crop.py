@@ -2,12 +2,12 @@ import click
 
 from cfnsr import faces, landmarks, progress
 from cfnsr.config import Params
-from cfnsr.entry import FILE, FOLDER, stage
+from cfnsr.entry import IN_FOLDER, OUT_FILE, stage
 
 
 @stage
-@click.argument("points", type=FOLDER)
-@click.argument("out", type=FILE)
+@click.argument("points", type=IN_FOLDER)
+@click.argument("out", type=OUT_FILE)
 def main(params: Params, points, out) -> None:
     """Find one speaker's face: landmark files of POINTS -> a steady square box a frame, in OUT (Parquet).
 

@@ -2,14 +2,14 @@ import click
 
 from cfnsr import corpora, extract, faces, progress, shards
 from cfnsr.config import Params
-from cfnsr.entry import FILE, FOLDER, stage
+from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
 
 
 @stage
 @click.argument("corpus")
-@click.argument("raw", type=FOLDER)
-@click.argument("boxes", type=FILE)
-@click.argument("out", type=FOLDER)
+@click.argument("raw", type=IN_FOLDER)
+@click.argument("boxes", type=IN_FILE)
+@click.argument("out", type=OUT_FOLDER)
 def main(params: Params, corpus, raw, boxes, out) -> None:
     """Decode one speaker: face crops, log-mel and MFCC of each clip of RAW -> a shard in OUT.
 

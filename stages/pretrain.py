@@ -1,18 +1,18 @@
 import click
 
 from cfnsr.config import Params
-from cfnsr.entry import FILE, FOLDER, stage, use_threads
+from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FILE, OUT_FOLDER, stage, use_threads
 
 
 @stage
 @click.argument("modality", type=click.Choice(["video", "audio"]))
 @click.argument("fold")
-@click.argument("shards", type=FOLDER)
-@click.argument("corpus", type=FILE)
-@click.argument("model", type=FOLDER)
-@click.argument("cell", type=FILE)
-@click.argument("predictions", type=FILE)
-@click.argument("curves", type=FOLDER)
+@click.argument("shards", type=IN_FOLDER)
+@click.argument("corpus", type=IN_FILE)
+@click.argument("model", type=OUT_FOLDER)
+@click.argument("cell", type=OUT_FILE)
+@click.argument("predictions", type=OUT_FILE)
+@click.argument("curves", type=OUT_FOLDER)
 def main(params: Params, modality, fold, shards, corpus, model, cell, predictions, curves) -> None:
     """Train one modality alone on one FOLD; CORPUS is the gate's file.
 

@@ -2,16 +2,16 @@ import click
 
 from cfnsr import report
 from cfnsr.config import Params
-from cfnsr.entry import FILE, FOLDER, stage
+from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
 from cfnsr.gate import Gate
 
 
 @stage
-@click.argument("cells", type=FOLDER)
-@click.argument("predictions", type=FOLDER)
-@click.argument("curves", type=FOLDER)
-@click.argument("corpus", type=FILE)
-@click.argument("out", type=FOLDER)
+@click.argument("cells", type=IN_FOLDER)
+@click.argument("predictions", type=IN_FOLDER)
+@click.argument("curves", type=IN_FOLDER)
+@click.argument("corpus", type=IN_FILE)
+@click.argument("out", type=OUT_FOLDER)
 def main(params: Params, cells, predictions, curves, corpus, out) -> None:
     """Gather the cells into metrics, plots and one table in OUT; CORPUS is the gate's file.
 

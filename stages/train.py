@@ -1,20 +1,20 @@
 import click
 
 from cfnsr.config import Params
-from cfnsr.entry import FILE, FOLDER, stage, use_threads
+from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FILE, OUT_FOLDER, stage, use_threads
 
 
 @stage
 @click.argument("system")
 @click.argument("fold")
-@click.argument("shards", type=FOLDER)
-@click.argument("corpus", type=FILE)
-@click.argument("model", type=FOLDER)
-@click.argument("cell", type=FILE)
-@click.argument("predictions", type=FILE)
-@click.argument("curves", type=FOLDER)
-@click.option("--models", type=FOLDER, required=True, help="Where the unimodal models of pretrain are.")
-@click.option("--unimodal", type=FOLDER, required=True, help="Where their predictions are.")
+@click.argument("shards", type=IN_FOLDER)
+@click.argument("corpus", type=IN_FILE)
+@click.argument("model", type=OUT_FOLDER)
+@click.argument("cell", type=OUT_FILE)
+@click.argument("predictions", type=OUT_FILE)
+@click.argument("curves", type=OUT_FOLDER)
+@click.option("--models", type=IN_FOLDER, required=True, help="Where the unimodal models of pretrain are.")
+@click.option("--unimodal", type=IN_FOLDER, required=True, help="Where their predictions are.")
 def main(params: Params, system, fold, shards, corpus, model, cell, predictions, curves, models, unimodal) -> None:
     """Train one audiovisual SYSTEM on one FOLD, from that fold's unimodal models; CORPUS is the gate's file.
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cfnsr import gate, shards
-from cfnsr.corpora.naming import LABELS
 from cfnsr.folds import held_out
+from cfnsr.naming import LABELS
 from cfnsr.types import Sample
 
 ACTORS = ["01", "02", "03", "04"]

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from cfnsr import cells, checkpoint, evaluate, networks, report, train
-from cfnsr.corpora.naming import LABELS
 from cfnsr.errors import CfnsrError
 from cfnsr.gate import Gate
+from cfnsr.naming import LABELS
 from tests import corpus
 
 VIDEO = {"layers": [1, 1, 1, 1], "width": 4, "cardinality": 2, "stem_relu": True}

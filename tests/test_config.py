@@ -46,6 +46,7 @@ def test_what_ships_is_valid(root: Path) -> None:
         (lambda v: v.update(actors=[]), "actors: List should have at least 1 item"),
         (lambda v: v["actors"].append("01"), "actors: 01 named twice"),
         (lambda v: v["actors"].append(9), r"actors\.8: Input should be a valid string"),
+        (lambda v: v["actors"].append("amy"), r"actors\.8: studio's actors are two digits"),
         (lambda v: v["actors"].append("../x"), r"actors\.8: String should match"),
         (lambda v: v["folds"].update(fold_1=[]), r"folds\.fold_1: List should have at least 1 item"),
         (lambda v: v["folds"].update({5: ["01"]}), r"folds\.5"),

@@ -12,8 +12,7 @@ from av.video.frame import PictureType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfnsr import audio, corpora, video
-from cfnsr.corpora import naming, studio
+from cfnsr import audio, corpora, naming, studio, video
 from cfnsr.corpora.studio import design, identity, speech
 from cfnsr.errors import CfnsrError
 from cfnsr.landmarks import Track, openface
@@ -91,6 +90,13 @@ def test_a_name_says_all_that_it_was_made_from(
 def test_other_names_are_refused_with_the_file(stem: str) -> None:
     with pytest.raises(CfnsrError, match="not a RAVDESS file name"):
         naming.parse(Path(f"{stem}.mp4"))
+
+
+def test_what_is_not_there_is_told() -> None:
+    with pytest.raises(CfnsrError, match="there is no corpus 'cremad'"):
+        corpora.get("cremad")
+    with pytest.raises(CfnsrError, match="'4' is not two digits"):
+        identity.of("4", 1)
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:

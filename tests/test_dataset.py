@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfnsr import dataset
-from cfnsr.corpora.naming import LABELS
 from cfnsr.dataset import Clips
+from cfnsr.naming import LABELS
 from tests import corpus
 
 

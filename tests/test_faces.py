@@ -73,6 +73,9 @@ def test_boxes_survive_their_file(tmp_path: Path) -> None:
         for number in range(3)
     }
     faces.write(tmp_path / "boxes.parquet", clips)
+    (tmp_path / "junk.parquet").write_text("junk")
+    with pytest.raises(CfnsrError, match=r"junk\.parquet: is not a file of face boxes"):
+        faces.read(tmp_path / "junk.parquet")
     back = faces.read(tmp_path / "boxes.parquet")
     assert list(back) == list(clips)
     for name, one in clips.items():

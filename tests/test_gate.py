@@ -89,6 +89,13 @@ def test_a_fold_that_is_not_there_is_refused(tmp_path: Path) -> None:
         corpus.inspected(corpus.write(tmp_path)).speakers("fold_9")
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"folds": {"a": 1}}'])
+def test_a_file_that_is_not_a_gates_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "corpus.json").write_text(text)
+    with pytest.raises(CfnsrError, match=r"corpus\.json: is not a gate's file"):
+        gate.Gate.read(tmp_path / "corpus.json")
+
+
 def test_a_tampered_gate_cannot_put_a_speaker_into_two_sets(tmp_path: Path) -> None:
     found = corpus.inspected(corpus.write(tmp_path / "shards"))
     path = tmp_path / "corpus.json"

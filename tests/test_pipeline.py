@@ -197,7 +197,9 @@ def test_a_wrong_value_stops_a_stage_with_one_line(repository: Repository) -> No
     try:
         text = repository.run("cfnsr", "check", status=1)
         assert "check.min_clips" in text and "Traceback" not in text and len(text.strip().splitlines()) == 1
-        assert "Traceback" not in repository.run("python", "-m", "stages.check", "studio", "x", "y", status=1)
+        assert "Traceback" not in repository.run(
+            "python", "-m", "stages.check", "studio", "data/studio/shards", "y", status=1
+        )
     finally:
         path.write_text(before)
 

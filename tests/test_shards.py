@@ -46,6 +46,9 @@ def test_a_missing_or_short_file_is_named(tmp_path: Path) -> None:
     pd.read_parquet(folder / "clips.parquet").iloc[:-1].to_parquet(folder / "clips.parquet")
     with pytest.raises(CfnsrError, match=r"frames\.npy: holds 8 clips, the index 7"):
         shards.read(folder)
+    (folder / "mfcc.npy").write_bytes(b"junk")
+    with pytest.raises(CfnsrError, match="is not a shard"):
+        shards.read(folder)
     (folder / "mel.npy").unlink()
     with pytest.raises(CfnsrError, match=r"mel\.npy: is missing"):
         shards.read(folder)

@@ -12,9 +12,9 @@ from torch import nn
 
 from cfnsr import dataset, encoders, evaluate, train
 from cfnsr.batch import Prediction
-from cfnsr.corpora.naming import LABELS
 from cfnsr.dataset import Clips
 from cfnsr.errors import CfnsrError
+from cfnsr.naming import LABELS
 from cfnsr.optimiser import Adam
 from tests import corpus
 

@@ -18,7 +18,7 @@ PLUMBING = {f"cfnsr.{name}" for name in ("config", "entry", "errors", "atomic", 
 BY_NAME = {
     "download": ["cfnsr.corpora.studio"],
     "crop": ["cfnsr.landmarks.openface"],
-    "check": ["cfnsr.corpora.naming"],  # the labels
+    "check": ["cfnsr.naming"],  # the labels
     "pretrain": ["cfnsr.encoders.video"],
     "train": ["cfnsr.encoders.video", "cfnsr.encoders.audio", "cfnsr.fusion.cfnsr"],
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import ModuleType
 
 from cfnsr.errors import CfnsrError
@@ -20,11 +21,17 @@ from cfnsr.types import Clip
 
 def names() -> list[str]:
     """The corpora that ``corpus`` may name."""
-    return ["studio"]
+    return sorted(module.name for module in iter_modules(__path__))
 
 
 def get(name: str) -> ModuleType:
-    """The module of one corpus."""
+    """The module of one corpus.
+
+    Raises:
+        CfnsrError: there is no such corpus.
+    """
+    if name not in names():
+        raise CfnsrError("corpus", f"there is no corpus {name!r}", f"Name one of: {', '.join(names())}")
     return import_module(f"{__name__}.{name}")
 
 

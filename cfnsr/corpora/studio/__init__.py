@@ -17,11 +17,11 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from cfnsr.corpora import naming
-from cfnsr.corpora.naming import LABELS
+from cfnsr import naming
 from cfnsr.corpora.studio import acting, design, film, identity, speech
 from cfnsr.corpora.studio.portrait import Portrait
 from cfnsr.landmarks import Track, openface
+from cfnsr.naming import LABELS
 
 __all__ = ["LABELS", "describe", "prepare"]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
+
+from cfnsr.errors import CfnsrError
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,13 @@ class Identity:
 
 
 def of(actor: str, seed: int) -> Identity:
-    """The actor of a number; odd ones are male, as in RAVDESS."""
+    """The actor of a number; odd ones are male, as in RAVDESS.
+
+    Raises:
+        CfnsrError: the actor is not two digits.
+    """
+    if not re.fullmatch(r"[0-9]{2}", actor):
+        raise CfnsrError("actors", f"{actor!r} is not two digits", "Name studio's actors '01', '02', ...")
     number = int(actor)
     random = np.random.default_rng([seed, number])
     male = number % 2 == 1
