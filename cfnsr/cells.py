@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from dvclive.live import Live
@@ -106,19 +105,19 @@ def run(cell: Cell, *, training: dict[str, Any], shared: dict[str, Any], device:
     """
     cell.network.to(device)
     prepare = evaluate.Normalise(**cell.specification["pixels"], device=device)
-    size, labels = training["batch_size"], cell.gate.labels
+    size = training["batch_size"]
 
     def look_at(clips: Clips) -> Callable[[nn.Module], LogProbabilities]:
         batches = dataset.in_order(clips, size)
         return lambda network: evaluate.predict(network, batches, prepare)
 
-    onlooker = evaluate.Onlooker(look_at(cell.fold.test), classes(cell.fold.test, labels))
+    onlooker = evaluate.Onlooker(look_at(cell.fold.test), cell.fold.test.classes)
     with atomic_folder(cell.places.curves) as curves:
         with Live(str(curves), dvcyaml=False, save_dvc_exp=False) as live:
             kept = train.fit(
                 cell.network,
                 dataset.shuffled(cell.fold.train, size, **shared["augment"], seed=shared["seed"]),
-                train.Validation(look_at(cell.fold.validation), classes(cell.fold.validation, labels)),
+                train.Validation(look_at(cell.fold.validation), cell.fold.validation.classes),
                 prepare=prepare,
                 epochs=training["epochs"],
                 learning_rate=training["learning_rate"],
@@ -147,6 +146,9 @@ def combine(cell: Cell, unimodal: Path) -> None:
         CfnsrError: the predictions are of other clips than the fold's test speakers'.
     """
     paths = [unimodal / modality / f"{cell.fold.name}.parquet" for modality in checkpoint.MODALITIES]
+    for path in paths:
+        if not path.is_file():
+            raise CfnsrError(path, "is missing", "Run `dvc repro pretrain`")
     tables = [pd.read_parquet(path) for path in paths]
     tested = cell.fold.test.index["clip"].tolist()
     choices = {}
@@ -164,11 +166,6 @@ def combine(cell: Cell, unimodal: Path) -> None:
     with atomic_folder(cell.places.curves):
         pass
     cell.write(choices, epochs=0, selected_epoch=0, optimistic_epoch=0)
-
-
-def classes(clips: Clips, labels: list[str]) -> np.ndarray:
-    """The class index of each clip."""
-    return np.array([labels.index(label) for label in clips.index["label"]])
 
 
 def _log(live: Live, epoch: train.Epoch) -> None:

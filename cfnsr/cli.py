@@ -76,8 +76,7 @@ def preset_command(name: str | None, params: Path, presets: Path) -> None:
         if name is None:
             click.echo("\n".join(preset.names(presets)))
             return
-        changes = preset.apply(params, presets / f"{name}.yaml")
-        config.load(params)
+        changes = preset.apply(params, presets / f"{name}.yaml", config.load)
     click.echo("\n".join(changes) if changes else "nothing to change")
 
 
@@ -95,14 +94,14 @@ def results(params: Path, metrics: Path) -> None:
     with entry.one_line_errors():
         values = config.load(params)
         rows = report.read(metrics / values.corpus)
-    table = Table(title=f"{values.corpus}: {len(values.actors)} speakers, {len(values.folds)} folds")
+    table = Table(title=report.title(rows, values.corpus))
     for column in report.COLUMNS:
         style = "dim" if column in {"Optimistic", "Gap"} else None
         table.add_column(column, justify="left" if column == "System" else "right", style=style)
     for line in rows:
         table.add_row(*report.cells_of(line))
     console.print(table)
-    for note in report.footnotes(rows, values.corpus, values.report.level):
+    for note in report.footnotes(rows, values.corpus):
         console.print(note, style="dim", highlight=False, markup=False)
     spent = entry.times(values.corpus)
     if spent:

@@ -25,13 +25,14 @@ class Clips(Dataset[Batch]):
 
     Attributes:
         index: one row a clip, speaker after speaker.
+        classes: the class index of each clip.
     """
 
     def __init__(self, folder: Path, actors: list[str], labels: list[str]) -> None:
         self._shards = [shards.read(folder / actor) for actor in actors]
         self._at = [(shard, row) for shard in self._shards for row in range(len(shard.index))]
         self.index = pd.concat([shard.index for shard in self._shards], ignore_index=True)
-        self._classes = [labels.index(label) for label in self.index["label"]]
+        self.classes = np.array([labels.index(label) for label in self.index["label"]])
 
     def __len__(self) -> int:
         return len(self._at)
@@ -41,7 +42,7 @@ class Clips(Dataset[Batch]):
         # np.array copies out of the read-only map: torch warns of tensors it must not write to.
         return Batch(
             *(torch.from_numpy(np.array(array[row])) for array in (shard.frames, shard.mel, shard.mfcc)),
-            label=torch.tensor(self._classes[position]),
+            label=torch.tensor(self.classes[position]),
         )
 
 
@@ -78,8 +79,12 @@ def _shifted(
 
 
 def in_order(clips: Clips, batch_size: int) -> DataLoader[Batch]:
-    """Every clip once, in the order of the index."""
-    return DataLoader(clips, batch_size=batch_size)
+    """Every clip once, in the order of the index.
+
+    With a generator of its own: a loader draws from torch's at each pass, and how often one looks at the test
+    speakers would change the weights that are trained in between.
+    """
+    return DataLoader(clips, batch_size=batch_size, generator=torch.Generator())
 
 
 def shuffled(clips: Clips, batch_size: int, *, flip: float, shift: float, seed: int) -> DataLoader[Batch]:

@@ -47,11 +47,6 @@ def stage(function: Callable[..., None]) -> click.Command:
     return click.command(context_settings={"help_option_names": ["-h", "--help"]})(option(run))
 
 
-def use_threads(count: int) -> None:
-    """Say how many threads torch will have; to be called before torch is loaded, see ``train.make_reproducible``."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
-
-
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn a ``CfnsrError`` into one line on stderr and exit status 1."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from joblib import Parallel, delayed
 
 from cfnsr import audio, video
@@ -73,6 +74,7 @@ def samples(clips: list[Clip], boxes: dict[str, FaceBoxes], *, jobs: int, **opti
         jobs: clips at a time; 0 takes every core.
         options: those of ``sample``.
     """
+    torch.set_num_threads(1)  # a clip is a thread already, and how many there are must not touch a bit
     work = (delayed(sample)(clip.path, boxes[clip.id].squares, **options) for clip in clips)
     return Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")(work)  # pyright: ignore
 

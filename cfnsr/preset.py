@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,28 @@ def names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def apply(params: Path, overlay: Path) -> list[str]:
+def apply(params: Path, overlay: Path, check: Callable[[Path], object]) -> list[str]:
     """Merge an overlay into a params file, in place.
 
     Sections merge key by key; numbers, words and lists are replaced; an empty value (``key:``) deletes the key.
+
+    Args:
+        params: the file.
+        overlay: the preset.
+        check: is given the merged file, and raises where it is faulty, before it replaces the old one.
 
     Returns:
         One line a change: ``key.path: old -> new``.
 
     Raises:
-        CfnsrError: there is no such preset.
+        CfnsrError: there is no such preset or params file, the preset deletes or replaces what it cannot without
+            losing a comment, or the merged file is faulty.
     """
     if not overlay.is_file():
-        raise CfnsrError(overlay, "there is no such preset", f"There are {', '.join(names(overlay.parent))}")
+        there = ", ".join(names(overlay.parent)) or "none here: run from the repository's root"
+        raise CfnsrError(overlay, "there is no such preset", f"There are {there}")
+    if not params.is_file():
+        raise CfnsrError(params, "is missing", "Run from the repository's root")
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -46,6 +55,7 @@ def apply(params: Path, overlay: Path) -> list[str]:
         yaml.dump(values, text)
         with atomic_file(params) as partial:
             partial.write_text(text.getvalue(), encoding="utf-8")
+            check(partial)
     return changes
 
 
@@ -58,20 +68,31 @@ def _merge(base: CommentedMap, overlay: CommentedMap, path: str) -> Iterator[str
         here = f"{path}{key}"
         if new is None:
             if key in base:
-                below = _lift(old)
                 keys = list(base)
-                before = keys[keys.index(key) - 1]
+                if keys[0] == key or _is_scalar(base[keys[keys.index(key) - 1]]):
+                    raise CfnsrError(
+                        f"preset, {here}",
+                        "is the first key, or follows a single value",
+                        "Only a section or list after another can be deleted",
+                    )
+                below = _lift(old)
                 del base[key]
-                _lay(base[before], below)
+                _lay(base[keys[keys.index(key) - 1]], below)
                 yield f"{here}: {_plain(old)} -> (removed)"
         elif isinstance(new, CommentedMap) and isinstance(old, CommentedMap):
             yield from _merge(old, new, f"{here}.")
+        elif key in base and _is_scalar(old) != _is_scalar(new):
+            raise CfnsrError(f"preset, {here}", "puts a section where a value was, or the other way round", "Mend it")
         elif old != new or type(old) is not type(new):
             below = _lift(old)
             base[key] = copy.deepcopy(new)
             _lay(base[key], below)
             yield f"{here}: {_plain(old)} -> {_plain(new)}"
     _lay(base, between)
+
+
+def _is_scalar(value: object) -> bool:
+    return not isinstance(value, (CommentedMap, CommentedSeq))
 
 
 def _leaf(node: object) -> tuple[dict[Any, Any], Any, int] | None:

@@ -35,6 +35,8 @@ class Row:
         optimistic: accuracy at each fold's best test epoch; not a result.
         parameters: trainable and not.
         protocol, seed, data: of the run.
+        clips, speakers, folds: how many it had.
+        level: of the interval.
     """
 
     name: str
@@ -51,23 +53,32 @@ class Row:
     protocol: str
     seed: int
     data: str
+    clips: int
+    speakers: int
+    folds: int
+    level: float
 
 
-def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, labels: list[str], level: float) -> Row:
+def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, gate: Gate, level: float) -> Row:
     """Pool a system's folds into its line.
 
     Args:
         name: the system.
         cells: its folds' accounts.
         predictions: its folds' tables, with a column ``fold``.
-        labels: the emotions in the order of their class index.
+        gate: what the data are.
         level: of the interval.
+
+    Raises:
+        CfnsrError: the folds differ in what they should share: parameters, protocol, seed or data.
     """
     chosen = dict(iter(predictions.groupby("choice")))
-    scores = {choice: metrics.scores(part, labels) for choice, part in chosen.items()}
-    per_fold = [metrics.scores(part, labels).accuracy for _, part in chosen["selected"].groupby("fold")]
+    scores = {choice: metrics.scores(part, gate.labels) for choice, part in chosen.items()}
+    per_fold = [metrics.scores(part, gate.labels).accuracy for _, part in chosen["selected"].groupby("fold")]
     low, high = metrics.interval(chosen["selected"], level)
     common = {key: cells[0][key] for key in ("parameters", "protocol", "seed", "data")}
+    if any({**common, **cell} != cell for cell in cells):
+        raise CfnsrError(name, f"its folds differ in {', '.join(common)}", "Run `dvc repro -f train`")
     return Row(
         name=name,
         **asdict(scores["selected"]),
@@ -77,6 +88,10 @@ def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, label
         last=scores["last"].accuracy,
         optimistic=scores["optimistic"].accuracy,
         **common,
+        clips=sum(gate.clips.values()),
+        speakers=len(gate.clips),
+        folds=len(gate.folds),
+        level=level,
     )
 
 
@@ -113,7 +128,7 @@ def write(
                 ],
                 ignore_index=True,
             )
-            line = row(name, accounts, table, gate.labels, level)
+            line = row(name, accounts, table, gate, level)
             rows.append(line)
             # Two columns a system: more would make `dvc exp show` unreadable; the rest is in results.csv.
             figures = {"accuracy": round(line.accuracy, 4), "uar": round(line.uar, 4)}
@@ -122,18 +137,27 @@ def write(
             selected.rename(columns={"label": "actual"}).to_csv(
                 confusion / f"{name}.csv", index=False, lineterminator="\n"
             )
-            _curves(curves / name, list(gate.folds)).to_csv(lines / f"{name}.csv", index=False, lineterminator="\n")
+            if any(account["epochs"] for account in accounts):
+                drawn = _curves(curves / name, list(gate.folds))
+                drawn.to_csv(lines / f"{name}.csv", index=False, lineterminator="\n")
     with atomic_file(out / "results.csv") as partial:
         pd.DataFrame([asdict(line) for line in rows]).to_csv(partial, index=False, lineterminator="\n")
     with atomic_file(out / "report.md") as partial:
-        partial.write_text(markdown(rows, gate, level), encoding="utf-8")
+        partial.write_text(markdown(rows, gate.corpus), encoding="utf-8")
     return rows
 
 
 def read(out: Path) -> list[Row]:
-    """The rows that ``write`` left in ``results.csv``."""
+    """The rows that ``write`` left in ``results.csv``.
+
+    Raises:
+        CfnsrError: it is missing, or of another version.
+    """
     path = _existing(out / "results.csv")
-    return [Row(**values) for values in pd.read_csv(path).to_dict("records")]  # pyright: ignore
+    try:
+        return [Row(**values) for values in pd.read_csv(path).to_dict("records")]  # pyright: ignore
+    except (ValueError, TypeError) as error:
+        raise CfnsrError(path, f"is not a table of results ({error})", "Run `dvc repro -f report`") from error
 
 
 COLUMNS = (
@@ -168,11 +192,16 @@ def cells_of(line: Row) -> tuple[str, ...]:
     )
 
 
-def footnotes(rows: list[Row], corpus: str, level: float) -> Iterator[str]:
+def title(rows: list[Row], corpus: str) -> str:
+    """What the table is of."""
+    return f"{corpus}: {rows[0].clips} clips, {rows[0].speakers} speakers, {rows[0].folds} folds"
+
+
+def footnotes(rows: list[Row], corpus: str) -> Iterator[str]:
     """What a reader must know beside the figures."""
     yield (
         f"Accuracy, UAR, F1 and top-2 in % on test speakers, at the epoch that the validation speakers chose "
-        f"({rows[0].protocol}). Interval: {level:.0%} over speakers (Student's t)."
+        f"({rows[0].protocol}). Interval: {rows[0].level:.0%} over speakers (Student's t)."
     )
     yield (
         "Optimistic: the best test epoch of the same run, as the published code reports it. It is not a result; "
@@ -183,16 +212,16 @@ def footnotes(rows: list[Row], corpus: str, level: float) -> Iterator[str]:
         yield STUDIO_NOTE
 
 
-def markdown(rows: list[Row], gate: Gate, level: float) -> str:
+def markdown(rows: list[Row], corpus: str) -> str:
     """The table as a Markdown page."""
     lines = [
-        f"# {gate.corpus}: {sum(gate.clips.values())} clips, {len(gate.clips)} speakers, {len(gate.folds)} folds",
+        f"# {title(rows, corpus)}",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|---|{'---:|' * (len(COLUMNS) - 1)}",
     ]
     lines += [f"| {' | '.join(cells_of(line))} |" for line in rows]
-    for note in footnotes(rows, gate.corpus, level):
+    for note in footnotes(rows, corpus):
         lines += ["", note]
     return "\n".join(lines) + "\n"
 
@@ -219,9 +248,7 @@ def _curves(folder: Path, folds: list[str]) -> pd.DataFrame:
             "validation_loss": "validation/loss",
             "validation_accuracy": "validation/accuracy",
         }
-        if not (folder / fold / "test.csv").exists():  # a system that trains nothing has no curves
-            return pd.DataFrame(columns=["epoch", *files, "test_accuracy"])
-        part = pd.read_csv(folder / fold / "test.csv").rename(columns={"accuracy": "test_accuracy"})
+        part = pd.read_csv(_existing(folder / fold / "test.csv")).rename(columns={"accuracy": "test_accuracy"})
         for column, metric in files.items():
             values = pd.read_csv(folder / fold / "plots" / "metrics" / f"{metric}.tsv", sep="\t")
             part[column] = values[metric.rsplit("/", 1)[1]].to_numpy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,29 +44,20 @@ class Validation:
 
 
 def make_reproducible(seed: int, threads: int, device: torch.device) -> None:
-    """Seed everything and, on the CPU, allow no operation whose result depends on timing.
+    """Seed torch and, on the CPU, allow no operation whose result depends on timing.
 
     On a GPU the pooling of 3D features has no such operation: there cuDNN is held to fixed algorithms, and two runs
     agree closely, not bit for bit. Not measured on GPU.
 
     Args:
         seed: of weights and dropout.
-        threads: of torch on the CPU; how sums are split, and so their last bits, depends on it. Must be what
-            OMP_NUM_THREADS said when torch was loaded: with fewer said than taken, oneDNN's bfloat16 gradient of a
-            grouped convolution reads memory that nothing wrote (torch 2.14.1).
+        threads: of torch on the CPU; how sums are split, and so their last bits, depends on it.
         device: where the network will be.
-
-    Raises:
-        CfnsrError: the two differ.
     """
-    said = os.environ.get("OMP_NUM_THREADS", str(threads))
-    if said != str(threads):
-        raise CfnsrError(
-            "OMP_NUM_THREADS", f"is {said}, train.threads {threads}", "Set both alike before torch is loaded"
-        )
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    torch.backends.cudnn.allow_tf32 = False  # fp32 is to mean fp32
     if device.type == "cpu":
         # As use_deterministic_algorithms(True), which would also load the compiler, to configure that.
         torch.set_deterministic_debug_mode("error")
@@ -130,7 +120,7 @@ def fit(
             raise CfnsrError(
                 f"epoch {number}",
                 f"the loss is not a number (training {epoch.train_loss}, validation {epoch.validation_loss})",
-                "Lower the learning rate, or set train.precision to fp32",
+                "Set train.precision to fp32, or lower the learning rate",
             )
         if (epoch.validation_accuracy, -epoch.validation_loss) > best:
             best, kept = (epoch.validation_accuracy, -epoch.validation_loss), number

@@ -40,10 +40,12 @@ def timeline(path: Path) -> Timeline:
     """
     with opened(path) as container:
         stream = _video_stream(container, path)
-        packets = [packet for packet in container.demux(stream) if packet.pts is not None and not packet.is_discard]
-        if not packets or stream.time_base is None:
+        # Of a packet its time alone is kept: all packets together are the whole file.
+        pts = sorted(
+            {packet.pts for packet in container.demux(stream) if packet.pts is not None and not packet.is_discard}
+        )
+        if not pts or stream.time_base is None:
             raise CfnsrError(path, "the video stream is empty", "Fetch or record the clip again")
-        pts = sorted({packet.pts for packet in packets if packet.pts is not None})
         tick_s = float(stream.time_base)
     span_s = (pts[-1] - pts[0]) * tick_s
     last_s = span_s / (len(pts) - 1) if len(pts) > 1 else tick_s

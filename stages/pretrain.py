@@ -1,7 +1,9 @@
 import click
 
+from cfnsr import cells, networks, train
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FILE, OUT_FOLDER, stage, use_threads
+from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FILE, OUT_FOLDER, stage
+from cfnsr.gate import Gate
 
 
 @stage
@@ -20,10 +22,6 @@ def main(params: Params, modality, fold, shards, corpus, model, cell, prediction
     Example: python -m stages.pretrain audio fold_1 data/studio/shards data/studio/corpus.json
              /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
     """
-    use_threads(params.train.threads)
-    from cfnsr import cells, networks, train  # torch, once its threads are said
-    from cfnsr.gate import Gate
-
     gate = Gate.read(corpus)
     device = train.pick_device(params.train.device)
     train.make_reproducible(params.train.seed, params.train.threads, device)

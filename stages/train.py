@@ -1,7 +1,9 @@
 import click
 
+from cfnsr import cells, fusion, networks, train
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FILE, OUT_FOLDER, stage, use_threads
+from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FILE, OUT_FOLDER, stage
+from cfnsr.gate import Gate
 
 
 @stage
@@ -23,12 +25,9 @@ def main(params: Params, system, fold, shards, corpus, model, cell, predictions,
              /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
              --models data/studio/models --unimodal data/studio/predictions
     """
-    use_threads(params.train.threads)
-    from cfnsr import cells, networks, train  # torch, once its threads are said
-    from cfnsr.gate import Gate
-
     gate = Gate.read(corpus)
     chosen = params.system(system)
+    fusion.check(system, chosen.options, chosen.training is not None)
     device = train.pick_device(params.train.device)
     train.make_reproducible(params.train.seed, params.train.threads, device)
     network, specification = networks.fused(system, chosen.options, fold, gate, models, seed=params.train.seed)

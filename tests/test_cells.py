@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from cfnsr import cells, checkpoint, evaluate, networks, report, train
+from cfnsr import cells, checkpoint, evaluate, networks, report, shards, train
 from cfnsr.errors import CfnsrError
 from cfnsr.gate import Gate
 from cfnsr.naming import LABELS
@@ -135,6 +135,47 @@ def test_curves_are_dvclives_and_the_test_scores_stand_apart(run: Run) -> None:
     assert len(pd.read_csv(folder / "plots/metrics/validation/accuracy.tsv", sep="\t")) == 3
     assert pd.read_csv(folder / "test.csv")["epoch"].tolist() == [1, 2, 3]
     assert not any("test" in path.name for path in (folder / "plots").rglob("*"))
+
+
+def scrambled(run: Run, folder: Path, actor: str) -> Run:
+    """The same run, but one speaker's frames, MFCC and emotions are another's."""
+    other = Run(folder)
+    place = other.shards / actor
+    shard = shards.read(place)
+    noise = np.random.default_rng(99)
+    for name in shards.ARRAYS:
+        np.save(place / f"{name}.npy", noise.permutation(getattr(shard, name).copy()))
+    index = shard.index.copy()
+    index["label"] = index["label"].to_numpy()[::-1]
+    index.to_parquet(place / "clips.parquet", index=False)
+    return other
+
+
+@pytest.mark.parametrize(("actor", "role"), [("01", "test"), ("02", "validation"), ("03", "train"), ("04", "train")])
+def test_who_can_change_what(run: Run, tmp_path: Path, actor: str, role: str) -> None:
+    """Fold 1 tests 01, validates on 02 and trains on 03 and 04: only so much may depend on each."""
+    other = scrambled(run, tmp_path, actor)
+    other.pretrain("audio", "fold_1")
+    ours, theirs = run.places("audio", "fold_1"), other.places("audio", "fold_1")
+
+    def same(path: str) -> bool:
+        return (ours.curves / path).read_bytes() == (theirs.curves / path).read_bytes()
+
+    weights = [(place.model / "model.safetensors").read_bytes() for place in (ours, theirs)]
+    assert same("plots/metrics/train/loss.tsv") == (role != "train")
+    assert same("plots/metrics/validation/loss.tsv") == (role == "test")
+    assert same("test.csv") == (role == "validation")
+    if role == "test":
+        assert weights[0] == weights[1]  # the weights that are kept, so the choice of the epoch too
+    if role == "train":
+        assert weights[0] != weights[1]
+
+
+def test_a_fold_opens_the_speakers_of_its_sets(run: Run) -> None:
+    for name, sets in run.gate.folds.items():
+        fold = run.open(name)
+        for role in ("test", "validation", "train"):
+            assert tuple(getattr(fold, role).index["actor"].unique()) == getattr(sets, role)
 
 
 def test_fusing_starts_from_the_unimodal_weights(run: Run) -> None:

@@ -12,7 +12,8 @@ from av.video.frame import PictureType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfnsr import audio, corpora, naming, studio, video
+from cfnsr import audio, corpora, naming, video
+from cfnsr.corpora import studio
 from cfnsr.corpora.studio import design, identity, speech
 from cfnsr.errors import CfnsrError
 from cfnsr.landmarks import Track, openface

@@ -233,3 +233,37 @@ def test_cfnsr_trains_at_paper_scale() -> None:
     loss.backward()
     assert loss.isfinite()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
+
+
+CHECKED = {
+    "residual": True,
+    "self_attention": True,
+    "cross_modal": True,
+    "attention_layers": 5,
+    "heads": 8,
+    "feed_forward": 256,
+    "attention_dropout": 0.1,
+    "position_dropout": 0.3,
+    "audio_dropout": 0.4,
+}
+
+
+def test_a_right_section_passes_its_check() -> None:
+    fusion.check("cfnsr", CHECKED, training=True)
+    fusion.check("averaging", {}, training=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "training", "told"),
+    [
+        ("ghost", {}, True, "ghost: there is no such system"),
+        ("cfnsr", {**CHECKED, "head": 8}, True, r"cfnsr\.options\.head: unknown option"),
+        ("cfnsr", {key: value for key, value in CHECKED.items() if key != "heads"}, True, r"options\.heads: missing"),
+        ("cfnsr", {**CHECKED, "heads": 8.5}, True, r"cfnsr\.options\.heads: .*integer.*given: 8\.5"),
+        ("cfnsr", CHECKED, False, r"cfnsr\.training: missing"),
+        ("averaging", {}, True, r"averaging\.training: this system trains nothing"),
+    ],
+)
+def test_a_wrong_section_is_refused_by_its_key(name: str, options: dict, training: bool, told: str) -> None:
+    with pytest.raises(CfnsrError, match=told):
+        fusion.check(name, options, training)

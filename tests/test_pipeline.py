@@ -156,7 +156,9 @@ def test_the_index_describes_the_clips(repository: Repository, params: config.Pa
         assert (shard.index["box_confidence"] > 0.7).all() and shard.index["source_md5"].is_unique
 
 
-def test_face_boxes_hold_every_landmark_and_stay_inside_the_picture(repository: Repository) -> None:
+def test_face_boxes_hold_every_landmark_and_stay_inside_the_picture(
+    repository: Repository, params: config.Params
+) -> None:
     from cfnsr.landmarks import openface
 
     boxes = faces.read(repository.folder / "data/studio/faces/01.parquet")
@@ -165,7 +167,8 @@ def test_face_boxes_hold_every_landmark_and_stay_inside_the_picture(repository: 
         low = found.squares[:, None, :2] - found.squares[:, None, 2:] / 2
         high = found.squares[:, None, :2] + found.squares[:, None, 2:] / 2
         assert ((track.points >= low) & (track.points <= high)).all()
-        assert low.min() >= 0 and high[..., 0].max() <= 1280 and high[..., 1].max() <= 720
+        size = params.corpora.studio
+        assert low.min() >= 0 and high[..., 0].max() <= size.width and high[..., 1].max() <= size.height
 
 
 def test_a_contact_sheet_shows_every_clip(repository: Repository) -> None:

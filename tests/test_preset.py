@@ -17,16 +17,16 @@ def params(tmp_path: Path, root: Path) -> Path:
 
 
 def test_studio_is_what_ships(params: Path) -> None:
-    assert preset.apply(params, PRESETS / "studio.yaml") == []
+    assert preset.apply(params, PRESETS / "studio.yaml", config.load) == []
 
 
 @pytest.mark.parametrize("name", preset.names(PRESETS))
 def test_each_preset_is_valid_and_studio_undoes_it_to_the_byte(params: Path, name: str) -> None:
     shipped = params.read_bytes()
-    changes = preset.apply(params, PRESETS / f"{name}.yaml")
+    changes = preset.apply(params, PRESETS / f"{name}.yaml", config.load)
     config.load(params)
     assert bool(changes) == (params.read_bytes() != shipped)
-    preset.apply(params, PRESETS / "studio.yaml")
+    preset.apply(params, PRESETS / "studio.yaml", config.load)
     assert params.read_bytes() == shipped
 
 
@@ -36,24 +36,47 @@ def test_no_comment_is_lost(params: Path, name: str) -> None:
         return [line.strip() for line in text.splitlines() if line.lstrip().startswith("#")]
 
     before = comments(params.read_text())
-    preset.apply(params, PRESETS / f"{name}.yaml")
+    preset.apply(params, PRESETS / f"{name}.yaml", config.load)
     assert comments(params.read_text()) == before
 
 
 def test_changes_are_told_key_by_key(tmp_path: Path) -> None:
     params, overlay = tmp_path / "params.yaml", tmp_path / "overlay.yaml"
     params.write_text("a: 1  # one\nb:\n  - x\n\n# about c\nc:\n  d: 2\n  e: 3\n\n# about f\nf: 4\n")
-    overlay.write_text("a: 5\nb:\n  - y\n  - z\nc:\n  e:\n  g: 6\n")
-    assert preset.apply(params, overlay) == ["a: 1 -> 5", "b: [x] -> [y, z]", "c.e: 3 -> (removed)", "c.g: (none) -> 6"]
-    assert params.read_text() == "a: 5  # one\nb:\n  - y\n  - z\n\n# about c\nc:\n  d: 2\n  g: 6\n\n# about f\nf: 4\n"
+    overlay.write_text("a: 5\nb:\n  - y\n  - z\nc:\n  g: 6\n")
+    assert preset.apply(params, overlay, Path.read_text) == ["a: 1 -> 5", "b: [x] -> [y, z]", "c.g: (none) -> 6"]
+    assert (
+        params.read_text()
+        == "a: 5  # one\nb:\n  - y\n  - z\n\n# about c\nc:\n  d: 2\n  e: 3\n  g: 6\n\n# about f\nf: 4\n"
+    )
 
 
 def test_own_changes_stay(params: Path) -> None:
     params.write_text(params.read_text().replace("seed: 1234", "seed: 99"))
-    preset.apply(params, PRESETS / "tiny.yaml")
+    preset.apply(params, PRESETS / "tiny.yaml", config.load)
     assert config.load(params).train.seed == 99
 
 
 def test_an_unknown_preset_names_those_there_are(params: Path) -> None:
     with pytest.raises(CfnsrError, match=r"There are .*studio, tiny"):
-        preset.apply(params, PRESETS / "huge.yaml")
+        preset.apply(params, PRESETS / "huge.yaml", config.load)
+
+
+@pytest.mark.parametrize("name", preset.names(PRESETS))
+def test_a_preset_gives_the_same_whatever_was_before(params: Path, name: str) -> None:
+    preset.apply(params, PRESETS / f"{name}.yaml", config.load)
+    wanted = params.read_bytes()
+    for other in preset.names(PRESETS):
+        preset.apply(params, PRESETS / f"{other}.yaml", config.load)
+        preset.apply(params, PRESETS / f"{name}.yaml", config.load)
+        assert params.read_bytes() == wanted, f"{name} after {other}"
+
+
+@pytest.mark.parametrize("overlay", ["crop:\n  landmarks:\n", "crop:\n  margin:\n", "crop: 3\n", "corpus:\n  a: 1\n",
+                                     "crop:\n  margin: -1\n"])  # fmt: skip
+def test_a_preset_that_would_do_harm_leaves_params_as_they_were(params: Path, tmp_path: Path, overlay: str) -> None:
+    before = params.read_bytes()
+    (tmp_path / "overlay.yaml").write_text(overlay)
+    with pytest.raises(CfnsrError, match=r"preset, |crop\.margin"):
+        preset.apply(params, tmp_path / "overlay.yaml", config.load)
+    assert params.read_bytes() == before

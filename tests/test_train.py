@@ -143,12 +143,6 @@ def test_a_gpu_that_is_not_there_is_told() -> None:
         train.pick_device("cuda")
 
 
-def test_threads_said_and_threads_taken_must_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with pytest.raises(CfnsrError, match=r"OMP_NUM_THREADS: is 1, train\.threads 2"):
-        train.make_reproducible(1, 2, PREPARE.device)
-
-
 def test_a_loss_that_is_not_a_number_stops_the_training(folder: Path) -> None:
     network = audio_network()
     network.encoder.head.linear.weight.data.fill_(float("inf"))

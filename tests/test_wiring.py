@@ -18,7 +18,8 @@ PLUMBING = {f"cfnsr.{name}" for name in ("config", "entry", "errors", "atomic", 
 BY_NAME = {
     "download": ["cfnsr.corpora.studio"],
     "crop": ["cfnsr.landmarks.openface"],
-    "check": ["cfnsr.naming"],  # the labels
+    "extract": ["cfnsr.corpora.studio"],
+    "check": ["cfnsr.corpora.studio"],
     "pretrain": ["cfnsr.encoders.video"],
     "train": ["cfnsr.encoders.video", "cfnsr.encoders.audio", "cfnsr.fusion.cfnsr"],
 }

@@ -32,7 +32,7 @@ def perform(
         face: the expression at its fullest.
         loudness: of the voice at each frame, 0 to 1.
         frame_rate_hz: frames a second.
-        pose_noise: how far the head drifts and tilts; 1 is a few degrees and a twentieth of the face.
+        pose_noise: how far the head drifts and tilts; 1 is about two degrees, and a fourteenth of ``eyes_px``.
         random: where chance comes from.
     """
     count = len(loudness)
