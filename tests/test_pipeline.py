@@ -207,6 +207,24 @@ def test_a_wrong_value_stops_a_stage_with_one_line(repository: Repository) -> No
         path.write_text(before)
 
 
+def test_the_readmes_program_runs(repository: Repository) -> None:
+    program = (repository.folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    shapes = repository.run("python", "-c", f"{program}\nprint(log_probabilities.shape, network.training)")
+    assert shapes.splitlines()[-1] == "(8, 8) False"
+
+
+def test_a_systems_section_is_checked_when_its_cell_starts(repository: Repository) -> None:
+    path = repository.folder / "params.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("      heads: 8 ", "      hats: 8 "))
+    try:
+        text = repository.run("dvc", "repro", "-s", "train@studio-cfnsr-fold_1", status=255)
+        assert "cfnsr.options.hats: unknown option" in text and "Traceback" not in text
+    finally:
+        path.write_text(before)
+        repository.run("dvc", "checkout", "train@studio-cfnsr-fold_1")
+
+
 @pytest.mark.parametrize("stage", ["download", "crop", "extract", "check", "pretrain", "train", "report"])
 def test_each_stage_has_help_with_an_example(repository: Repository, stage: str) -> None:
     text = repository.run("python", "-m", f"stages.{stage}", "--help")
