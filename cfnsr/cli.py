@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cfnsr import __version__, config, entry, preset
+from cfnsr import __version__, config, entry, preset, table
 from cfnsr.errors import CfnsrError
 
 PRESETS = Path("presets")
@@ -94,14 +94,14 @@ def results(params: Path, metrics: Path) -> None:
     with entry.one_line_errors():
         values = config.load(params)
         rows = report.read(metrics / values.corpus)
-    table = Table(title=report.title(rows, values.corpus))
-    for column in report.COLUMNS:
+    drawn = Table(title=table.title(rows, values.corpus))
+    for column in table.COLUMNS:
         style = "dim" if column in {"Optimistic", "Gap"} else None
-        table.add_column(column, justify="left" if column == "System" else "right", style=style)
+        drawn.add_column(column, justify="left" if column == "System" else "right", style=style)
     for line in rows:
-        table.add_row(*report.cells_of(line))
-    console.print(table)
-    for note in report.footnotes(rows, values.corpus):
+        drawn.add_row(*table.cells_of(line))
+    console.print(drawn)
+    for note in table.footnotes(rows, values.corpus):
         console.print(note, style="dim", highlight=False, markup=False)
     spent = entry.times(values.corpus)
     if spent:

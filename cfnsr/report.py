@@ -3,60 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cfnsr import metrics
+from cfnsr import metrics, table
 from cfnsr.atomic import atomic_file, atomic_folder
 from cfnsr.errors import CfnsrError
 from cfnsr.gate import Gate
-
-STUDIO_NOTE = (
-    "Studio is synthetic: one animated portrait and a speech synthesiser. Its figures show that the "
-    "machinery works; they say nothing about recognising emotions."
-)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One system's line of the table; shares from 0 to 1.
-
-    Attributes:
-        name: the system, or the modality alone.
-        accuracy, uar, f1, top2: on all test clips, at the epoch the validation speakers chose.
-        deviation: standard deviation of the folds' accuracies.
-        low, high: interval of the accuracy over speakers.
-        last: accuracy at the last epoch.
-        optimistic: accuracy at each fold's best test epoch; not a result.
-        parameters: trainable and not.
-        protocol, seed, data: of the run.
-        clips, speakers, folds: how many it had.
-        level: of the interval.
-    """
-
-    name: str
-    accuracy: float
-    deviation: float
-    low: float
-    high: float
-    uar: float
-    f1: float
-    top2: float
-    last: float
-    optimistic: float
-    parameters: int
-    protocol: str
-    seed: int
-    data: str
-    clips: int
-    speakers: int
-    folds: int
-    level: float
+from cfnsr.table import Row
 
 
 def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, gate: Gate, level: float) -> Row:
@@ -77,7 +35,7 @@ def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, gate:
     per_fold = [metrics.scores(part, gate.labels).accuracy for _, part in chosen["selected"].groupby("fold")]
     low, high = metrics.interval(chosen["selected"], level)
     common = {key: cells[0][key] for key in ("parameters", "protocol", "seed", "data")}
-    if any({**common, **cell} != cell for cell in cells):
+    if any({**cell, **common} != cell for cell in cells):
         raise CfnsrError(name, f"its folds differ in {', '.join(common)}", "Run `dvc repro -f train`")
     return Row(
         name=name,
@@ -121,19 +79,19 @@ def write(
     ):
         for name in names:
             accounts = [_account(cells / name / f"{fold}.json", gate) for fold in gate.folds]
-            table = pd.concat(
+            predicted = pd.concat(
                 [
                     pd.read_parquet(_existing(predictions / name / f"{fold}.parquet")).assign(fold=fold)
                     for fold in gate.folds
                 ],
                 ignore_index=True,
             )
-            line = row(name, accounts, table, gate, level)
+            line = row(name, accounts, predicted, gate, level)
             rows.append(line)
             # Two columns a system: more would make `dvc exp show` unreadable; the rest is in results.csv.
             figures = {"accuracy": round(line.accuracy, 4), "uar": round(line.uar, 4)}
             (systems / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-            selected = table.loc[table["choice"] == "selected", ["label", "predicted"]]
+            selected = predicted.loc[predicted["choice"] == "selected", ["label", "predicted"]]
             selected.rename(columns={"label": "actual"}).to_csv(
                 confusion / f"{name}.csv", index=False, lineterminator="\n"
             )
@@ -143,7 +101,7 @@ def write(
     with atomic_file(out / "results.csv") as partial:
         pd.DataFrame([asdict(line) for line in rows]).to_csv(partial, index=False, lineterminator="\n")
     with atomic_file(out / "report.md") as partial:
-        partial.write_text(markdown(rows, gate.corpus), encoding="utf-8")
+        partial.write_text(table.markdown(rows, gate.corpus), encoding="utf-8")
     return rows
 
 
@@ -158,72 +116,6 @@ def read(out: Path) -> list[Row]:
         return [Row(**values) for values in pd.read_csv(path).to_dict("records")]  # pyright: ignore
     except (ValueError, TypeError) as error:
         raise CfnsrError(path, f"is not a table of results ({error})", "Run `dvc repro -f report`") from error
-
-
-COLUMNS = (
-    "System",
-    "Accuracy",
-    "± folds",
-    "Interval",
-    "UAR",
-    "F1",
-    "Top-2",
-    "Last epoch",
-    "Optimistic",
-    "Gap",
-    "Parameters",
-)
-
-
-def cells_of(line: Row) -> tuple[str, ...]:
-    """One row's text, column by column; the terminal and the page show the same."""
-    return (
-        line.name,
-        _percent(line.accuracy),
-        _percent(line.deviation),
-        f"{_percent(line.low)}–{_percent(line.high)}",
-        _percent(line.uar),
-        _percent(line.f1),
-        _percent(line.top2),
-        _percent(line.last),
-        _percent(line.optimistic),
-        f"{100 * (line.optimistic - line.accuracy):+.1f}",
-        f"{line.parameters:,}",
-    )
-
-
-def title(rows: list[Row], corpus: str) -> str:
-    """What the table is of."""
-    return f"{corpus}: {rows[0].clips} clips, {rows[0].speakers} speakers, {rows[0].folds} folds"
-
-
-def footnotes(rows: list[Row], corpus: str) -> Iterator[str]:
-    """What a reader must know beside the figures."""
-    yield (
-        f"Accuracy, UAR, F1 and top-2 in % on test speakers, at the epoch that the validation speakers chose "
-        f"({rows[0].protocol}). Interval: {rows[0].level:.0%} over speakers (Student's t)."
-    )
-    yield (
-        "Optimistic: the best test epoch of the same run, as the published code reports it. It is not a result; "
-        "Gap says how far it flatters. A system that trains nothing joins both modalities' best test epochs."
-    )
-    yield f"Seed {rows[0].seed}, data {rows[0].data}."
-    if corpus == "studio":
-        yield STUDIO_NOTE
-
-
-def markdown(rows: list[Row], corpus: str) -> str:
-    """The table as a Markdown page."""
-    lines = [
-        f"# {title(rows, corpus)}",
-        "",
-        f"| {' | '.join(COLUMNS)} |",
-        f"|---|{'---:|' * (len(COLUMNS) - 1)}",
-    ]
-    lines += [f"| {' | '.join(cells_of(line))} |" for line in rows]
-    for note in footnotes(rows, corpus):
-        lines += ["", note]
-    return "\n".join(lines) + "\n"
 
 
 def _account(path: Path, gate: Gate) -> dict[str, Any]:
@@ -254,7 +146,3 @@ def _curves(folder: Path, folds: list[str]) -> pd.DataFrame:
             part[column] = values[metric.rsplit("/", 1)[1]].to_numpy()
         parts.append(part)
     return pd.DataFrame(pd.concat(parts).groupby("epoch", as_index=False).mean())
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"

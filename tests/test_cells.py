@@ -13,6 +13,7 @@ from cfnsr import cells, checkpoint, evaluate, networks, report, shards, train
 from cfnsr.errors import CfnsrError
 from cfnsr.gate import Gate
 from cfnsr.naming import LABELS
+from cfnsr.table import cells_of
 from tests import corpus
 
 VIDEO = {"layers": [1, 1, 1, 1], "width": 4, "cardinality": 2, "stem_relu": True}
@@ -243,7 +244,7 @@ def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> N
         assert rows[name].optimistic >= rows[name].accuracy
     assert report.read(tmp_path) == list(rows.values())
     page = (tmp_path / "report.md").read_text()
-    assert all(" | ".join(report.cells_of(line)) in page for line in rows.values())
+    assert all(" | ".join(cells_of(line)) in page for line in rows.values())
     assert list(pd.read_csv(tmp_path / "curves" / "audio.csv").columns) == [
         "epoch",
         "test_accuracy",
@@ -268,6 +269,15 @@ def test_the_report_refuses_a_missing_cell_and_one_of_other_data(run: Run, tmp_p
     with pytest.raises(CfnsrError, match=r"video/fold_1\.json: was trained on other data"):
         write_report(run, tmp_path, other)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_report_refuses_folds_that_differ(run: Run, tmp_path: Path) -> None:
+    accounts = [json.loads((run.folder / f"cells/audio/{fold}.json").read_text()) for fold in run.gate.folds]
+    tables = pd.concat([predictions(run, "audio", fold).assign(fold=fold) for fold in run.gate.folds])
+    assert report.row("audio", accounts, tables, run.gate, 0.95).seed == 7
+    for key in ("seed", "protocol", "parameters"):
+        with pytest.raises(CfnsrError, match="audio: its folds differ"):
+            report.row("audio", [accounts[0], {**accounts[1], key: "other"}, accounts[2]], tables, run.gate, 0.95)
 
 
 def test_files_that_are_not_our_models_are_refused(tmp_path: Path, run: Run) -> None:

@@ -235,17 +235,7 @@ def test_cfnsr_trains_at_paper_scale() -> None:
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
-CHECKED = {
-    "residual": True,
-    "self_attention": True,
-    "cross_modal": True,
-    "attention_layers": 5,
-    "heads": 8,
-    "feed_forward": 256,
-    "attention_dropout": 0.1,
-    "position_dropout": 0.3,
-    "audio_dropout": 0.4,
-}
+CHECKED = OPTIONS["cfnsr"]
 
 
 def test_a_right_section_passes_its_check() -> None:

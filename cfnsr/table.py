@@ -1,0 +1,118 @@
+"""The table of results: a row a system, and how it reads in the terminal and on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+STUDIO_NOTE = (
+    "Studio is synthetic: one animated portrait and a speech synthesiser. Its figures show that the "
+    "machinery works; they say nothing about recognising emotions."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system's line of the table; shares from 0 to 1.
+
+    Attributes:
+        name: the system, or the modality alone.
+        accuracy, uar, f1, top2: on all test clips, at the epoch the validation speakers chose.
+        deviation: standard deviation of the folds' accuracies.
+        low, high: interval of the accuracy over speakers.
+        last: accuracy at the last epoch.
+        optimistic: accuracy at each fold's best test epoch; not a result.
+        parameters: trainable and not.
+        protocol, seed, data: of the run.
+        clips, speakers, folds: how many it had.
+        level: of the interval.
+    """
+
+    name: str
+    accuracy: float
+    deviation: float
+    low: float
+    high: float
+    uar: float
+    f1: float
+    top2: float
+    last: float
+    optimistic: float
+    parameters: int
+    protocol: str
+    seed: int
+    data: str
+    clips: int
+    speakers: int
+    folds: int
+    level: float
+
+
+COLUMNS = (
+    "System",
+    "Accuracy",
+    "± folds",
+    "Interval",
+    "UAR",
+    "F1",
+    "Top-2",
+    "Last epoch",
+    "Optimistic",
+    "Gap",
+    "Parameters",
+)
+
+
+def cells_of(line: Row) -> tuple[str, ...]:
+    """One row's text, column by column; the terminal and the page show the same."""
+    return (
+        line.name,
+        _percent(line.accuracy),
+        _percent(line.deviation),
+        f"{_percent(line.low)}–{_percent(line.high)}",
+        _percent(line.uar),
+        _percent(line.f1),
+        _percent(line.top2),
+        _percent(line.last),
+        _percent(line.optimistic),
+        f"{100 * (line.optimistic - line.accuracy):+.1f}",
+        f"{line.parameters:,}",
+    )
+
+
+def title(rows: list[Row], corpus: str) -> str:
+    """What the table is of."""
+    return f"{corpus}: {rows[0].clips} clips, {rows[0].speakers} speakers, {rows[0].folds} folds"
+
+
+def footnotes(rows: list[Row], corpus: str) -> Iterator[str]:
+    """What a reader must know beside the figures."""
+    yield (
+        f"Accuracy, UAR, F1 and top-2 in % on test speakers, at the epoch that the validation speakers chose "
+        f"({rows[0].protocol}). Interval: {rows[0].level:.0%} over speakers (Student's t)."
+    )
+    yield (
+        "Optimistic: the best test epoch of the same run, as the published code reports it. It is not a result; "
+        "Gap says how far it flatters. A system that trains nothing joins both modalities' best test epochs."
+    )
+    yield f"Seed {rows[0].seed}, data {rows[0].data}."
+    if corpus == "studio":
+        yield STUDIO_NOTE
+
+
+def markdown(rows: list[Row], corpus: str) -> str:
+    """The table as a Markdown page."""
+    lines = [
+        f"# {title(rows, corpus)}",
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        f"|---|{'---:|' * (len(COLUMNS) - 1)}",
+    ]
+    lines += [f"| {' | '.join(cells_of(line))} |" for line in rows]
+    for note in footnotes(rows, corpus):
+        lines += ["", note]
+    return "\n".join(lines) + "\n"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
