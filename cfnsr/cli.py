@@ -26,7 +26,7 @@ def main() -> None:
     \b
     Examples:
       cfnsr check              refuse a faulty params.yaml before any work
-      cfnsr preset tiny        the smallest run, under a minute
+      cfnsr preset tiny        the smallest run, a minute or two
       dvc repro                run the pipeline
       cfnsr results            the table of the last run, and where the time went
     """
@@ -69,7 +69,7 @@ def preset_command(name: str | None, params: Path, presets: Path) -> None:
     \b
     Examples:
       cfnsr preset             what there is
-      cfnsr preset tiny        the smallest run, under a minute
+      cfnsr preset tiny        the smallest run, a minute or two
       cfnsr preset studio      back to what ships
     """
     with entry.one_line_errors():
