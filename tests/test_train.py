@@ -136,8 +136,8 @@ print("torch._dynamo" in sys.modules)"""
     )
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU where there is none")
-def test_a_gpu_that_is_not_there_is_told() -> None:
+def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert train.pick_device("auto") == train.pick_device("cpu") == torch.device("cpu")
     with pytest.raises(CfnsrError, match=r"train\.device: is cuda, and torch finds no GPU"):
         train.pick_device("cuda")
