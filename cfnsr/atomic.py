@@ -17,8 +17,8 @@ from pathlib import Path
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path in ``path``'s folder; on success it replaces ``path``, on error it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=path.suffix, dir=path.parent)
+    prefix = _cleared(path)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     partial = Path(name)
     try:
@@ -32,8 +32,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it takes ``path``'s place, on error it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+    partial = Path(tempfile.mkdtemp(prefix=_cleared(path), dir=path.parent))
     try:
         yield partial
         partial.chmod(0o755)
@@ -42,3 +41,19 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _cleared(path: Path) -> str:
+    """Remove what killed runs left half written of ``path``; returns how such names begin.
+
+    Should one of them still be running after all, it loses its ground and fails, and cannot overwrite what comes after.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".partial-{path.name}."
+    for left in path.parent.iterdir():
+        if left.name.startswith(prefix):
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink(missing_ok=True)
+    return prefix

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from av import AudioResampler
+from av import AudioFrame, AudioResampler
 from jaxtyping import Float32
 from torchaudio.functional import create_dct
 from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
@@ -39,15 +39,15 @@ def waveform(
     with opened(path) as container:
         if not container.streams.audio:
             raise CfnsrError(path, "has no audio stream", "Remove the clip, or fetch it again")
-        resampler = AudioResampler(format="flt", layout="mono", rate=rate_hz)
+        resampler = AudioResampler(format="fltp", rate=rate_hz)
         for frame in container.decode(container.streams.audio[0]):
             for part in resampler.resample(frame):
-                pieces.append(part.to_ndarray()[0])
+                pieces.append(_mono(part))
                 have += pieces[-1].size
             if have >= start + length:
                 break
         else:  # the sound ended: take what the resampler still holds
-            pieces += [part.to_ndarray()[0] for part in resampler.resample(None)]
+            pieces += [_mono(part) for part in resampler.resample(None)]
     sound = np.concatenate(pieces)[start : start + length] if pieces else np.empty(0, np.float32)
     if not sound.size:
         raise CfnsrError(
@@ -57,6 +57,11 @@ def waveform(
         )
     missing = length - sound.size
     return np.pad(sound, (0, missing)).astype(np.float32), missing / rate_hz
+
+
+def _mono(frame: AudioFrame) -> Float32[np.ndarray, " sample"]:
+    """The mean of the channels, as librosa takes it; libav's own mixing would make stereo 3 dB louder than mono."""
+    return frame.to_ndarray().mean(axis=0)
 
 
 def features(

@@ -71,6 +71,7 @@ class Crop(Section):
 
 
 class ExtractVideo(Section):
+    decoder: Literal["pyav", "decord"]
     frames: Count
     size: Annotated[int, Field(ge=16)]
 
@@ -166,6 +167,7 @@ class Params(Section):
     protocol: Literal["held_out"]
     corpora: Corpora
     parallel: ParallelJobs
+    on_bad_clip: Literal["fail", "skip"]
     crop: Crop
     extract: Extract
     check: Check

@@ -13,5 +13,10 @@ class CfnsrError(Exception):
     """
 
     def __init__(self, where: object, problem: str, remedy: str) -> None:
-        self.where, self.problem, self.remedy = str(where), problem, remedy
-        super().__init__(f"{where}: {problem}. {remedy}")
+        self.where, self.problem, self.remedy = printable(str(where)), printable(" ".join(problem.split())), remedy
+        super().__init__(f"{self.where}: {self.problem}. {remedy}")
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would obey, or cannot show, spelt out: a file may have any name."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

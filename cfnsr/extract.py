@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from joblib import Parallel, delayed
 
 from cfnsr import audio, video
+from cfnsr.bad_clips import BadClips
 from cfnsr.errors import CfnsrError
 from cfnsr.faces import FaceBoxes
 from cfnsr.types import Clip, Sample
@@ -23,6 +26,7 @@ def sample(
     *,
     frames: int,
     size: int,
+    decoder: str,
     rate_hz: int,
     offset_s: float,
     window_s: float,
@@ -39,31 +43,60 @@ def sample(
         squares: the face box of every frame, rows of (centre x, centre y, side) in pixels.
         frames: face crops to take, evenly spaced over the clip.
         size: their side in pixels.
+        decoder: what decodes the pictures, a file of ``cfnsr.video``.
         rate_hz, offset_s, window_s: the sound's rate in Hz and its window in seconds.
         n_fft, hop, mels, coefficients, top_db: of the log-mel and MFCC, see ``audio.features``.
 
     Raises:
-        CfnsrError: the file cannot be decoded, or its frames and its boxes differ in number.
+        CfnsrError: the file cannot be decoded, its boxes are not of this video, or it shows or says nothing.
     """
     when = video.timeline(path)
     if len(when.pts) != len(squares):
         raise CfnsrError(
             path, f"has {len(when.pts)} frames, its landmarks {len(squares)}", "Fetch the clip and its landmarks again"
         )
-    chosen = video.evenly_spaced(len(when.pts), frames)
-    crops = [
-        video.crop(image, squares[index], size)
-        for index, image in zip(chosen, video.frames(path, when.pts, chosen), strict=True)
-    ]
+    chosen = video.evenly_spaced(when.pts, frames)
+    crops = []
+    for index, image in zip(chosen, video.frames(path, when.pts, chosen, decoder=decoder), strict=True):
+        _meet(path, squares[index], image)
+        crops.append(video.crop(image, squares[index], size))
+    pictures = np.stack(crops)
     sound, padded_s = audio.waveform(path, rate_hz=rate_hz, offset_s=offset_s, window_s=window_s)
     mel, mfcc = audio.features(
         sound, rate_hz=rate_hz, n_fft=n_fft, hop=hop, mels=mels, coefficients=coefficients, top_db=top_db
     )
-    return Sample(np.stack(crops), mel, mfcc, duration_s=when.duration_s, padded_s=padded_s)
+    for name, values in (("picture", pictures), ("sound", mel)):
+        if values.min() == values.max():
+            raise CfnsrError(path, f"its {name} is constant (black, or silent)", "Fetch the clip again, or remove it")
+    return Sample(pictures, mel, mfcc, duration_s=when.duration_s, padded_s=padded_s)
 
 
-def samples(clips: list[Clip], boxes: dict[str, FaceBoxes], *, jobs: int, **options: Any) -> Iterator[Sample]:
-    """Extract clips side by side, in their order.
+def _meet(path: Path, square: np.ndarray, image: np.ndarray) -> None:
+    """A box of another video would have its edge repeated a thousandfold, and show no face."""
+    x, y, side = square
+    height, width = image.shape[:2]
+    if not (
+        abs(x - width / 2) < (width + side) / 2
+        and abs(y - height / 2) < (height + side) / 2
+        and side < 2 * max(width, height)
+    ):
+        raise CfnsrError(
+            path,
+            f"its face box ({side:.0f} pixels at {x:.0f}, {y:.0f}) misses the picture of {width}x{height}",
+            "Fetch the clip and its landmarks again: they do not belong together",
+        )
+
+
+def samples(
+    clips: list[Clip],
+    boxes: dict[str, FaceBoxes],
+    faceless: dict[str, str],
+    bad: BadClips,
+    *,
+    jobs: int,
+    **options: Any,
+) -> Iterator[Sample | None]:
+    """Extract clips side by side, in their order; none for a clip that is skipped.
 
     Threads, not processes: decoding, scaling and the Fourier transform release Python's lock, and a new
     process would import torch for three seconds to work for two.
@@ -71,23 +104,43 @@ def samples(clips: list[Clip], boxes: dict[str, FaceBoxes], *, jobs: int, **opti
     Args:
         clips: the clips.
         boxes: by clip id.
+        faceless: by clip id, why it has no boxes.
+        bad: is told of each clip that cannot be used.
         jobs: clips at a time; 0 takes every core.
         options: those of ``sample``.
     """
-    torch.set_num_threads(1)  # a clip is a thread already, and how many there are must not touch a bit
-    work = (delayed(sample)(clip.path, boxes[clip.id].squares, **options) for clip in clips)
-    return Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")(work)  # pyright: ignore
+    # A clip is a thread already, and how many there are must not touch a bit.
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+    over = Event()
+
+    def attempt(clip: Clip) -> Sample | CfnsrError | None:
+        if over.is_set():
+            return None
+        try:
+            if clip.id not in boxes:
+                why = faceless.get(clip.id, "has no landmarks")
+                raise CfnsrError(clip.path, why, "Fetch the landmarks of this clip again")
+            return sample(clip.path, boxes[clip.id].squares, **options)
+        except CfnsrError as error:  # told in the clips' order, not in the threads'
+            return error
+
+    work = Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")
+    attempts = iter(work(delayed(attempt)(clip) for clip in clips))
+    try:
+        for clip, found in zip(clips, attempts, strict=True):
+            if isinstance(found, CfnsrError):
+                bad.meet(clip.id, found)
+            yield found if isinstance(found, Sample) else None
+    finally:  # let the other threads come to an end, without starting on another clip
+        over.set()
+        for _ in attempts:
+            pass
 
 
-def rows(clips: list[Clip], boxes: dict[str, FaceBoxes], source: Path) -> list[dict[str, object]]:
-    """What the shard's index says of each clip before it is decoded.
-
-    Raises:
-        CfnsrError: a clip has no boxes in ``source``.
-    """
-    lost = [clip.id for clip in clips if clip.id not in boxes]
-    if lost:
-        raise CfnsrError(source, f"no face boxes for {', '.join(lost)}", "Fetch the landmarks of these clips")
+def rows(clips: list[Clip], boxes: dict[str, FaceBoxes]) -> list[dict[str, object]]:
+    """What the shard's index says of each clip before it is decoded."""
     return [
         {
             "clip": clip.id,
@@ -96,13 +149,19 @@ def rows(clips: list[Clip], boxes: dict[str, FaceBoxes], source: Path) -> list[d
             "intensity": clip.intensity,
             "statement": clip.statement,
             "repetition": clip.repetition,
-            "box_side_px": float(boxes[clip.id].squares[0, 2]),
-            "box_confidence": float(boxes[clip.id].confidence.mean()),
-            "box_interpolated": float(boxes[clip.id].interpolated.mean()),
+            **(_described(boxes[clip.id]) if clip.id in boxes else {}),
             "source_md5": _md5(clip.path),
         }
         for clip in clips
     ]
+
+
+def _described(boxes: FaceBoxes) -> dict[str, object]:
+    return {
+        "box_side_px": float(boxes.squares[0, 2]),
+        "box_confidence": float(boxes.confidence.mean()),
+        "box_interpolated": float(boxes.interpolated.mean()),
+    }
 
 
 def _md5(path: Path) -> str:

@@ -23,10 +23,15 @@ _SCHEMA = pa.schema(
         "side": pa.float64(),
         "confidence": pa.float64(),
         "interpolated": pa.bool_(),
+        "skipped": pa.string(),
     }
 )
 # The kernel is cut where its weight has fallen to a thousandth.
 _KERNEL_DEVIATIONS = 3.7
+# Of a face box's side: less is no face, but points that were never found.
+_SMALLEST_PX = 2.0
+# Of a point from the picture's corner: beyond any picture, and far from where sums overflow. NaN is not below it.
+_FARTHEST_PX = 1e6
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,9 @@ def boxes(
         source: the file the landmarks came from, for the error.
 
     Raises:
-        CfnsrError: fewer than ``min_tracked`` of the frames show a face.
+        CfnsrError: fewer than ``min_tracked`` of the frames show a face, or it has no size.
     """
-    trusted = (track.confidence >= min_confidence) & np.isfinite(track.points).all(axis=(1, 2))
+    trusted = (track.confidence >= min_confidence) & (np.abs(track.points) < _FARTHEST_PX).all(axis=(1, 2))
     if not trusted.any() or trusted.mean() < min_tracked:
         raise CfnsrError(
             source,
@@ -76,6 +81,8 @@ def boxes(
     centre = np.stack([np.interp(frames, at, middle[:, axis]) for axis in range(2)], axis=1)
     # The median, not the largest: one stray point must not shrink the face in all frames.
     side = float(np.median((high - low).max(axis=1))) * (1 + 2 * margin)
+    if not side >= _SMALLEST_PX:
+        raise CfnsrError(source, f"its face is {side:.1f} pixels wide", "Fetch the landmarks of this clip again")
     steady = _smooth(centre, smoothing_s * track.frame_rate_hz)
     return FaceBoxes(np.column_stack([steady, np.full(len(frames), side)]), track.confidence, ~trusted)
 
@@ -90,8 +97,14 @@ def _smooth(values: Float64[np.ndarray, "frame 2"], deviation: float) -> Float64
     return np.stack([np.convolve(padded[:, axis], kernel / kernel.sum(), mode="valid") for axis in range(2)], axis=1)
 
 
-def write(path: Path, clips: dict[str, FaceBoxes]) -> None:
-    """Write one speaker's boxes, by clip id."""
+def write(path: Path, clips: dict[str, FaceBoxes], skipped: dict[str, str]) -> None:
+    """Write one speaker's boxes.
+
+    Args:
+        path: where.
+        clips: by clip id.
+        skipped: by clip id, why a clip has none; it gets one row, with the reason alone.
+    """
     parts = [
         pa.table(
             {
@@ -102,16 +115,18 @@ def write(path: Path, clips: dict[str, FaceBoxes]) -> None:
                 "side": one.squares[:, 2],
                 "confidence": one.confidence,
                 "interpolated": one.interpolated,
+                "skipped": pa.nulls(len(one.squares), pa.string()),
             }
         ).cast(_SCHEMA)
         for clip, one in clips.items()
     ]
+    reasons = [{"clip": clip, "skipped": reason} for clip, reason in skipped.items()]
     with atomic_file(path) as partial:
-        pq.write_table(pa.concat_tables(parts) if parts else _SCHEMA.empty_table(), partial)
+        pq.write_table(pa.concat_tables([*parts, pa.Table.from_pylist(reasons, schema=_SCHEMA)]), partial)
 
 
-def read(path: Path) -> dict[str, FaceBoxes]:
-    """One speaker's boxes, by clip id.
+def read(path: Path) -> tuple[dict[str, FaceBoxes], dict[str, str]]:
+    """One speaker's boxes, and why clips have none, both by clip id.
 
     Raises:
         CfnsrError: it is not such a file.
@@ -120,10 +135,13 @@ def read(path: Path) -> dict[str, FaceBoxes]:
         table = pq.read_table(path, schema=_SCHEMA)
     except (OSError, pa.ArrowInvalid) as error:
         raise CfnsrError(path, f"is not a file of face boxes ({error})", "Run `dvc repro crop`") from error
+    refused = np.array([reason is not None for reason in table["skipped"].to_pylist()], bool)
+    skipped = table.filter(pa.array(refused)).to_pylist()
+    table = table.filter(pa.array(~refused))
     columns = {name: table[name].to_numpy() for name in _SCHEMA.names}
     first = np.flatnonzero(columns["frame"] == 0)
     ends = np.append(first[1:], len(table))
-    return {
+    found = {
         str(columns["clip"][start]): FaceBoxes(
             np.column_stack([columns[name][start:end] for name in ("x", "y", "side")]),
             columns["confidence"][start:end],
@@ -131,3 +149,4 @@ def read(path: Path) -> dict[str, FaceBoxes]:
         )
         for start, end in zip(first, ends, strict=True)
     }
+    return found, {row["clip"]: row["skipped"] for row in skipped}

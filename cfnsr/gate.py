@@ -16,6 +16,7 @@ import numpy as np
 
 from cfnsr import shards
 from cfnsr.atomic import atomic_file
+from cfnsr.bad_clips import BadClips
 from cfnsr.errors import CfnsrError
 from cfnsr.folds import Speakers
 
@@ -30,6 +31,7 @@ class Gate:
         protocol: how an epoch is chosen.
         folds: the three sets of speakers of each fold.
         clips: how many each speaker has.
+        skipped: by clip, why it could not be used; it counts in no other figure.
         preprocessing: how the shards were made; goes into every saved model.
         shapes: of one clip's ``frames``, ``mel`` and ``mfcc``.
         fingerprint: md5 over preprocessing and the source files of all clips; names the data in every result.
@@ -40,6 +42,7 @@ class Gate:
     protocol: str
     folds: dict[str, Speakers]
     clips: dict[str, int]
+    skipped: dict[str, str]
     preprocessing: dict[str, Any]
     shapes: dict[str, list[int]]
     fingerprint: str
@@ -84,6 +87,7 @@ def inspect(
     folds: dict[str, Speakers],
     actors: list[str],
     min_clips: int,
+    bad: BadClips,
     preprocessing: dict[str, Any],
 ) -> Gate:
     """Check every speaker's shard against the others and against what it should be.
@@ -93,6 +97,7 @@ def inspect(
         corpus, labels, protocol, folds: go into the gate's file.
         actors: every speaker of the run.
         min_clips: the fewest clips a speaker may have.
+        bad: is told of the clips that were skipped when the shards were made.
         preprocessing: how the shards were made.
 
     Raises:
@@ -107,6 +112,8 @@ def inspect(
         shard = shards.read(folder / actor)
         _inspect_index(folder / actor, shard, actor, labels, min_clips)
         _inspect_arrays(folder / actor, shard, shapes)
+        for clip, reason in shard.skipped.items():
+            bad.meet(clip, CfnsrError(f"{folder / actor}, clip {clip}", reason, "Fetch the clip again"))
         for clip, source in zip(shard.index["clip"], shard.index["source_md5"], strict=True):
             if source in owner:
                 raise CfnsrError(
@@ -121,6 +128,7 @@ def inspect(
         protocol=protocol,
         folds=folds,
         clips=clips,
+        skipped=bad.skipped,
         preprocessing=preprocessing,
         shapes=shapes,
         fingerprint=digest.hexdigest(),

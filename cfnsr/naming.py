@@ -17,7 +17,7 @@ FACE_AND_VOICE, SPEECH = "01", "01"
 
 _FIELDS = re.compile(
     r"(?P<modality>0[1-3])-(?P<channel>0[12])-(?P<emotion>0[1-8])-(?P<intensity>0[12])"
-    r"-(?P<statement>0[12])-(?P<repetition>0[12])-(?P<actor>\d\d)"
+    r"-(?P<statement>0[12])-(?P<repetition>0[12])-(?P<actor>[0-9]{2})"
 )
 
 

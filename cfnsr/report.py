@@ -47,6 +47,7 @@ def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, gate:
         optimistic=scores["optimistic"].accuracy,
         **common,
         clips=sum(gate.clips.values()),
+        skipped=len(gate.skipped),
         speakers=len(gate.clips),
         folds=len(gate.folds),
         level=level,
@@ -101,7 +102,7 @@ def write(
     with atomic_file(out / "results.csv") as partial:
         pd.DataFrame([asdict(line) for line in rows]).to_csv(partial, index=False, lineterminator="\n")
     with atomic_file(out / "report.md") as partial:
-        partial.write_text(table.markdown(rows, gate.corpus), encoding="utf-8")
+        partial.write_text(table.markdown(rows, gate.corpus, gate.skipped), encoding="utf-8")
     return rows
 
 

@@ -6,12 +6,15 @@ as fast, and training maps them into memory without reading what it does not use
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Float32, UInt8
 
 from cfnsr.atomic import atomic_folder
@@ -22,46 +25,106 @@ INDEX = "clips.parquet"
 ARRAYS = ("frames", "mel", "mfcc")
 
 
+_SCHEMA = pa.schema(
+    {
+        "clip": pa.string(),
+        "actor": pa.string(),
+        "label": pa.string(),
+        "intensity": pa.string(),
+        "statement": pa.int32(),
+        "repetition": pa.int32(),
+        "box_side_px": pa.float64(),
+        "box_confidence": pa.float64(),
+        "box_interpolated": pa.float64(),
+        "source_md5": pa.string(),
+        "duration_s": pa.float64(),
+        "padded_s": pa.float64(),
+        "skipped": pa.string(),
+    }
+)
+
+
 @dataclass(frozen=True)
 class Shard:
     """One speaker's clips, memory-mapped; row ``i`` of each array is row ``i`` of the index.
 
     Attributes:
         index: one row a clip; the columns stand in docs/data.md.
+        skipped: by clip, why it could not be used; these stand in no array, and in the file's index alone.
         frames: RGB face crops.
         mel: log-mel in dB.
         mfcc: mel-frequency cepstral coefficients.
     """
 
     index: pd.DataFrame
+    skipped: dict[str, str]
     frames: UInt8[np.ndarray, "clip time height width 3"]
     mel: Float32[np.ndarray, "clip mel step"]
     mfcc: Float32[np.ndarray, "clip coef step"]
 
 
-def write(folder: Path, rows: list[dict[str, object]], samples: Iterable[Sample]) -> None:
+def write(
+    folder: Path, rows: list[dict[str, object]], samples: Iterable[Sample | None], skipped: Mapping[str, str]
+) -> None:
     """Write a shard, one sample at a time.
 
     Args:
         folder: where; replaced whole.
         rows: what the index says of each clip, besides what the sample itself knows.
-        samples: in the order of ``rows``.
+        samples: in the order of ``rows``; none for a clip that is skipped.
+        skipped: by clip, why; read after the last sample. A clip that is in no row gets one.
+
+    Raises:
+        CfnsrError: every clip is skipped.
     """
     with atomic_folder(folder) as partial:
-        arrays: dict[str, np.memmap] = {}
         index = []
-        for position, (row, sample) in enumerate(zip(rows, samples, strict=True)):
-            for name in ARRAYS:
-                value = getattr(sample, name)
-                if name not in arrays:
-                    arrays[name] = np.lib.format.open_memmap(
-                        partial / f"{name}.npy", mode="w+", dtype=value.dtype, shape=(len(rows), *value.shape)
-                    )
-                arrays[name][position] = value
-            index.append({**row, "duration_s": sample.duration_s, "padded_s": sample.padded_s})
-        for array in arrays.values():
-            array.flush()
-        pd.DataFrame(index).to_parquet(partial / INDEX, index=False)
+        with ExitStack() as files:
+            arrays: dict[str, _Growing] = {}
+            for row, sample in zip(rows, samples, strict=True):
+                if sample is None:
+                    continue
+                for name in ARRAYS:
+                    value = getattr(sample, name)
+                    if name not in arrays:
+                        arrays[name] = files.enter_context(_Growing(partial / f"{name}.npy", value))
+                    arrays[name].append(value)
+                index.append({**row, "duration_s": sample.duration_s, "padded_s": sample.padded_s})
+        if not index:
+            first = next(iter(skipped.items()), ("", "there is none"))
+            raise CfnsrError(
+                folder,
+                f"none of its clips can be used; {' '.join(first)}",
+                "Fetch this speaker's clips again, or drop it",
+            )
+        known = {row["clip"]: row for row in rows}
+        index += [{**known.get(clip, {"clip": clip}), "skipped": why} for clip, why in skipped.items()]
+        pq.write_table(pa.Table.from_pylist(index, schema=_SCHEMA), partial / INDEX)
+
+
+class _Growing:
+    """A .npy file to which values of one shape are appended; how many they were is written at the end."""
+
+    def __init__(self, path: Path, first: np.ndarray) -> None:
+        self._file, self._shape, self._type, self._count = path.open("wb"), first.shape, first.dtype, 0
+
+    def __enter__(self) -> _Growing:
+        self._header()
+        return self
+
+    def append(self, value: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(value, self._type).data)
+        self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._file.seek(0)
+        self._header()
+        self._file.close()
+
+    def _header(self) -> None:
+        # numpy leaves room for the first dimension to grow, so the header's length does not change.
+        kind = {"descr": np.lib.format.dtype_to_descr(self._type), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(self._file, {**kind, "shape": (self._count, *self._shape)})
 
 
 def read(folder: Path) -> Shard:
@@ -75,8 +138,11 @@ def read(folder: Path) -> Shard:
             raise CfnsrError(folder / name, "is missing", "Run `dvc repro extract`")
     try:
         arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
-        shard = Shard(pd.read_parquet(folder / INDEX), *arrays)
-    except (OSError, ValueError, EOFError) as error:  # Arrow's errors are among them
+        table = pd.read_parquet(folder / INDEX)
+        used = table["skipped"].isna()
+        skipped = dict(table.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
+        shard = Shard(pd.DataFrame(table[used]).drop(columns="skipped"), skipped, *arrays)
+    except (OSError, ValueError, EOFError, KeyError) as error:  # Arrow's errors are among them
         raise CfnsrError(folder, f"is not a shard ({error})", "Run `dvc repro -f extract`") from error
     for name in ARRAYS:
         if len(getattr(shard, name)) != len(shard.index):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 STUDIO_NOTE = (
@@ -25,6 +25,7 @@ class Row:
         parameters: trainable and not.
         protocol, seed, data: of the run.
         clips, speakers, folds: how many it had.
+        skipped: clips beside these that could not be used.
         level: of the interval.
     """
 
@@ -43,6 +44,7 @@ class Row:
     seed: int
     data: str
     clips: int
+    skipped: int
     speakers: int
     folds: int
     level: float
@@ -96,12 +98,20 @@ def footnotes(rows: list[Row], corpus: str) -> Iterator[str]:
         "Gap says how far it flatters. A system that trains nothing joins both modalities' best test epochs."
     )
     yield f"Seed {rows[0].seed}, data {rows[0].data}."
+    if rows[0].skipped:
+        yield f"{rows[0].skipped} more clips could not be used and were skipped; report.md says which and why."
     if corpus == "studio":
         yield STUDIO_NOTE
 
 
-def markdown(rows: list[Row], corpus: str) -> str:
-    """The table as a Markdown page."""
+def markdown(rows: list[Row], corpus: str, skipped: Mapping[str, str]) -> str:
+    """The table as a Markdown page.
+
+    Args:
+        rows: the systems.
+        corpus: what they were measured on.
+        skipped: by clip, why it could not be used.
+    """
     lines = [
         f"# {title(rows, corpus)}",
         "",
@@ -111,7 +121,15 @@ def markdown(rows: list[Row], corpus: str) -> str:
     lines += [f"| {' | '.join(cells_of(line))} |" for line in rows]
     for note in footnotes(rows, corpus):
         lines += ["", note]
+    if skipped:
+        lines += ["", "| Skipped clip | Why |", "|---|---|"]
+        lines += [f"| {_plain(clip)} | {_plain(reason)} |" for clip, reason in skipped.items()]
     return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text of a file's own making, without what Markdown or HTML would take for more than text."""
+    return "".join(f"&#{ord(one)};" if one in "&<>|`*_[]\\~" else one for one in text)
 
 
 def _percent(share: float) -> str:

@@ -1,0 +1,6 @@
+"""One script a DVC stage."""
+
+from cfnsr import lifeline
+
+# Here, before a stage's script imports anything: torch alone takes seconds, in which DVC may be killed.
+lifeline.hold()

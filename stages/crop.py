@@ -1,8 +1,10 @@
 import click
 
 from cfnsr import faces, landmarks, progress
+from cfnsr.bad_clips import BadClips
 from cfnsr.config import Params
 from cfnsr.entry import IN_FOLDER, OUT_FILE, stage
+from cfnsr.errors import printable
 
 
 @stage
@@ -15,11 +17,15 @@ def main(params: Params, points, out) -> None:
     """
     options = params.crop.model_dump(exclude={"landmarks"})
     files = landmarks.files(points)
+    bad = BadClips(params.on_bad_clip)
     clips = {}
     with progress.bar(points.name) as advance:
         for path in progress.each(files, len(files), advance):
-            clips[path.stem] = faces.boxes(landmarks.read(params.crop.landmarks, path), **options, source=path)
-    faces.write(out, clips)
+            with bad.guard(path.stem):
+                track = landmarks.read(params.crop.landmarks, path)
+                clips[printable(path.stem)] = faces.boxes(track, **options, source=path)
+    faces.write(out, clips, bad.skipped)
+    bad.tell()
 
 
 if __name__ == "__main__":

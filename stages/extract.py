@@ -1,6 +1,7 @@
 import click
 
 from cfnsr import corpora, extract, faces, progress, shards
+from cfnsr.bad_clips import BadClips
 from cfnsr.config import Params
 from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
 
@@ -15,13 +16,15 @@ def main(params: Params, corpus, raw, boxes, out) -> None:
 
     Example: python -m stages.extract studio data/studio/raw/01 data/studio/faces/01.parquet data/studio/shards/01
     """
-    clips = corpora.clips(corpus, raw)
-    squares = faces.read(boxes)
-    rows = extract.rows(clips, squares, boxes)
+    bad = BadClips(params.on_bad_clip)
+    clips = corpora.clips(corpus, raw, bad)
+    squares, faceless = faces.read(boxes)
     options = {**params.extract.video.model_dump(), **params.extract.audio.model_dump()}
-    samples = extract.samples(clips, squares, jobs=params.parallel.jobs, **options)
+    samples = extract.samples(clips, squares, faceless, bad, jobs=params.parallel.jobs, **options)
     with progress.bar(raw.name) as advance:
-        shards.write(out, rows, progress.each(samples, len(clips), advance))
+        counted = progress.each(samples, len(clips), advance)
+        shards.write(out, extract.rows(clips, squares), counted, bad.skipped)
+    bad.tell()
 
 
 if __name__ == "__main__":

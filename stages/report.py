@@ -1,6 +1,6 @@
 import click
 
-from cfnsr import report
+from cfnsr import fan_in, report
 from cfnsr.config import Params
 from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
 from cfnsr.gate import Gate
@@ -20,7 +20,11 @@ def main(params: Params, cells, predictions, curves, corpus, out) -> None:
              data/studio/corpus.json metrics/studio
     """
     names = ["video", "audio", *params.systems]
-    report.write(cells, predictions, curves, Gate.read(corpus), out, names=names, level=params.report.level)
+    gate = Gate.read(corpus)
+    for folder, ending in ((cells, ".json"), (predictions, ".parquet"), (curves, "")):
+        for path in fan_in.keep(folder, [f"{name}/{fold}{ending}" for name in names for fold in gate.folds]):
+            click.echo(f"removed {path}, which params.yaml no longer names")
+    report.write(cells, predictions, curves, gate, out, names=names, level=params.report.level)
 
 
 if __name__ == "__main__":

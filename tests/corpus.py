@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cfnsr import gate, shards
+from cfnsr.bad_clips import BadClips
 from cfnsr.folds import held_out
 from cfnsr.naming import LABELS
 from cfnsr.types import Sample
@@ -37,7 +38,7 @@ def write(folder: Path, *, actors: list[str] = ACTORS, clips: int = 8, size: int
             mfcc[kind] += 8
             mel = noise.normal(0, 1, (32, steps)).astype(np.float32)
             samples.append(Sample(frames, mel, mfcc, duration_s=3.0, padded_s=0.0))
-        shards.write(folder / actor, rows, samples)
+        shards.write(folder / actor, rows, samples, {})
     return folder
 
 
@@ -50,6 +51,7 @@ def inspected(folder: Path, **changes: Any) -> gate.Gate:
         "folds": held_out(ACTORS, FOLDS),
         "actors": ACTORS,
         "min_clips": 4,
+        "bad": BadClips("fail"),
         "preprocessing": {"size": 16},
     }
     return gate.inspect(folder, **{**options, **changes})

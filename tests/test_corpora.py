@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfnsr import audio, corpora, naming, video
+from cfnsr.bad_clips import BadClips
 from cfnsr.corpora import studio
 from cfnsr.corpora.studio import design, identity, speech
 from cfnsr.errors import CfnsrError
@@ -102,11 +103,11 @@ def test_what_is_not_there_is_told() -> None:
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match="holds no mp4 file"):
-        corpora.clips("studio", tmp_path)
+        corpora.clips("studio", tmp_path, BadClips("fail"))
 
 
 def test_an_actor_has_every_emotion_once_and_a_landmark_file_each(actor: Path) -> None:
-    clips = corpora.clips("studio", actor / "clips")
+    clips = corpora.clips("studio", actor / "clips", BadClips("fail"))
     assert [clip.label for clip in clips] == list(studio.LABELS)
     assert {path.stem for path in (actor / "landmarks").iterdir()} == {clip.id for clip in clips}
 
@@ -143,8 +144,8 @@ def test_landmarks_follow_the_picture(actor: Path) -> None:
     """The pupils are dark and the skin between the eyes is not, wherever the head went."""
     path = sorted((actor / "clips").iterdir())[0]
     track = openface.read(actor / "landmarks" / f"{path.stem}.csv")
-    chosen = video.evenly_spaced(len(track.points), 12)
-    for index, image in zip(chosen, video.frames(path, video.timeline(path).pts, chosen), strict=True):
+    chosen = [int(index) for index in np.linspace(0, len(track.points) - 1, 12)]
+    for index, image in zip(chosen, video.frames(path, video.timeline(path).pts, chosen, decoder="pyav"), strict=True):
         eyes = [track.points[index, part].mean(axis=0) for part in (slice(36, 42), slice(42, 48))]
         root = track.points[index, 27]
         dark = [image[int(y) - 3 : int(y) + 4, int(x) - 3 : int(x) + 4].mean() for x, y in eyes]

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cfnsr import extract, naming
+from cfnsr.bad_clips import BadClips
 from cfnsr.errors import CfnsrError
 from cfnsr.faces import FaceBoxes
 from tests.media import number_of, numbered
@@ -14,6 +14,7 @@ from tests.media import number_of, numbered
 OPTIONS: dict[str, Any] = {
     "frames": 5,
     "size": 32,
+    "decoder": "pyav",
     "rate_hz": 44100,
     "offset_s": 0.5,
     "window_s": 2.45,
@@ -50,8 +51,9 @@ def test_a_clip_becomes_frames_log_mel_and_mfcc(clips: list[naming.Clip]) -> Non
 
 def test_samples_come_in_order_and_the_schedule_changes_no_bit(clips: list[naming.Clip]) -> None:
     found = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1)}
-    one, two = (list(extract.samples(clips, found, jobs=jobs, **OPTIONS)) for jobs in (1, 2))
+    one, two = (list(extract.samples(clips, found, {}, BadClips("fail"), jobs=jobs, **OPTIONS)) for jobs in (1, 2))
     for alone, beside, clip in zip(one, two, clips, strict=True):
+        assert alone is not None and beside is not None
         whole = extract.sample(clip.path, found[clip.id].squares, **OPTIONS)
         for name in ("frames", "mel", "mfcc"):
             assert np.array_equal(getattr(alone, name), getattr(beside, name))
@@ -63,12 +65,28 @@ def test_frames_and_landmarks_must_agree(clips: list[naming.Clip]) -> None:
         extract.sample(clips[0].path, boxes(60).squares, **OPTIONS)
 
 
-def test_rows_describe_the_clips_and_name_those_without_boxes(clips: list[naming.Clip]) -> None:
+def test_rows_describe_the_clips(clips: list[naming.Clip]) -> None:
     found = {clip.id: boxes(60) for clip in clips}
-    rows = extract.rows(clips, found, Path("faces.parquet"))
+    rows = extract.rows(clips, found)
     assert [row["label"] for row in rows] == ["calm", "happy", "sad"]
     assert rows[0]["box_side_px"] == 320 and rows[0]["box_interpolated"] == 3 / 60
     assert len({str(row["source_md5"]) for row in rows}) == 3
-    del found[clips[1].id]
-    with pytest.raises(CfnsrError, match=f"faces.parquet: no face boxes for {clips[1].id}"):
-        extract.rows(clips, found, Path("faces.parquet"))
+
+
+def test_a_clip_without_boxes_stops_the_run_or_is_skipped_with_its_reason(clips: list[naming.Clip]) -> None:
+    found = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1) if number != 2}
+    with pytest.raises(CfnsrError, match=rf"{clips[1].id}\.mp4: has no landmarks.*or set on_bad_clip: skip"):
+        list(extract.samples(clips, found, {}, BadClips("fail"), jobs=2, **OPTIONS))
+    bad = BadClips("skip")
+    samples = list(extract.samples(clips, found, {clips[1].id: "hidden face"}, bad, jobs=2, **OPTIONS))
+    assert [sample is None for sample in samples] == [False, True, False]
+    assert bad.skipped == {clips[1].id: "hidden face"}
+    assert extract.rows(clips, found)[1]["label"] == "happy"
+
+
+@pytest.mark.parametrize(
+    "square", [(160.0, 120.0, 641.0), (-200.0, 120.0, 80.0), (160.0, 1e9, 80.0), (160.0, 1.0, 1e12)]
+)
+def test_a_box_of_another_video_is_refused(clips: list[naming.Clip], square: tuple[float, float, float]) -> None:
+    with pytest.raises(CfnsrError, match="misses the picture of 320x240"):
+        extract.sample(clips[0].path, np.tile(square, (61, 1)), **OPTIONS)

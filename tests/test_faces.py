@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from cfnsr import faces
 from cfnsr.errors import CfnsrError
@@ -65,6 +66,25 @@ def test_a_clip_without_a_face_is_refused_by_name() -> None:
         faces.boxes(track(np.full((10, 2), 100.0), confidence=np.repeat([0.9, 0.2], [4, 6])), **OPTIONS)
 
 
+def test_points_that_all_fall_together_are_no_face() -> None:
+    with pytest.raises(CfnsrError, match=r"clip\.csv: its face is 0\.0 pixels wide"):
+        faces.boxes(track(np.full((10, 2), 100.0), half=0.0), **OPTIONS)
+
+
+@settings(max_examples=200)
+@given(
+    points=arrays(np.float64, (6, 68, 2), elements=st.floats(width=64)),
+    confidence=arrays(np.float64, 6, elements=st.floats(width=64)),
+)
+def test_any_numbers_make_a_box_or_one_clear_line(points: np.ndarray, confidence: np.ndarray) -> None:
+    try:
+        found = faces.boxes(Track(points, confidence, 30.0), **OPTIONS)
+    except CfnsrError as error:
+        assert "clip.csv" in str(error)
+    else:
+        assert np.isfinite(found.squares).all() and (found.squares[:, 2] > 0).all()
+
+
 def test_boxes_survive_their_file(tmp_path: Path) -> None:
     clips = {
         f"clip-{number}": faces.boxes(
@@ -72,11 +92,12 @@ def test_boxes_survive_their_file(tmp_path: Path) -> None:
         )
         for number in range(3)
     }
-    faces.write(tmp_path / "boxes.parquet", clips)
+    faces.write(tmp_path / "boxes.parquet", clips, {"lost": "no face", "hid": "none"})
     (tmp_path / "junk.parquet").write_text("junk")
     with pytest.raises(CfnsrError, match=r"junk\.parquet: is not a file of face boxes"):
         faces.read(tmp_path / "junk.parquet")
-    back = faces.read(tmp_path / "boxes.parquet")
+    back, skipped = faces.read(tmp_path / "boxes.parquet")
+    assert skipped == {"lost": "no face", "hid": "none"}
     assert list(back) == list(clips)
     for name, one in clips.items():
         assert np.array_equal(back[name].squares, one.squares)

@@ -161,7 +161,7 @@ def test_face_boxes_hold_every_landmark_and_stay_inside_the_picture(
 ) -> None:
     from cfnsr.landmarks import openface
 
-    boxes = faces.read(repository.folder / "data/studio/faces/01.parquet")
+    boxes, _ = faces.read(repository.folder / "data/studio/faces/01.parquet")
     for clip, found in boxes.items():
         track = openface.read(repository.folder / f"data/studio/landmarks/01/{clip}.csv")
         low = found.squares[:, None, :2] - found.squares[:, None, 2:] / 2

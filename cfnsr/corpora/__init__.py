@@ -15,6 +15,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 
+from cfnsr.bad_clips import BadClips
 from cfnsr.errors import CfnsrError
 from cfnsr.types import Clip
 
@@ -35,14 +36,23 @@ def get(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}")
 
 
-def clips(name: str, folder: Path) -> list[Clip]:
+def clips(name: str, folder: Path, bad: BadClips) -> list[Clip]:
     """Every clip in a folder, in the order of its file name.
 
+    Args:
+        name: the corpus.
+        folder: of one speaker's mp4 files.
+        bad: is told of names the corpus cannot read.
+
     Raises:
-        CfnsrError: the folder holds no mp4 file, or one with a name the corpus cannot read.
+        CfnsrError: the folder holds no mp4 file.
     """
-    found = sorted(folder.glob("*.mp4"))
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".mp4")
     if not found:
         raise CfnsrError(folder, "holds no mp4 file", "Run the download stage of this speaker again")
     describe = get(name).describe
-    return [describe(path) for path in found]
+    named = []
+    for path in found:
+        with bad.guard(path.stem):
+            named.append(describe(path))
+    return named

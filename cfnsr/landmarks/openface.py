@@ -54,20 +54,24 @@ def read(path: Path) -> Track:
         CfnsrError: the file cannot be read, lacks a column, or holds fewer than two frames.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            header = file.readline()
-        given = {name.strip(): name for name in header.rstrip("\r\n").split(",")}
-        missing = [name for name in _WANTED if name not in given]
-        if missing:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise CfnsrError(
-                path, f"lacks the columns {', '.join(missing[:3])}{more}", "Give a file written by OpenFace with -2Dfp"
-            )
-        chosen = [given[name] for name in _WANTED]
-        convert = pacsv.ConvertOptions(include_columns=chosen, column_types=dict.fromkeys(chosen, pa.float64()))
-        table = pacsv.read_csv(path, convert_options=convert)
+        with path.open("rb") as file:  # opened here, as Arrow takes no name that is not UTF-8
+            header = file.readline().decode("utf-8")
+            file.seek(0)
+            given = {name.strip(): name for name in header.rstrip("\r\n").split(",")}
+            missing = [name for name in _WANTED if name not in given]
+            if missing:
+                more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+                raise CfnsrError(
+                    path,
+                    f"lacks the columns {', '.join(missing[:3])}{more}",
+                    "Give a file written by OpenFace with -2Dfp",
+                )
+            chosen = [given[name] for name in _WANTED]
+            convert = pacsv.ConvertOptions(include_columns=chosen, column_types=dict.fromkeys(chosen, pa.float64()))
+            table = pacsv.read_csv(file, convert_options=convert)
     except (OSError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-        raise CfnsrError(path, f"cannot be read as CSV ({error})", "Fetch the landmarks of this clip again") from error
+        reason = str(error)[:200]  # Arrow quotes the line, which may have thousands of cells
+        raise CfnsrError(path, f"cannot be read as CSV ({reason})", "Fetch the landmarks of this clip again") from error
     if len(table) < 2:
         raise CfnsrError(path, f"holds {len(table)} frames", "Fetch the landmarks of this clip again")
     values = np.stack([column.to_numpy() for column in table.columns], axis=1)

@@ -1,11 +1,17 @@
-"""mp4 -> evenly spaced RGB frames, decoding only what they need; RGB frame -> square face crop."""
+"""mp4 -> evenly spaced RGB frames, by one of two decoders; RGB frame -> square face crop.
+
+A decoder is a file of this package that offers ``frames(path, pts, indices)``; the file's name is what
+``extract.video.decoder`` in params.yaml may say.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import av
 import av.error
@@ -39,7 +45,7 @@ def timeline(path: Path) -> Timeline:
         CfnsrError: the file cannot be read, or holds no video.
     """
     with opened(path) as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         # Of a packet its time alone is kept: all packets together are the whole file.
         pts = sorted(
             {packet.pts for packet in container.demux(stream) if packet.pts is not None and not packet.is_discard}
@@ -52,52 +58,37 @@ def timeline(path: Path) -> Timeline:
     return Timeline(tuple(pts), frame_rate_hz=1 / last_s, duration_s=span_s + last_s)
 
 
-def evenly_spaced(available: int, wanted: int) -> list[int]:
-    """Indices of ``wanted`` frames from the first to the last of ``available``; repeated where there are too few."""
-    return np.linspace(0, available - 1, wanted).round().astype(int).tolist()
+def evenly_spaced(pts: tuple[int, ...], wanted: int) -> list[int]:
+    """Indices of the frames nearest to ``wanted`` moments from the first frame to the last, evenly spaced in time.
+
+    Ascending; a frame is repeated where there are too few. In time and not by count, because a camera may change
+    its frame rate as it goes.
+    """
+    moments = np.linspace(pts[0], pts[-1], wanted)
+    halfway = np.add(pts[1:], pts[:-1]) / 2
+    return np.searchsorted(halfway, moments).tolist()
 
 
-def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """Decode the frames at ``indices`` (ascending), one at a time, as RGB.
+def names() -> list[str]:
+    """The decoders that ``extract.video.decoder`` may name."""
+    return sorted(module.name for module in iter_modules(__path__))
 
-    The decoder is told packet by packet what is wanted: for the rest it drops every frame that no other
-    refers to, which saves a third of the work on H.264 with B-frames and changes no pixel.
+
+def frames(
+    path: Path, pts: tuple[int, ...], indices: list[int], *, decoder: str
+) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """Decode the frames at ``indices`` (ascending), one at a time, as RGB, upright as a player shows them.
 
     Args:
         path: the video.
         pts: the presentation time of every frame, from ``timeline``.
         indices: which frames; an index may repeat.
+        decoder: a file of this package.
 
     Raises:
-        CfnsrError: a frame cannot be decoded.
+        CfnsrError: a frame cannot be decoded, or the decoder is not installed.
     """
-    wanted = [pts[index] for index in indices]
-    found = _decode(path, frozenset(wanted))
-    shown: int | None = None
-    image = np.empty((0, 0, 3), np.uint8)
-    for moment in wanted:
-        while shown != moment:
-            try:
-                shown, image = next(found)
-            except StopIteration:
-                raise CfnsrError(
-                    path,
-                    f"the frame at tick {moment} cannot be decoded (is the file cut short?)",
-                    "Fetch or record the clip again",
-                ) from None
-        yield image
-
-
-def _decode(path: Path, wanted: frozenset[int]) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
-    with opened(path) as container:
-        stream = _video_stream(container, path)
-        # Threads of its own would make the decoder ignore skip_frame; clips run side by side instead.
-        stream.thread_type = "NONE"
-        for packet in container.demux(stream):
-            stream.codec_context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in wanted else "NONREF"
-            for frame in packet.decode():
-                if frame.pts in wanted:
-                    yield frame.pts, frame.to_ndarray(format="rgb24")
+    return import_module(f"{__name__}.{decoder}").frames(path, pts, indices)
 
 
 def crop(
@@ -123,15 +114,22 @@ def crop(
 def opened(path: Path) -> Iterator[InputContainer]:
     """Open a media file, and turn what libav says of a bad one into one clear line."""
     try:
-        with av.open(str(path)) as container:
+        # Absolute, because libav would take a file named "concat:..." for one of its protocols. With options for the
+        # probe, which else decodes some ten frames that it then throws away: an mp4's header tells all we need.
+        with av.open(str(path.absolute()), options={"threads": "1", "skip_frame": "all"}) as container:
             yield container
-    except av.error.FFmpegError as error:
+    except (av.error.FFmpegError, UnicodeError) as error:
         raise CfnsrError(
-            path, f"not a readable media file ({error.strerror})", "Fetch or record the clip again"
+            path, f"not a readable media file ({getattr(error, 'strerror', error)})", "Fetch or record the clip again"
         ) from error
 
 
-def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
+def video_stream(container: InputContainer, path: Path) -> av.VideoStream:
+    """The first video stream.
+
+    Raises:
+        CfnsrError: there is none.
+    """
     if not container.streams.video:
         raise CfnsrError(path, "has no video stream", "Remove the clip, or fetch it again")
     return container.streams.video[0]

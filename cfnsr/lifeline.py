@@ -1,0 +1,66 @@
+"""A stage does not outlive the DVC that runs it.
+
+A `dvc repro` that is killed leaves its stage running. Were it to go on, it would write its old result over
+that of the next run (docs/decisions/0003-atomic-outputs.md).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+import psutil
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LOOK_EVERY_S = 0.1
+
+
+def hold() -> None:
+    """End this process as soon as the DVC that started it has ended; without DVC, nothing.
+
+    On Linux the kernel sees to it. A thread does too, for other systems and for shells that stay between DVC
+    and its command.
+    """
+    stage = os.environ.get("DVC_STAGE")
+    if stage is None or os.name != "posix":
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    runner = _runner(stage)
+    if runner is None:
+        _end()
+    else:
+        threading.Thread(target=_watch, args=(runner,), daemon=True, name="lifeline").start()
+
+
+def _runner(stage: str) -> psutil.Process | None:
+    """The DVC that runs ``stage``: the nearest ancestor that is not itself within the stage; none if it is gone."""
+    try:
+        process = psutil.Process().parent()
+        while process is not None and _is_within(process, stage):
+            process = process.parent()
+        # DVC starts its commands in its own process group; whoever adopts an orphan is in another.
+        return process if process is not None and os.getpgid(process.pid) == os.getpgrp() else None
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return None
+
+
+def _is_within(process: psutil.Process, stage: str) -> bool:
+    try:
+        return process.environ().get("DVC_STAGE") == stage
+    except psutil.AccessDenied:  # not ours to look into: then it is no shell of ours either
+        return False
+
+
+def _watch(runner: psutil.Process) -> None:
+    while runner.is_running() and runner.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(_LOOK_EVERY_S)
+    _end()
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
