@@ -59,7 +59,7 @@ def ours(path: Path) -> None:
         path,
         np.tile([640.0, 360.0, 400.0], (FRAMES, 1)),
         frames=30,
-        size=224,
+        side_px=224,
         rate_hz=44100,
         offset_s=0.5,
         window_s=2.45,

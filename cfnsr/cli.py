@@ -35,11 +35,14 @@ def main() -> None:
 @main.command()
 @params_option
 def check(params: Path) -> None:
-    """Check params.yaml: unknown keys, types, ranges, folds, and each system's options.
+    """Check params.yaml: unknown keys, types, ranges, folds, and each system's options; and DVC's own files.
 
     Example: cfnsr check --params params.yaml
     """
+    from cfnsr import dvc_files  # imports parts of DVC, a quarter of a second
+
     with entry.one_line_errors():
+        dvc_files.unharmed(params.parent)
         values = config.load(params)
         _check_systems(params, values)
     cells = len(values.folds) * (2 + len(values.systems))

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -24,10 +24,19 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
 
+# DVC leaves keys of these names out when it compares a stage with those it has run before, whatever they mean, and so
+# would take results of another value for those of this one (docs/decisions/0007-names-dvc-does-not-see.md).
+UNSEEN_BY_DVC = frozenset({"size", "nfiles"})
+
+
 class Section(BaseModel):
     """Frozen, without unknown keys, and without a string taken for a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        assert not UNSEEN_BY_DVC & set(cls.model_fields), f"{cls.__name__} has a key that DVC does not see"
 
 
 class Studio(Section):
@@ -73,7 +82,7 @@ class Crop(Section):
 class ExtractVideo(Section):
     decoder: Literal["pyav", "decord"]
     frames: Count
-    size: Annotated[int, Field(ge=16)]
+    side_px: Annotated[int, Field(ge=16)]
 
 
 class ExtractAudio(Section):
@@ -152,6 +161,14 @@ class Train(Section):
 class System(Section):
     options: dict[Name, bool | int | float | str | list[int | float | str]]
     training: Training | None = None
+
+    @field_validator("options")
+    @classmethod
+    def dvc_sees_them(cls, options: dict[str, object]) -> dict[str, object]:
+        unseen = sorted(UNSEEN_BY_DVC & set(options))
+        if unseen:
+            raise ValueError(f"DVC does not see changes of a key named {', '.join(unseen)}; name it otherwise")
+        return options
 
 
 class Report(Section):

@@ -25,7 +25,7 @@ def sample(
     squares: np.ndarray,
     *,
     frames: int,
-    size: int,
+    side_px: int,
     decoder: str,
     rate_hz: int,
     offset_s: float,
@@ -42,7 +42,7 @@ def sample(
         path: the mp4 file.
         squares: the face box of every frame, rows of (centre x, centre y, side) in pixels.
         frames: face crops to take, evenly spaced over the clip.
-        size: their side in pixels.
+        side_px: their side in pixels.
         decoder: what decodes the pictures, a file of ``cfnsr.video``.
         rate_hz, offset_s, window_s: the sound's rate in Hz and its window in seconds.
         n_fft, hop, mels, coefficients, top_db: of the log-mel and MFCC, see ``audio.features``.
@@ -59,7 +59,7 @@ def sample(
     crops = []
     for index, image in zip(chosen, video.frames(path, when.pts, chosen, decoder=decoder), strict=True):
         _meet(path, squares[index], image)
-        crops.append(video.crop(image, squares[index], size))
+        crops.append(video.crop(image, squares[index], side_px))
     pictures = np.stack(crops)
     sound, padded_s = audio.waveform(path, rate_hz=rate_hz, offset_s=offset_s, window_s=window_s)
     mel, mfcc = audio.features(

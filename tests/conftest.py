@@ -9,13 +9,30 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+from filelock import FileLock
 from jaxtyping import install_import_hook
 
 from tests import checker
+from tests.repository import Repository
 
 install_import_hook("cfnsr", f"{checker.__name__}.check")
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository in which the tiny pipeline has run once, unbroken. Made once for all workers: to be copied only."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "finished.lock"):
+        if not (shared / "finished-whole").exists():
+            made = Repository.shipped(shared / "finished")
+            made.run("dvc", "repro")
+            made.commit("run")
+            (shared / "finished-whole").touch()
+    return Repository(shared / "finished")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.media import number_of, numbered
 
 OPTIONS: dict[str, Any] = {
     "frames": 5,
-    "size": 32,
+    "side_px": 32,
     "decoder": "pyav",
     "rate_hz": 44100,
     "offset_s": 0.5,

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -17,67 +12,14 @@ import pytest
 
 from cfnsr import config, faces, shards
 from cfnsr.gate import Gate
+from tests.repository import Repository
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
 
-class Repository:
-    """A copy of the working tree, under git, in which DVC may do as it likes."""
-
-    def __init__(self, root: Path, folder: Path) -> None:
-        self.folder = folder
-        listed = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-            cwd=root,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        for name in filter(None, listed.split("\0")):
-            if (root / name).is_file() and not name.startswith("metrics/") and name != "dvc.lock":
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(root / name, folder / name)
-        for command in (["git", "init", "-q"], ["git", "add", "-A"], ["git", "commit", "-qm", "as shipped"]):
-            self.run(*command)
-
-    def run(self, *command: str, status: int = 0) -> str:
-        """Run a command there; returns what it printed, and fails on another exit status than ``status``."""
-        bin_folder = str(Path(sys.executable).parent)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "GIT"))}
-        environment |= {
-            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
-            "NO_COLOR": "1",
-            "COLUMNS": "200",
-            "GIT_AUTHOR_NAME": "test",
-            "GIT_AUTHOR_EMAIL": "test@localhost",
-            "GIT_COMMITTER_NAME": "test",
-            "GIT_COMMITTER_EMAIL": "test@localhost",
-            "PYTHONPATH": str(self.folder),
-            "DVC_GLOBAL_CONFIG_DIR": str(self.folder / ".git" / "dvc-global"),
-        }
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}"
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
-def repository(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """One in which the tiny pipeline has run."""
-    made = Repository(root, tmp_path_factory.mktemp("repository"))
-    made.run("cfnsr", "preset", "tiny")
-    made.run("cfnsr", "check")
-    started = time.monotonic()
-    made.run("dvc", "repro")
-    print(f"tiny pipeline: {time.monotonic() - started:.0f} s")
-    return made
+def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return finished.copy(tmp_path_factory.mktemp("repository") / "copy")
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +33,10 @@ def gate(repository: Repository) -> Gate:
 
 
 def test_every_stage_ran_and_a_second_repro_runs_none(repository: Repository, params: config.Params) -> None:
-    stages = repository.run("dvc", "stage", "list", "--name-only").split()
+    stages = repository.stages
     cells = len(params.folds) * (2 + len(params.systems))
     assert len(stages) == 3 * len(params.actors) + 1 + cells + 1
-    again = repository.run("dvc", "repro")
-    assert "Running stage" not in again and "Data and pipelines are up to date" in again
+    assert not repository.repro()
     assert "Data and pipelines are up to date" in repository.run("dvc", "status")
 
 
@@ -150,7 +91,7 @@ def test_the_index_describes_the_clips(repository: Repository, params: config.Pa
     for actor in params.actors:
         shard = shards.read(repository.folder / "data/studio/shards" / actor)
         assert len(shard.index) == 8 and shard.index["label"].nunique() == 8
-        assert shard.frames.shape[1:] == (params.extract.video.frames, *[params.extract.video.size] * 2, 3)
+        assert shard.frames.shape[1:] == (params.extract.video.frames, *[params.extract.video.side_px] * 2, 3)
         assert shard.mfcc.shape[1:] == (13, 212) and shard.mel.shape[1:] == (128, 212)
         assert shard.index["duration_s"].between(2.9, 5.3).all()
         assert (shard.index["box_confidence"] > 0.7).all() and shard.index["source_md5"].is_unique

@@ -1,0 +1,138 @@
+"""Kills, and two at once: the next `dvc repro` ends where an unbroken one would have."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.repository import Repository
+
+SEED = random.randrange(10**6)
+STAGES = ("download", "crop", "extract", "check", "pretrain", "train", "report")
+
+
+def started(repository: Repository, stage: str, *command: str) -> tuple[subprocess.Popen[str], psutil.Process]:
+    """Start DVC, and wait for a process of ``stage``."""
+    dvc = repository.start("dvc", *command)
+    while True:
+        for process, name in repository.working().items():
+            if name == stage:
+                return dvc, process
+        if dvc.poll() is not None:
+            raise AssertionError(f"DVC ended without a process of {stage}:\n{dvc.communicate()[0]}")
+        time.sleep(0.02)
+
+
+def kill(dvc: subprocess.Popen[str], repository: Repository) -> None:
+    """Kill DVC; what it ran must end by itself."""
+    working = list(repository.working())
+    dvc.kill()
+    assert not psutil.wait_procs(working, timeout=2)[1], "an orphan works on"
+    dvc.communicate()
+
+
+def mended(repository: Repository) -> None:
+    """What the docs say to do where DVC was killed while it wrote its own files."""
+    for name in ("dvc.lock", ".dvc/tmp/rwlock"):
+        check = repository.start("cfnsr", "check")
+        printed, _ = check.communicate()
+        if check.returncode:
+            assert f"{name}: is cut short" in printed and "delete it" in printed
+            (repository.folder / name).unlink()
+    repository.run("cfnsr", "check")
+
+
+def test_killed_in_every_stage_it_ends_in_the_same_bytes(finished: Repository, tmp_path: Path) -> None:
+    """A run from nothing; in each stage first the stage is killed and then DVC, at a moment drawn by chance."""
+    print(f"seed {SEED}")
+    chance = random.Random(SEED)
+    broken = finished.clone(tmp_path / "broken")
+    (broken.folder / "dvc.lock").unlink()
+    for stage in STAGES:
+        for victim in ("stage", "dvc"):
+            dvc, process = started(broken, stage, "repro")
+            time.sleep(chance.uniform(0, 2.5 if stage in {"pretrain", "train", "extract"} else 1))
+            if victim == "dvc":
+                kill(dvc, broken)
+            else:
+                with suppress(psutil.NoSuchProcess):  # it may have ended before its moment came
+                    process.kill()
+                try:
+                    assert dvc.wait(timeout=5) == 255
+                except subprocess.TimeoutExpired:
+                    kill(dvc, broken)
+                dvc.communicate()
+            mended(broken)
+    broken.run("dvc", "repro")
+    assert broken.lock == finished.lock
+    assert broken.results() == finished.results()
+    assert not broken.corrupt()
+    assert not broken.repro()
+    assert not list((broken.folder / "data").rglob(".partial-*"))
+
+
+def test_dvc_killed_at_any_moment_of_its_own(finished: Repository, tmp_path: Path) -> None:
+    """While it reads, hashes, saves and writes its lock, between the stages: where no stage is at work."""
+    chance = random.Random(f"{SEED} between")
+    print(f"seed {SEED}")
+    broken = finished.copy(tmp_path / "broken")
+    for _ in range(6):
+        dvc = broken.start("dvc", "repro", "-f", "-s", "check@studio", "download@studio-01")
+        time.sleep(chance.uniform(0.5, 6))
+        kill(dvc, broken)
+        mended(broken)
+    broken.run("dvc", "repro")
+    assert broken.entries() == finished.entries()
+    assert not broken.corrupt() and not broken.repro()
+
+
+def test_an_orphan_cannot_reach_into_the_cache(finished: Repository, tmp_path: Path) -> None:
+    """DVC is killed, a number changed, and the run started again before the killed one's stage could have ended."""
+    there = finished.copy(tmp_path / "there")
+    (there.folder / ".dvc" / "config").write_text("[core]\nanalytics = false\n[cache]\ntype = hardlink\n")
+    there.edit("    side_px: 64", "    side_px: 48")
+    for before, side in ((48, 40), (40, 32)):
+        dvc, process = started(there, "extract", "repro", "extract@studio-01")
+        time.sleep(2)
+        dvc.kill()  # and no waiting for what it ran
+        dvc.wait()
+        there.edit(f"    side_px: {before}", f"    side_px: {side}")
+        there.run("dvc", "repro", "extract@studio-01")
+        assert not process.is_running()
+    frames = there.folder / "data/studio/shards/01/frames.npy"
+    assert frames.stat().st_nlink == 2, "not linked to the cache: this test shows nothing"
+    assert frames.read_bytes()[:128].count(b"32, 32, 3") == 1
+    assert not there.corrupt()
+    assert not there.repro("extract@studio-01")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.31, 0.5, 0.77, 0.99])
+@pytest.mark.parametrize("name", ["dvc.lock", ".dvc/tmp/rwlock"])
+def test_a_file_of_dvcs_that_is_cut_short_is_named_and_doing_as_told_mends_it(
+    finished: Repository, tmp_path: Path, name: str, share: float
+) -> None:
+    there = finished.copy(tmp_path / "there")
+    path = there.folder / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    mended(there)
+    assert not there.repro() and there.entries() == finished.entries()
+
+
+def test_two_at_once_and_the_second_says_why_not(finished: Repository, tmp_path: Path) -> None:
+    there = finished.copy(tmp_path / "there")
+    there.edit("    side_px: 64", "    side_px: 48")
+    first, _ = started(there, "extract", "repro", "extract@studio-01")
+    said = there.run("dvc", "repro", "extract@studio-01", status=255)
+    assert re.search(r"is busy, it is being blocked by:\s+\(PID \d+\): .*dvc repro", said)
+    assert "Traceback" not in said
+    first.communicate()
+    assert first.returncode == 0
+    assert not there.repro("extract@studio-01") and not there.corrupt()
