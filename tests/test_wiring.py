@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 import grimp
 import pytest
 from ruamel.yaml import YAML
+
+from tests.repository import Repository
+
+pytestmark = pytest.mark.xdist_group("wiring")
 
 ROOT = Path(__file__).parents[1]
 STAGES: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -82,6 +87,44 @@ def test_every_dep_and_every_param_exists(stage: str) -> None:
                 break
             assert part in section, key
             section = section[part]
+
+
+# docs/decisions/0004-what-stages-depend-on.md: what changes no byte of a good result.
+UNDECLARED = {"parallel.jobs", "on_bad_clip"}
+
+
+@pytest.fixture(scope="module")
+def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return finished.copy(tmp_path_factory.mktemp("wiring") / "there")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"{stage}@studio-01" for stage in ("download", "crop", "extract")),
+        "check@studio",
+        *(f"pretrain@studio-{modality}-fold_1" for modality in ("video", "audio")),
+        *(f"train@studio-{system}-fold_1" for system in ("averaging", "cfnsr")),
+        "report@studio",
+    ],
+)
+def test_the_params_a_stage_reads_are_those_it_declares(repository: Repository, name: str) -> None:
+    """Each stage, run for real with an eye on what it takes from params.yaml."""
+    entry, stage = repository.entries()[name], name.partition("@")[0]
+    repository.run(*entry["cmd"].replace(f"-m stages.{stage}", f"-m tests.recorded {stage}").split())
+    read = set(json.loads((repository.folder / "read.json").read_text()))
+    found = {
+        key: {one for one in read if one == key or one.startswith(f"{key}.")} for key in entry["params"]["params.yaml"]
+    }
+    assert all(found.values()), f"declared, but not read: {[key for key in found if not found[key]]}"
+    undeclared = read - set().union(*found.values()) - UNDECLARED
+    assert not undeclared, f"read, but not declared: {sorted(undeclared)}"
+
+
+def test_the_pipelines_picture_in_the_readme_is_what_dvc_draws(repository: Repository) -> None:
+    drawn = repository.run("dvc", "dag", "--collapse-foreach-matrix", "--mermaid").strip()
+    shown = (ROOT / "README.md").read_text().split("```mermaid\n")[1].split("```")[0].strip()
+    assert shown.replace("\t", "    ") == drawn.replace("\t", "    ")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,0 +1,72 @@
+"""Lists of params.yaml that grow and shrink: what they no longer name leaves no trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.repository import Repository
+
+OF_ACTOR_04 = [f"{stage}@studio-04" for stage in ("download", "crop", "extract")]
+
+
+def cells(systems: list[str], folds: list[str]) -> set[str]:
+    stages = {"video": "pretrain", "audio": "pretrain"}
+    return {f"{stages.get(name, 'train')}@studio-{name}-{fold}" for name in systems for fold in folds}
+
+
+def test_lists_that_grow_run_what_is_new_and_lists_that_shrink_run_nothing_but_the_readers(
+    finished: Repository, tmp_path: Path
+) -> None:
+    there = finished.copy(tmp_path / "there")
+
+    there.edit("  - '03'\n", "  - '03'\n  - '04'\n")
+    there.edit("  fold_2:\n    - '02'\n", "  fold_2:\n    - '02'\n  fold_3:\n    - '04'\n")
+    grown = there.repro()
+    everything = cells(["video", "audio", "averaging", "cfnsr"], ["fold_1", "fold_2", "fold_3"])
+    assert grown[:3] == OF_ACTOR_04 and grown[3] == "check@studio"
+    assert set(grown[4:]) == everything | {"report@studio"}
+
+    there.run("git", "checkout", "-q", "params.yaml")
+    assert there.repro() == ["check@studio", "report@studio"]
+    assert there.entries() == finished.entries() and there.results() == finished.results()
+    data = there.folder / "data/studio"
+    assert sorted(path.name for path in (data / "shards").iterdir()) == ["01", "02", "03"]
+    for kind in ("cells", "predictions", "curves"):
+        assert {path.stem for path in (data / kind).glob("*/*")} == {"fold_1", "fold_2"}
+
+    text = (there.folder / "params.yaml").read_text()
+    (there.folder / "params.yaml").write_text(text.replace("  averaging:\n    options: {}\n", ""))
+    assert there.repro() == ["report@studio"]
+    for kind in ("cells", "predictions", "curves"):
+        assert {path.name for path in (data / kind).iterdir()} == {"video", "audio", "cfnsr"}
+    assert not [name for name, text in there.results().items() if b"averaging" in text or "averaging" in name]
+    there.commit("smaller")
+
+    stranger = there.clone(tmp_path / "stranger")
+    assert set(stranger.repro()) == set(stranger.stages)
+    assert stranger.entries() == there.entries() and stranger.results() == there.results()
+    assert not stranger.run("git", "status", "--porcelain")
+
+
+@pytest.mark.parametrize(
+    ("stage", "lost"),
+    [("check", "shards/02"), ("report", "cells/cfnsr/fold_2.json"), ("report", "predictions/video/fold_1.parquet")],
+)
+def test_a_reader_fails_on_what_is_missing_and_deletes_nothing(
+    finished: Repository, tmp_path: Path, stage: str, lost: str
+) -> None:
+    there = finished.copy(tmp_path / "there")
+    data = there.folder / "data/studio"
+    (data / lost).rename(tmp_path / "elsewhere")
+    stray = data / Path(lost).parts[0] / "stray"
+    stray.mkdir()
+    folders = [f"data/studio/{name}" for name in ("cells", "predictions", "curves")]
+    arguments = {
+        "check": ["studio", "data/studio/shards", "data/studio/corpus.json"],
+        "report": [*folders, "data/studio/corpus.json", "metrics/studio"],
+    }
+    said = there.run("python", "-m", f"stages.{stage}", *arguments[stage], status=1)
+    assert f"data/studio/{lost}: is missing. Run `dvc repro`" in said and "Traceback" not in said
+    assert stray.exists()
