@@ -1,44 +1,69 @@
 """What a clip costs to extract, against the floor of decoding every frame with PyAV and dropping it.
 
-Generates 16 clips of 3.7 s, 1280x720, noise added, x264 `medium` at 8 Mbit/s, with and without B-frames, and takes
-turns between the two ways. One run, one machine: only the ratio counts. Example: python benchmarks/extract.py
+Generates 16 clips of 3.7 s, 1280x720: a face-sized texture that moves before a still backdrop, and noise that is new
+in every frame, as a camera's is; x264 `medium` at 8 Mbit/s, with and without B-frames. The ways take turns, clip by
+clip. One run, one machine: only the ratios count. Then one clip of ten minutes, for its memory. Example:
+python benchmarks/extract.py
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import click
+import cv2
 import numpy as np
+import psutil
 import torch
 
-from cfnsr import extract
+from cfnsr import extract, video
+from cfnsr.bad_clips import BadClips
+from cfnsr.faces import FaceBoxes
+from cfnsr.types import Clip
 
-FRAMES, WIDTH, HEIGHT = 111, 1280, 720
+FRAMES, WIDTH, HEIGHT, FACE = 111, 1280, 720, 400
 TARGETS = {3: 0.85, 0: 1.15}
+OPTIONS = {
+    "frames": 30,
+    "side_px": 224,
+    "rate_hz": 44100,
+    "offset_s": 0.5,
+    "window_s": 2.45,
+    "n_fft": 2048,
+    "hop": 512,
+    "mels": 128,
+    "coefficients": 13,
+    "top_db": 80.0,
+}
 
 
-def generated(path: Path, b_frames: int, seed: int) -> Path:
-    """A picture that drifts under noise, and a tone."""
+def generated(path: Path, b_frames: int, noisy: int, seed: int) -> Path:
     random = np.random.default_rng(seed)
-    scene = random.integers(0, 255, (HEIGHT // 16 + 8, WIDTH // 16 + 8, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
-    noise = random.integers(-6, 7, (4, HEIGHT, WIDTH, 1), dtype=np.int16)
+    scene = random.integers(0, 255, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
+    face = random.integers(0, 255, (FACE // 8, FACE // 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    # Another cut of one large field of noise for each frame: as good as new, and drawn once.
+    noise = random.integers(-noisy, noisy + 1, (HEIGHT + 200, WIDTH + 200, 1), dtype=np.int16)
     with av.open(str(path), "w") as out:
         options = {"preset": "medium", "bf": str(b_frames), "threads": "1"}
-        video = out.add_stream("libx264", rate=Fraction(30000, 1001), options=options)
-        video.width, video.height, video.pix_fmt, video.bit_rate = WIDTH, HEIGHT, "yuv420p", 8_000_000
+        stream = out.add_stream("libx264", rate=Fraction(30000, 1001), options=options)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = WIDTH, HEIGHT, "yuv420p", 8_000_000
         audio = out.add_stream("aac", rate=48000, layout="mono")
         for number in range(FRAMES):
-            shift = number % 100
-            picture = scene[shift : shift + HEIGHT, shift : shift + WIDTH] + noise[number % 4]
-            out.mux(video.encode(av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), "rgb24")))
-        out.mux(video.encode(None))
+            picture = scene.astype(np.int16)
+            top, left = 160 + round(20 * np.sin(number / 15)), 440 + round(60 * np.sin(number / 20))
+            picture[top : top + FACE, left : left + FACE] = face
+            down, right = random.integers(0, 200, 2)
+            picture += noise[down : down + HEIGHT, right : right + WIDTH]
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture.clip(0, 255).astype(np.uint8), "rgb24")))
+        out.mux(stream.encode(None))
         sound = np.sin(np.arange(round(3.7 * 48000)) / 20).astype(np.float32)[None]
         frame = av.AudioFrame.from_ndarray(sound, "fltp", "mono")
         frame.sample_rate = 48000
@@ -54,21 +79,8 @@ def floor(path: Path) -> None:
             pass
 
 
-def ours(path: Path) -> None:
-    extract.sample(
-        path,
-        np.tile([640.0, 360.0, 400.0], (FRAMES, 1)),
-        frames=30,
-        side_px=224,
-        rate_hz=44100,
-        offset_s=0.5,
-        window_s=2.45,
-        n_fft=2048,
-        hop=512,
-        mels=128,
-        coefficients=13,
-        top_db=80.0,
-    )
+def ours(path: Path, decoder: str = "pyav", frames: int = FRAMES) -> None:
+    extract.sample(path, np.tile([640.0, 360.0, 440.0], (frames, 1)), decoder=decoder, **OPTIONS)
 
 
 def cpu_s(work: Callable[[Path], None], path: Path) -> float:
@@ -77,21 +89,92 @@ def cpu_s(work: Callable[[Path], None], path: Path) -> float:
     return time.process_time() - started
 
 
+def ratios(paths: list[Path], b_frames: int) -> None:
+    others = [name for name in video.names() if name != "pyav"]
+    ways = [floor, ours, *(lambda path, name=name: ours(path, name) for name in others)]
+    times = np.array([[cpu_s(way, path) for way in ways] for path in paths])
+    medians = [statistics.median(column) * 1000 for column in times.T]
+    shares = [statistics.median(column / times[:, 0]) for column in times.T]
+    click.echo(f"B-frames {b_frames}: floor {medians[0]:.0f} ms CPU a clip")
+    click.echo(f"  extract: {medians[1]:.0f} ms, ratio {shares[1]:.2f} (to be <= {TARGETS[b_frames]})")
+    for name, median, share in zip(others, medians[2:], shares[2:], strict=True):
+        click.echo(f"  with {name}: {median:.0f} ms, ratio {share:.2f}")
+
+
+def side_by_side(paths: list[Path], jobs: int) -> None:
+    """Wall clock of the whole stage's work on several cores, against the floor on one."""
+    clips = [Clip(path.stem, path, "01", "calm", "normal", 1, 1) for path in paths]
+    steady = FaceBoxes(np.tile([640.0, 360.0, 440.0], (FRAMES, 1)), np.ones(FRAMES), np.zeros(FRAMES, bool))
+    started = time.perf_counter()
+    for path in paths:
+        floor(path)
+    alone = time.perf_counter() - started
+    boxes = {clip.id: steady for clip in clips}
+    found = extract.samples(clips, boxes, {}, BadClips("fail"), jobs=jobs, decoder="pyav", **OPTIONS)
+    started = time.perf_counter()
+    assert sum(sample is not None for sample in found) == len(paths)
+    together = time.perf_counter() - started
+    click.echo(f"  wall clock, {jobs} at a time: ratio {together / alone:.2f} (to be <= 0.5 on two cores)")
+
+
+def lengthened(path: Path, source: Path, minutes: float) -> int:
+    """A clip repeated, without encoding it again; returns how many frames it has."""
+    times = round(minutes * 60 / (FRAMES * 1001 / 30000))
+    with av.open(str(source)) as read, av.open(str(path), "w") as out:
+        streams = {stream.index: out.add_stream_from_template(stream) for stream in read.streams}
+        lengths = {stream.index: stream.duration for stream in read.streams}
+        for number in range(times):
+            read.seek(0)
+            for packet in read.demux():
+                if packet.dts is None or packet.pts is None or packet.pts >= lengths[packet.stream.index]:
+                    continue
+                index = packet.stream.index
+                packet.pts += number * lengths[index]
+                packet.dts += number * lengths[index]
+                packet.stream = streams[index]
+                out.mux(packet)
+    return len(video.timeline(path).pts)
+
+
+def extracted(path: Path, frames: int) -> None:
+    torch.set_num_threads(1)
+    ours(path, frames=frames)
+
+
+def peak_mib(path: Path, frames: int) -> float:
+    """The most memory that a process holds which extracts a clip and does nothing else."""
+    worker = multiprocessing.get_context("spawn").Process(target=extracted, args=(path, frames))
+    worker.start()
+    peak, process = 0, psutil.Process(worker.pid)
+    while worker.is_alive():
+        with suppress(psutil.Error):
+            peak = max(peak, process.memory_info().rss)
+        time.sleep(0.02)
+    assert worker.exitcode == 0
+    return peak / 2**20
+
+
 @click.command(help=__doc__)
 @click.option("--clips", default=16, show_default=True)
-def main(clips: int) -> None:
+@click.option("--noisy", default=6, show_default=True, help="Largest noise, in steps of 256.")
+@click.option("--minutes", default=10.0, show_default=True, help="Length of the long clip.")
+@click.option("--jobs", default=2, show_default=True, help="Clips at a time, where wall clock is measured.")
+def main(clips: int, noisy: int, minutes: float, jobs: int) -> None:
     torch.set_num_threads(1)
-    for b_frames, target in TARGETS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            paths = [generated(Path(folder) / f"{number}.mp4", b_frames, number) for number in range(clips)]
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        for b_frames in TARGETS:
+            paths = [
+                generated(Path(folder) / f"{b_frames}-{number}.mp4", b_frames, noisy, number) for number in range(clips)
+            ]
             ours(paths[0])  # the first call builds the filter bank
-            pairs = [(cpu_s(floor, path), cpu_s(ours, path)) for path in paths]
-        base, cost = (statistics.median(values) for values in zip(*pairs, strict=True))
-        ratio = statistics.median(own / all_ for all_, own in pairs)
-        click.echo(
-            f"B-frames {b_frames}: floor {1000 * base:.0f} ms, extract {1000 * cost:.0f} ms CPU a clip, "
-            f"ratio {ratio:.2f} (to be <= {target})"
-        )
+            ratios(paths, b_frames)
+            side_by_side(paths, jobs)
+        long = Path(folder) / "long.mp4"
+        frames = lengthened(long, Path(folder) / "3-0.mp4", minutes)
+        size = long.stat().st_size / 2**20
+        click.echo(f"{minutes:g} minutes, {frames} frames, {size:.0f} MiB:")
+        click.echo(f"  {peak_mib(long, frames):.0f} MiB of memory at most (to be <= 600)")
 
 
 if __name__ == "__main__":

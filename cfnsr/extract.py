@@ -58,7 +58,7 @@ def sample(
     chosen = video.evenly_spaced(when.pts, frames)
     crops = []
     for index, image in zip(chosen, video.frames(path, when.pts, chosen, decoder=decoder), strict=True):
-        _meet(path, squares[index], image)
+        _check_box(path, squares[index], image)
         crops.append(video.crop(image, squares[index], side_px))
     pictures = np.stack(crops)
     sound, padded_s = audio.waveform(path, rate_hz=rate_hz, offset_s=offset_s, window_s=window_s)
@@ -71,7 +71,7 @@ def sample(
     return Sample(pictures, mel, mfcc, duration_s=when.duration_s, padded_s=padded_s)
 
 
-def _meet(path: Path, square: np.ndarray, image: np.ndarray) -> None:
+def _check_box(path: Path, square: np.ndarray, image: np.ndarray) -> None:
     """A box of another video would have its edge repeated a thousandfold, and show no face."""
     x, y, side = square
     height, width = image.shape[:2]

@@ -31,7 +31,7 @@ class Gate:
         protocol: how an epoch is chosen.
         folds: the three sets of speakers of each fold.
         clips: how many each speaker has.
-        skipped: by clip, why it could not be used; it counts in no other figure.
+        skipped: by ``actor/clip``, why it could not be used; it counts in no other figure.
         preprocessing: how the shards were made; goes into every saved model.
         shapes: of one clip's ``frames``, ``mel`` and ``mfcc``.
         fingerprint: md5 over preprocessing and the source files of all clips; names the data in every result.
@@ -113,7 +113,7 @@ def inspect(
         _inspect_index(folder / actor, shard, actor, labels, min_clips)
         _inspect_arrays(folder / actor, shard, shapes)
         for clip, reason in shard.skipped.items():
-            bad.meet(clip, CfnsrError(f"{folder / actor}, clip {clip}", reason, "Fetch the clip again"))
+            bad.meet(f"{actor}/{clip}", CfnsrError(f"{folder / actor}, clip {clip}", reason, "Fetch the clip again"))
         for clip, source in zip(shard.index["clip"], shard.index["source_md5"], strict=True):
             if source in owner:
                 raise CfnsrError(

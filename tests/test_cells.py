@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def scrambled(run: Run, folder: Path, actor: str) -> Run:
         np.save(place / f"{name}.npy", noise.permutation(getattr(shard, name).copy()))
     index = shard.index.copy()
     index["label"] = index["label"].to_numpy()[::-1]
-    index.to_parquet(place / "clips.parquet", index=False)
+    index.assign(skipped=None).to_parquet(place / "clips.parquet", index=False)
     return other
 
 
@@ -252,6 +253,16 @@ def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> N
         "validation_loss",
         "validation_accuracy",
     ]
+
+
+def test_skipped_clips_stand_in_the_report_as_text_alone(run: Run, tmp_path: Path) -> None:
+    gate = replace(run.gate, skipped={"01/<b>|x": "has `no` sound", "02/y": "black"})
+    folders = [run.folder / name for name in ("cells", "predictions", "curves")]
+    rows = report.write(*folders, gate, tmp_path, names=["audio"], level=0.95)
+    page = (tmp_path / "report.md").read_text()
+    assert rows[0].skipped == 2 and "2 more clips could not be used" in page
+    assert "| 01/&#60;b&#62;&#124;x | has &#96;no&#96; sound |" in page and "| 02/y | black |" in page
+    assert report.read(tmp_path) == rows
 
 
 def test_the_report_refuses_a_missing_cell_and_one_of_other_data(run: Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from cfnsr import gate
+from cfnsr.bad_clips import BadClips
 from cfnsr.errors import CfnsrError
 from tests import corpus
 
@@ -74,6 +75,19 @@ def test_contradictions_stop_the_run(tmp_path: Path, damage: Callable[[Path], No
     damage(folder / "02")
     with pytest.raises(CfnsrError, match=told):
         corpus.inspected(folder)
+
+
+def test_skipped_clips_stop_the_run_or_stand_in_the_gates_file(tmp_path: Path) -> None:
+    folder = corpus.write(tmp_path / "shards")
+    index = pd.read_parquet(folder / "02" / "clips.parquet")
+    lost = pd.DataFrame([{"clip": "clip-02-x", "skipped": "has no sound"}])
+    pd.concat([index, lost]).to_parquet(folder / "02" / "clips.parquet", index=False)
+    with pytest.raises(CfnsrError, match=r"02, clip clip-02-x: has no sound.*or set on_bad_clip: skip"):
+        corpus.inspected(folder)
+    found = corpus.inspected(folder, bad=BadClips("skip"))
+    assert found.skipped == {"02/clip-02-x": "has no sound"} and found.clips["02"] == 8
+    found.write(tmp_path / "corpus.json")
+    assert gate.Gate.read(tmp_path / "corpus.json") == found
 
 
 def test_too_few_clips_and_missing_speakers_are_refused(tmp_path: Path) -> None:

@@ -27,7 +27,11 @@ pytestmark = pytest.mark.xdist_group("readme")
 def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """With this environment as its own, so that `make` finds it set up."""
     there = finished.copy(tmp_path_factory.mktemp("readme") / "there")
-    (there.folder / ".venv").symlink_to(ROOT / ".venv")
+    (there.folder / ".venv").mkdir()
+    for path in (ROOT / ".venv").iterdir():
+        if path.name != ".installed":
+            (there.folder / ".venv" / path.name).symlink_to(path)
+    (there.folder / ".venv" / ".installed").touch()  # newer than all it depends on: nothing is installed
     return there
 
 
@@ -41,6 +45,7 @@ def test_it_runs(repository: Repository, command: str) -> None:
     printed = repository.run(*shlex.split(command))
     assert "Traceback" not in printed
     if command == "make repro":
+        assert "pip install" not in printed
         assert "cfnsr" in printed and "Where the time went" in printed
 
 
