@@ -24,6 +24,7 @@ from cfnsr.types import Sample
 from stages.crop import main as crop
 from stages.extract import main as extract_main
 from tests.media import numbered
+from tests.repository import Repository
 
 FRAMES = 60
 GOOD = tuple(
@@ -270,6 +271,31 @@ def test_when_no_clip_can_be_used_skipping_stops_too(speaker: Speaker) -> None:
     for path in speaker.raw.iterdir():
         path.write_bytes(b"")
     assert "none of its clips can be used" in one_line(speaker.run("skip"))
+
+
+def test_through_the_whole_pipeline_a_skipped_clip_is_told_and_going_back_to_fail_does_not_pass_it_over(
+    finished: Repository, tmp_path: Path
+) -> None:
+    there = finished.copy(tmp_path / "there")
+    cut(there.folder / f"data/studio/raw/01/{GOOD[0]}.mp4", 0.6)
+    there.run("dvc", "commit", "-f", "download@studio-01")
+    said = there.run("dvc", "repro", status=255)
+    assert f"{GOOD[0]}.mp4: not a readable media file" in said and "set on_bad_clip: skip" in said
+    assert "Traceback" not in said
+
+    there.edit("on_bad_clip: fail", "on_bad_clip: skip")
+    there.edit("  min_clips: 8 ", "  min_clips: 7 ")
+    ran = there.repro()
+    assert ran[:2] == ["extract@studio-01", "check@studio"] and not [
+        name for name in ran if name.endswith(("02", "03"))
+    ]
+    assert "1 more clips could not be used" in there.run("cfnsr", "results")
+    page = (there.folder / "metrics/studio/report.md").read_text()
+    assert f"| 01/{GOOD[0]} | not a readable media file" in page
+
+    there.edit("on_bad_clip: skip", "on_bad_clip: fail")
+    said = there.run("dvc", "repro", status=255)
+    assert f"data/studio/shards/01, clip {GOOD[0]}: not a readable media file" in said and "Traceback" not in said
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from cfnsr import config, preset
+from cfnsr import cli, config, preset
 from cfnsr.errors import CfnsrError
 
 PRESETS = Path(__file__).parents[1] / "presets"
@@ -24,7 +25,8 @@ def test_studio_is_what_ships(params: Path) -> None:
 def test_each_preset_is_valid_and_studio_undoes_it_to_the_byte(params: Path, name: str) -> None:
     shipped = params.read_bytes()
     changes = preset.apply(params, PRESETS / f"{name}.yaml", config.load)
-    config.load(params)
+    checked = CliRunner().invoke(cli.main, ["check", "--params", str(params)])
+    assert checked.exit_code == 0, checked.output
     assert bool(changes) == (params.read_bytes() != shipped)
     preset.apply(params, PRESETS / "studio.yaml", config.load)
     assert params.read_bytes() == shipped
