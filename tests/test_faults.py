@@ -109,8 +109,10 @@ def test_an_orphan_cannot_reach_into_the_cache(finished: Repository, tmp_path: P
         assert dvc.stdout is not None
         dvc.stdout.close()
         there.edit(f"    side_px: {first}", f"    side_px: {side}")
-        there.run("dvc", "repro", "extract@studio-01")
-        assert not process.is_running(), "an orphan works on"
+        again = there.start("dvc", "repro", "extract@studio-01")
+        assert not psutil.wait_procs([process], timeout=1)[1], "an orphan works on"
+        printed, _ = again.communicate()
+        assert again.returncode == 0, printed
         last = side
     frames = there.folder / "data/studio/shards/01/frames.npy"
     assert frames.stat().st_nlink == 2, "not linked to the cache: this test shows nothing"
