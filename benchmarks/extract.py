@@ -101,16 +101,19 @@ def ratios(paths: list[Path], b_frames: int) -> None:
         click.echo(f"  with {name}: {median:.0f} ms, ratio {share:.2f}")
 
 
+def faces(clips: list[Clip], frames: int) -> dict[str, FaceBoxes]:
+    steady = FaceBoxes(np.tile([640.0, 360.0, 440.0], (frames, 1)), np.ones(frames), np.zeros(frames, bool))
+    return {clip.id: steady for clip in clips}
+
+
 def side_by_side(paths: list[Path], jobs: int) -> None:
     """Wall clock of the whole stage's work on several cores, against the floor on one."""
     clips = [Clip(path.stem, path, "01", "calm", "normal", 1, 1) for path in paths]
-    steady = FaceBoxes(np.tile([640.0, 360.0, 440.0], (FRAMES, 1)), np.ones(FRAMES), np.zeros(FRAMES, bool))
     started = time.perf_counter()
     for path in paths:
         floor(path)
     alone = time.perf_counter() - started
-    boxes = {clip.id: steady for clip in clips}
-    found = extract.samples(clips, boxes, {}, BadClips("fail"), jobs=jobs, decoder="pyav", **OPTIONS)
+    found = extract.samples(clips, faces(clips, FRAMES), {}, BadClips("fail"), jobs=jobs, decoder="pyav", **OPTIONS)
     started = time.perf_counter()
     assert sum(sample is not None for sample in found) == len(paths)
     together = time.perf_counter() - started
@@ -136,14 +139,16 @@ def lengthened(path: Path, source: Path, minutes: float) -> int:
     return len(video.timeline(path).pts)
 
 
-def extracted(path: Path, frames: int) -> None:
-    torch.set_num_threads(1)
-    ours(path, frames=frames)
+def extracted(path: Path, frames: int, jobs: int) -> None:
+    """The stage's own work on a long clip, as often as there are threads for it."""
+    clips = [Clip(str(number), path, "01", "calm", "normal", 1, 1) for number in range(jobs)]
+    found = extract.samples(clips, faces(clips, frames), {}, BadClips("fail"), jobs=jobs, decoder="pyav", **OPTIONS)
+    assert sum(sample is not None for sample in found) == jobs
 
 
-def peak_mib(path: Path, frames: int) -> float:
-    """The most memory that a process holds which extracts a clip and does nothing else."""
-    worker = multiprocessing.get_context("spawn").Process(target=extracted, args=(path, frames))
+def peak_mib(path: Path, frames: int, jobs: int) -> float:
+    """The most memory that a process holds which extracts and does nothing else, the libraries' files included."""
+    worker = multiprocessing.get_context("spawn").Process(target=extracted, args=(path, frames, jobs))
     worker.start()
     peak, process = 0, psutil.Process(worker.pid)
     while worker.is_alive():
@@ -174,7 +179,13 @@ def main(clips: int, noisy: int, minutes: float, jobs: int) -> None:
         frames = lengthened(long, Path(folder) / "3-0.mp4", minutes)
         size = long.stat().st_size / 2**20
         click.echo(f"{minutes:g} minutes, {frames} frames, {size:.0f} MiB:")
-        click.echo(f"  {peak_mib(long, frames):.0f} MiB of memory at most (to be <= 600)")
+        libraries = peak_mib(long, frames, 0)
+        for clips_at_once in (1, jobs):
+            peak = peak_mib(long, frames, clips_at_once)
+            click.echo(
+                f"  {clips_at_once} at a time: {peak:.0f} MiB at most, {libraries:.0f} of them the libraries';"
+                f" {peak / clips_at_once:.0f} a worker (to be <= 600)"
+            )
 
 
 if __name__ == "__main__":
