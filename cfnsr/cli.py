@@ -48,7 +48,7 @@ def check(params: Path) -> None:
     cells = len(values.folds) * (2 + len(values.systems))
     click.echo(
         f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, "
-        f"{len(values.systems)} systems: {3 * len(values.actors) + cells + 2} stages"
+        f"{len(values.systems)} systems: {3 * len(values.actors) + cells + 3} stages"
     )
 
 
@@ -66,7 +66,8 @@ def _check_systems(path: Path, values: config.Params) -> None:
 @click.argument("name", required=False)
 @params_option
 @click.option("--presets", type=entry.IN_FOLDER, default=PRESETS, show_default=True, help="Where the overlays are.")
-def preset_command(name: str | None, params: Path, presets: Path) -> None:
+@click.option("--accept-licence", is_flag=True, help="Accept the licence of the preset's corpus, which is printed.")
+def preset_command(name: str | None, params: Path, presets: Path, accept_licence: bool) -> None:
     """Merge the preset NAME into params.yaml and print what changed; without NAME, list the presets.
 
     \b
@@ -74,12 +75,65 @@ def preset_command(name: str | None, params: Path, presets: Path) -> None:
       cfnsr preset             what there is
       cfnsr preset tiny        the smallest run, a minute or two
       cfnsr preset studio      back to what ships
+      cfnsr preset ravdess --accept-licence
     """
     with entry.one_line_errors():
         if name is None:
             click.echo("\n".join(preset.names(presets)))
             return
         changes = preset.apply(params, presets / f"{name}.yaml", config.load)
+        if accept_licence:
+            changes += _accept_licence(params)
+    click.echo("\n".join(changes) if changes else "nothing to change")
+
+
+def _accept_licence(params: Path) -> list[str]:
+    from cfnsr import corpora  # imports what the corpus needs
+
+    corpus = config.load(params).corpus
+    licence = getattr(corpora.get(corpus), "LICENCE", None)
+    if licence is None:
+        raise CfnsrError("--accept-licence", f"{corpus} asks for none", "Leave it out")
+    click.echo(licence)
+    return preset.merge(params, {"corpora": {corpus: {"licence_accepted": True}}}, config.load)
+
+
+@main.command()
+@click.argument("videos", type=entry.IN_FOLDER)
+@click.argument("sheet", type=entry.IN_FILE)
+@click.option("--folds", default=5, show_default=True, type=click.IntRange(3), help="How many, of whole speakers.")
+@params_option
+def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
+    """Take the corpus from the folder VIDEOS and the SHEET (CSV or Parquet: file, label, speaker).
+
+    Writes into params.yaml the emotions, the speakers, and folds to which they are dealt in turn.
+
+    Example: cfnsr folder ~/crema-d/VideoFlash crema-d.csv --folds 6
+    """
+    from cfnsr.corpora import folder as corpus  # imports pandas
+
+    with entry.one_line_errors():
+        table = corpus.read(sheet)
+        speakers = sorted({row.speaker for row in table})
+        if len(speakers) < folds:
+            raise CfnsrError(sheet, f"names {len(speakers)} speakers", f"Ask for at most {len(speakers)} --folds")
+        changes = preset.merge(
+            params,
+            {
+                "corpus": "folder",
+                "actors": speakers,
+                "folds": dict.fromkeys(config.load(params).folds)  # the old ones go
+                | {f"fold_{number + 1}": speakers[number::folds] for number in range(folds)},
+                "corpora": {
+                    "folder": {
+                        "videos": str(videos.resolve()),
+                        "sheet": str(sheet.resolve()),
+                        "labels": sorted({row.label for row in table}),
+                    }
+                },
+            },
+            config.load,
+        )
     click.echo("\n".join(changes) if changes else "nothing to change")
 
 

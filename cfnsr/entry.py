@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import psutil
@@ -17,9 +18,12 @@ from cfnsr import config
 from cfnsr.atomic import atomic_file
 from cfnsr.errors import CfnsrError
 
+if TYPE_CHECKING:
+    from cfnsr.fetch import Source
+
 PARAMS = Path("params.yaml")
 LOGS = Path("data/logs")
-STAGES = ("download", "crop", "extract", "check", "pretrain", "train", "report")
+STAGES = ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report")
 
 # What a command reads must be there; what it writes need not.
 IN_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -54,6 +58,17 @@ def one_line_errors() -> Iterator[None]:
         yield
     except CfnsrError as error:
         raise click.ClickException(str(error)) from error
+
+
+def source(params: config.Params, partial: Path) -> Source:
+    """Where archives come from, as params.yaml says; what is being fetched lies in ``partial``."""
+    from cfnsr.fetch import Source  # imports requests, which two stages need
+
+    values = params.fetch
+    local = Path(values.local) if values.local else None
+    if local is not None and not local.is_dir():
+        raise CfnsrError("params.yaml, fetch.local", f"{local} is no folder", "Name a folder, or leave it empty")
+    return Source(values.base_url, local, partial, values.tries, values.wait_s, values.timeout_s)
 
 
 def log_time() -> None:

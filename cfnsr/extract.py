@@ -35,6 +35,7 @@ def sample(
     mels: int,
     coefficients: int,
     top_db: float,
+    silence_db: float,
 ) -> Sample:
     """Decode one clip into what the networks see.
 
@@ -46,6 +47,7 @@ def sample(
         decoder: what decodes the pictures, a file of ``cfnsr.video``.
         rate_hz, offset_s, window_s: the sound's rate in Hz and its window in seconds.
         n_fft, hop, mels, coefficients, top_db: of the log-mel and MFCC, see ``audio.features``.
+        silence_db: a clip whose loudest log-mel value is below is silent.
 
     Raises:
         CfnsrError: the file cannot be decoded, its boxes are not of this video, or it shows or says nothing.
@@ -68,6 +70,12 @@ def sample(
     for name, values in (("picture", pictures), ("sound", mel)):
         if values.min() == values.max():
             raise CfnsrError(path, f"its {name} is constant (black, or silent)", "Fetch the clip again, or remove it")
+    if mel.max() < silence_db:
+        raise CfnsrError(
+            path,
+            f"is silent: its loudest is {mel.max():.0f} dB, under extract.audio.silence_db = {silence_db}",
+            "Remove the clip, or lower the threshold",
+        )
     return Sample(pictures, mel, mfcc, duration_s=when.duration_s, padded_s=padded_s)
 
 

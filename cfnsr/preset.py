@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import CommentMark
+from ruamel.yaml.scalarstring import SingleQuotedScalarString
 from ruamel.yaml.tokens import CommentToken
 
 from cfnsr.atomic import atomic_file
@@ -42,21 +43,44 @@ def apply(params: Path, overlay: Path, check: Callable[[Path], object]) -> list[
     if not overlay.is_file():
         there = ", ".join(names(overlay.parent)) or "none here: run from the repository's root"
         raise CfnsrError(overlay, "there is no such preset", f"There are {there}")
-    if not params.is_file():
-        raise CfnsrError(params, "is missing", "Run from the repository's root")
+    return _merged(params, _parser().load(overlay.read_text(encoding="utf-8")), check)
+
+
+def merge(params: Path, changes: dict[str, Any], check: Callable[[Path], object]) -> list[str]:
+    """Merge nested values into a params file, as ``apply`` does with an overlay's; none deletes a key."""
+    return _merged(params, _as_yaml(changes), check)
+
+
+def _parser() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 120
+    return yaml
+
+
+def _merged(params: Path, overlay: CommentedMap, check: Callable[[Path], object]) -> list[str]:
+    if not params.is_file():
+        raise CfnsrError(params, "is missing", "Run from the repository's root")
+    yaml = _parser()
     values = yaml.load(params.read_text(encoding="utf-8"))
-    changes = list(_merge(values, yaml.load(overlay.read_text(encoding="utf-8")), ""))
-    if changes:
+    told = list(_merge(values, overlay, ""))
+    if told:
         text = io.StringIO()
         yaml.dump(values, text)
         with atomic_file(params) as partial:
             partial.write_text(text.getvalue(), encoding="utf-8")
             check(partial)
-    return changes
+    return told
+
+
+def _as_yaml(value: Any) -> Any:
+    """Sections and lists as the parser has them; words in quotes, as some look like numbers."""
+    if isinstance(value, dict):
+        return CommentedMap({key: _as_yaml(one) for key, one in value.items()})
+    if isinstance(value, list):
+        return CommentedSeq(_as_yaml(one) for one in value)
+    return SingleQuotedScalarString(value) if isinstance(value, str) else value
 
 
 def _merge(base: CommentedMap, overlay: CommentedMap, path: str) -> Iterator[str]:

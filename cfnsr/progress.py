@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 T = TypeVar("T")
 
@@ -29,6 +38,27 @@ def bar(name: str) -> Iterator[Callable[[int], None]]:
             progress.update(task, total=total, advance=1)
 
         yield advance
+
+
+@contextmanager
+def transfer(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar in bytes, with the rate and the time left; yields ``moved(done, total)``."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=None)
+
+        def moved(done: int, total: int) -> None:
+            if progress.tasks[0].total is None:
+                progress.reset(task, total=total, completed=done)  # what was there before counts in no rate
+            progress.update(task, completed=done)
+
+        yield moved
 
 
 def each(pieces: Iterable[T], total: int, advance: Callable[[int], None]) -> Iterator[T]:

@@ -1,39 +1,53 @@
 import click
 
-from cfnsr import corpora, fan_in, folds, gate
+from cfnsr import corpora, fan_in, findings, folds
 from cfnsr.bad_clips import BadClips
 from cfnsr.config import Params
 from cfnsr.entry import IN_FOLDER, OUT_FILE, stage
+from cfnsr.gate import Gate
 
 
 @stage
 @click.argument("corpus")
 @click.argument("shards", type=IN_FOLDER)
 @click.argument("out", type=OUT_FILE)
-def main(params: Params, corpus, shards, out) -> None:
-    """Refuse SHARDS that contradict themselves; state labels, speakers and folds in OUT (JSON).
+@click.argument("metrics", type=OUT_FILE)
+def main(params: Params, corpus, shards, out, metrics) -> None:
+    """Refuse SHARDS that contradict themselves; state labels, speakers and folds in OUT, and what was found in METRICS.
 
-    Example: python -m stages.check studio data/studio/shards data/studio/corpus.json
+    Example: python -m stages.check studio data/studio/shards data/studio/corpus.json metrics/studio/data.json
     """
     for path in fan_in.keep(shards, params.actors):
         click.echo(f"removed {path}, which params.yaml no longer names")
+    module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
-    sets = folds.held_out(params.actors, params.folds)
-    preprocessing = {"crop": params.crop.model_dump(), "extract": params.extract.model_dump()}
-    found = gate.inspect(
+    labels = module.labels(**options)
+    unused = set() if params.crop.landmarks == "face_align" else {"face_align"}
+    preprocessing = {"crop": params.crop.model_dump(exclude=unused), "extract": params.extract.model_dump()}
+    found = findings.inspect(
         shards,
-        corpus=corpus,
-        labels=list(corpora.get(corpus).LABELS),
-        protocol=params.protocol,
-        folds=sets,
-        actors=params.actors,
+        labels=labels,
+        expected={actor: module.expected(actor, **options) for actor in params.actors},
         **params.check.model_dump(),
+        silence_db=params.extract.audio.silence_db,
         bad=bad,
         preprocessing=preprocessing,
     )
-    found.write(out)
+    found.write(metrics, len(bad.skipped))
+    found.stop()
+    Gate(
+        corpus=corpus,
+        labels=labels,
+        protocol=params.protocol,
+        folds=folds.held_out(params.actors, params.folds),
+        clips=found.clips,
+        skipped=bad.skipped,
+        preprocessing=preprocessing,
+        shapes=found.shapes,
+        fingerprint=found.fingerprint,
+    ).write(out)
     bad.tell()
-    click.echo(f"{sum(found.clips.values())} clips of {len(found.clips)} speakers in {len(found.folds)} folds")
+    click.echo(f"{sum(found.clips.values())} clips of {len(found.clips)} speakers in {len(params.folds)} folds")
 
 
 if __name__ == "__main__":

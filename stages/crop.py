@@ -1,30 +1,36 @@
 import click
 
-from cfnsr import faces, landmarks, progress
+from cfnsr import corpora, faces, landmarks, progress
 from cfnsr.bad_clips import BadClips
 from cfnsr.config import Params
 from cfnsr.entry import IN_FOLDER, OUT_FILE, stage
-from cfnsr.errors import printable
 
 
 @stage
-@click.argument("points", type=IN_FOLDER)
+@click.argument("corpus")
+@click.argument("raw", type=IN_FOLDER)
+@click.argument("published", type=IN_FOLDER)
 @click.argument("out", type=OUT_FILE)
-def main(params: Params, points, out) -> None:
-    """Find one speaker's face: landmark files of POINTS -> a steady square box a frame, in OUT (Parquet).
+def main(params: Params, corpus, raw, published, out) -> None:
+    """Find one speaker's face: landmarks of the clips of RAW -> a steady square box a frame, in OUT (Parquet).
 
-    Example: python -m stages.crop data/studio/landmarks/01 data/studio/faces/01.parquet
+    The landmarks lie in PUBLISHED or beside the clips, or are found in the pictures, as params.yaml says.
+
+    Example: python -m stages.crop studio data/studio/raw/01 data/studio/landmarks data/studio/faces/01.parquet
     """
-    options = params.crop.model_dump(exclude={"landmarks"})
-    files = landmarks.files(points)
+    options = params.crop.model_dump(exclude={"landmarks", "face_align"})
     bad = BadClips(params.on_bad_clip)
-    clips = {}
-    with progress.bar(points.name) as advance:
-        for path in progress.each(files, len(files), advance):
-            with bad.guard(path.stem):
-                track = landmarks.read(params.crop.landmarks, path)
-                clips[printable(path.stem)] = faces.boxes(track, **options, source=path)
-    faces.write(out, clips, bad.skipped)
+    clips = corpora.get(corpus).clips(raw, bad)
+    sampling = {"frames": params.extract.video.frames, "decoder": params.extract.video.decoder}
+    track = landmarks.tracker(
+        params.crop.landmarks, published / f"{raw.name}.parquet", **sampling, **params.crop.face_align.model_dump()
+    )
+    found = {}
+    with progress.bar(raw.name) as advance:
+        for clip in progress.each(clips, len(clips), advance):
+            with bad.guard(clip.id):
+                found[clip.id] = faces.boxes(track(clip), **options, source=clip.path)
+    faces.write(out, found, bad.skipped)
     bad.tell()
 
 

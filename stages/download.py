@@ -1,25 +1,25 @@
 import click
 
-from cfnsr import corpora, progress
+from cfnsr import corpora
 from cfnsr.atomic import atomic_folder
 from cfnsr.config import Params
-from cfnsr.entry import OUT_FOLDER, stage
+from cfnsr.entry import OUT_FOLDER, source, stage
 
 
 @stage
 @click.argument("corpus")
 @click.argument("actor")
-@click.argument("clips", type=OUT_FOLDER)
-@click.argument("landmarks", type=OUT_FOLDER)
-def main(params: Params, corpus, actor, clips, landmarks) -> None:
-    """Make or fetch the clips of one speaker: mp4 files into CLIPS, 68 points a frame into LANDMARKS.
+@click.argument("out", type=OUT_FOLDER)
+@click.option("--partial", type=OUT_FOLDER, required=True, help="Where archives lie until they are whole.")
+def main(params: Params, corpus, actor, out, partial) -> None:
+    """Make or fetch the clips of one speaker: videos, and the landmarks that come with them, into OUT.
 
-    Example: python -m stages.download studio 01 data/studio/raw/01 data/studio/landmarks/01
+    Example: python -m stages.download studio 01 data/studio/raw/01 --partial data/.partial
     """
-    prepare = corpora.get(corpus).prepare
     options = getattr(params.corpora, corpus).model_dump()
-    with atomic_folder(clips) as videos, atomic_folder(landmarks) as points, progress.bar(actor) as advance:
-        prepare(actor, videos, points, **options, jobs=params.parallel.jobs, progress=advance)
+    with atomic_folder(out) as folder:
+        origin = source(params, partial / corpus)
+        corpora.get(corpus).prepare(actor, folder, **options, source=origin, jobs=params.parallel.jobs)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main(params: Params, corpus, raw, boxes, out) -> None:
     Example: python -m stages.extract studio data/studio/raw/01 data/studio/faces/01.parquet data/studio/shards/01
     """
     bad = BadClips(params.on_bad_clip)
-    clips = corpora.clips(corpus, raw, bad)
+    clips = corpora.get(corpus).clips(raw, bad)
     squares, faceless = faces.read(boxes)
     options = {**params.extract.video.model_dump(), **params.extract.audio.model_dump()}
     samples = extract.samples(clips, squares, faceless, bad, jobs=params.parallel.jobs, **options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 # Tests run side by side: two processes of two threads each on two cores are ten times slower than one of one.
@@ -33,6 +35,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Repository:
             made.commit("run")
             (shared / "finished-whole").touch()
     return Repository(shared / "finished")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    folder = tmp_path / "small_disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a disk takes privileges; test_a_write_that_fails_for_want_of_room does without")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

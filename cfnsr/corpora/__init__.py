@@ -1,15 +1,19 @@
-"""The corpora, one file (or package) each; the file's name is what ``corpus`` in params.yaml may say.
+"""The corpora, one package each; its name is what ``corpus`` in params.yaml may say.
 
-Each offers:
+Each offers, with the options of its own section of params.yaml as keywords:
 
-- ``LABELS``: the emotions' names in the order of their class index.
-- ``prepare(actor, clips, landmarks, *, <its options>)``: write one speaker's mp4 files into the folder
-  ``clips`` and one landmark file per clip, of the same stem, into the folder ``landmarks``.
-- ``describe(path) -> Clip``: read a clip's label and speaker from its path.
+- ``labels(**options) -> list[str]``: the emotions' names in the order of their class index.
+- ``prepare(actor, folder, *, source, jobs, **options)``: write one speaker's videos into a folder. Landmarks that
+  come with a clip lie beside it, in a file of the same stem.
+- ``landmarks(folder, *, source, jobs, bad, **options)``: write the landmarks that are published apart from the clips
+  into a folder, one Parquet file a speaker (``cfnsr.landmarks.write``); where there are none, nothing.
+- ``clips(folder, bad) -> list[Clip]``: what ``prepare`` has written, with label and speaker, in the order of the names.
+- ``expected(actor, **options) -> Counter[str] | None``: how many clips of each emotion the speaker must have.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -19,10 +23,12 @@ from cfnsr.bad_clips import BadClips
 from cfnsr.errors import CfnsrError
 from cfnsr.types import Clip
 
+VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".flv", ".mkv", ".webm", ".mpg"})
+
 
 def names() -> list[str]:
     """The corpora that ``corpus`` may name."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return sorted(module.name for module in iter_modules(__path__) if module.ispkg)
 
 
 def get(name: str) -> ModuleType:
@@ -36,23 +42,28 @@ def get(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}")
 
 
-def clips(name: str, folder: Path, bad: BadClips) -> list[Clip]:
-    """Every clip in a folder, in the order of its file name.
-
-    Args:
-        name: the corpus.
-        folder: of one speaker's mp4 files.
-        bad: is told of names the corpus cannot read.
+def videos(folder: Path) -> list[Path]:
+    """Every video in a folder, in the order of the names.
 
     Raises:
-        CfnsrError: the folder holds no mp4 file.
+        CfnsrError: there is none.
     """
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".mp4")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEOS)
     if not found:
-        raise CfnsrError(folder, "holds no mp4 file", "Run the download stage of this speaker again")
-    describe = get(name).describe
-    named = []
-    for path in found:
+        raise CfnsrError(folder, "holds no video", "Run the download stage of this speaker again")
+    return found
+
+
+def described(folder: Path, bad: BadClips, describe: Callable[[Path], Clip]) -> list[Clip]:
+    """Every clip in a folder, in the order of the names.
+
+    Args:
+        folder: of one speaker's videos.
+        bad: is told of those that ``describe`` refuses.
+        describe: reads label and speaker from a path.
+    """
+    clips = []
+    for path in videos(folder):
         with bad.guard(path.stem):
-            named.append(describe(path))
-    return named
+            clips.append(describe(path))
+    return clips

@@ -1,19 +1,25 @@
 """Where the 68 facial landmarks of each frame come from, one file per source.
 
-Each source offers ``read(path) -> Track``.
+Each source offers ``tracker(published, **options)``, which gives a function from ``Clip`` to ``Track``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Float64
 
+from cfnsr.atomic import atomic_file
 from cfnsr.errors import CfnsrError
+from cfnsr.types import Clip
 
 POINTS = 68
 
@@ -24,7 +30,7 @@ class Track:
 
     Attributes:
         points: x and y in pixels of the whole video frame.
-        confidence: the tracker's own, 0 to 1, per frame.
+        confidence: the tracker's own, 0 to 1, per frame; NaN where it did not look.
         frame_rate_hz: frames a second.
     """
 
@@ -33,23 +39,63 @@ class Track:
     frame_rate_hz: float
 
 
-def files(folder: Path) -> list[Path]:
-    """The landmark files of one speaker, in the order of their name.
-
-    Raises:
-        CfnsrError: there is none.
-    """
-    found = sorted(folder.glob("*.csv"))
-    if not found:
-        raise CfnsrError(folder, "holds no landmark file", "Run the download stage of this speaker again")
-    return found
-
-
 def names() -> list[str]:
     """The sources that ``crop.landmarks`` may name."""
     return sorted(module.name for module in iter_modules(__path__))
 
 
-def read(source: str, path: Path) -> Track:
-    """Read one clip's landmarks from ``path`` in the format of ``source``."""
-    return import_module(f"{__name__}.{source}").read(path)
+def tracker(source: str, published: Path, **options: Any) -> Callable[[Clip], Track]:
+    """What finds the landmarks of a clip.
+
+    Args:
+        source: a file of this package.
+        published: one speaker's landmarks that were published apart from the clips; there may be none.
+        options: see the source.
+    """
+    return import_module(f"{__name__}.{source}").tracker(published, **options)
+
+
+_SCHEMA = pa.schema(
+    {
+        "clip": pa.string(),
+        "frame": pa.int32(),
+        "frame_rate_hz": pa.float64(),
+        "confidence": pa.float32(),
+        "points": pa.list_(pa.float32(), 2 * POINTS),  # x_0, y_0, x_1, ...
+    }
+)
+
+
+def write(path: Path, tracks: Mapping[str, Track]) -> None:
+    """Write one speaker's landmarks, by clip id."""
+    with atomic_file(path) as partial, pq.ParquetWriter(partial, _SCHEMA, compression="zstd") as file:
+        for clip, track in tracks.items():
+            count = len(track.points)
+            columns = {
+                "clip": pa.array([clip] * count),
+                "frame": np.arange(count, dtype=np.int32),
+                "frame_rate_hz": np.full(count, track.frame_rate_hz),
+                "confidence": track.confidence.astype(np.float32),
+                "points": pa.FixedSizeListArray.from_arrays(track.points.astype(np.float32).ravel(), 2 * POINTS),
+            }
+            file.write_table(pa.table(columns, schema=_SCHEMA))
+
+
+def read(path: Path) -> dict[str, Track]:
+    """One speaker's landmarks, by clip id.
+
+    Raises:
+        CfnsrError: it is not such a file.
+    """
+    try:
+        table = pq.read_table(path, schema=_SCHEMA)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise CfnsrError(path, f"is not a file of landmarks ({error})", "Run `dvc repro landmarks`") from error
+    clips, frames = table["clip"].to_pylist(), table["frame"].to_numpy()
+    points = table["points"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2).astype(np.float64)
+    confidence, rate = table["confidence"].to_numpy().astype(np.float64), table["frame_rate_hz"].to_numpy()
+    first = np.flatnonzero(frames == 0)
+    return {
+        clips[start]: Track(points[start:end], confidence[start:end], float(rate[start]))
+        for start, end in zip(first, np.append(first[1:], len(clips)), strict=True)
+    }

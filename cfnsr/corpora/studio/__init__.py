@@ -6,36 +6,54 @@ public-domain portrait by NASA from scikit-image; the voice is espeak-ng (GPL-3)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from cfnsr import naming
-from cfnsr.corpora.studio import acting, design, film, identity, speech
+from cfnsr import naming, progress
+from cfnsr.bad_clips import BadClips
+from cfnsr.corpora import described
+from cfnsr.corpora.studio import acting, design, film, identity, openface, speech
 from cfnsr.corpora.studio.portrait import Portrait
-from cfnsr.landmarks import Track, openface
 from cfnsr.naming import LABELS
+from cfnsr.types import Clip
 
-__all__ = ["LABELS", "describe", "prepare"]
-
-describe = naming.parse
+if TYPE_CHECKING:
+    from cfnsr.fetch import Source
 
 _CONFIDENCE = 0.98  # the points are known, but OpenFace is never surer than this
 _LEAD_S, _TAIL_S = (0.55, 0.75), 0.5  # silence before and after the sentence
 _SHORTEST_S = 3.0
 
 
+def labels(**_: object) -> list[str]:
+    """The emotions, in the order of their class index."""
+    return list(LABELS)
+
+
+def expected(
+    actor: str, *, statements: list[int], repetitions: int, intensities: list[str], **_: object
+) -> Counter[str]:
+    """How many clips of each emotion an actor has."""
+    return Counter(label for label, *_ in _takes(statements, repetitions, intensities))
+
+
+def clips(folder: Path, bad: BadClips) -> list[Clip]:
+    """The clips of one actor's folder, described by their names."""
+    return described(folder, bad, naming.parse)
+
+
 def prepare(
     actor: str,
-    clips: Path,
-    landmarks: Path,
+    folder: Path,
     *,
     seed: int,
     statements: list[int],
@@ -52,14 +70,14 @@ def prepare(
     pose_noise: float,
     voice_noise: float,
     hiss_db: float,
+    source: Source,
     jobs: int,
-    progress: Callable[[int], None],
 ) -> None:
-    """Make one actor's clips and landmarks; the same options make the same bytes, whatever ``jobs`` is.
+    """Make one actor's clips, and their landmarks beside them; the same options make the same bytes.
 
     Args:
         actor: the number; odd ones are male.
-        clips, landmarks: folders for the mp4 and the CSV files.
+        folder: where the mp4 and the CSV files go.
         seed: of the corpus.
         statements: which sentences are spoken, 1 and 2.
         repetitions: takes of each.
@@ -71,8 +89,8 @@ def prepare(
         face_noise, voice_noise: how far clips of one emotion differ, see ``design``.
         pose_noise: how far the head drifts, see ``acting``.
         hiss_db: level of the background noise in dB below full scale.
+        source: has no use here: nothing is fetched.
         jobs: clips at a time; 0 takes every core.
-        progress: called after each clip with the number of all.
     """
     who = identity.of(actor, seed)
     portrait = Portrait(who, width, height)
@@ -97,10 +115,23 @@ def prepare(
         count = int(sound.size / rate_hz * rate)
         loudness = _loudness(sound, count, rate_hz, float(rate))
         points = acting.perform(portrait.points, portrait.eyes_px, face, loudness, float(rate), pose_noise, random)
-        save(clips / f"{name}.mp4", (portrait.posed(one) for one in points), sound)
-        openface.write(landmarks / f"{name}.csv", Track(points, np.full(count, _CONFIDENCE), float(rate)))
+        save(folder / f"{name}.mp4", (portrait.posed(one) for one in points), sound)
+        openface.write(folder / f"{name}.csv", points, _CONFIDENCE, float(rate))
 
-    wanted = [
+    wanted = _takes(statements, repetitions, intensities)
+    # Threads: warping and encoding release Python's lock, and a process would import all of this again. One clip is
+    # one thread: OpenCV's and BLAS's own would only wait for each other.
+    cv2.setNumThreads(1)
+    with threadpool_limits(1):
+        work = Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")
+        with progress.bar(actor) as advance:
+            for _ in work(delayed(make)(*one) for one in wanted):
+                advance(len(wanted))
+
+
+def _takes(statements: list[int], repetitions: int, intensities: list[str]) -> list[tuple[str, str, int, int]]:
+    """Label, intensity, statement and repetition of each clip of an actor; there is no strong neutral."""
+    return [
         (label, intensity, statement, repetition)
         for label in LABELS
         for intensity in intensities
@@ -108,13 +139,6 @@ def prepare(
         for repetition in range(1, repetitions + 1)
         if (label, intensity) != ("neutral", "strong")
     ]
-    # Threads: warping and encoding release Python's lock, and a process would import all of this again. One clip is
-    # one thread: OpenCV's and BLAS's own would only wait for each other.
-    cv2.setNumThreads(1)
-    with threadpool_limits(1):
-        work = Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")
-        for _ in work(delayed(make)(*one) for one in wanted):
-            progress(len(wanted))
 
 
 def _recorded(spoken: np.ndarray, rate_hz: int, hiss_db: float, random: np.random.Generator) -> np.ndarray:

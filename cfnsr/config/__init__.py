@@ -1,0 +1,127 @@
+"""params.yaml as frozen sections: what each value may be, checked once, before any work.
+
+A leaf: only the stages and the command line import it; the library takes plain keyword arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from cfnsr import folds
+from cfnsr.config.data import Corpora, Crop, Extract, Fetch, ParallelJobs
+from cfnsr.config.model import Encoders, Pixels, Pretrain, System, Train
+from cfnsr.config.sections import Count, Name, Section, no_repeats
+from cfnsr.errors import CfnsrError
+
+
+class Check(Section):
+    min_clips: Count
+
+
+class Report(Section):
+    level: Annotated[float, Field(gt=0, lt=1)]
+
+
+_TWO_DIGITS = {"studio": r"[0-9]{2}", "ravdess": r"0[1-9]|1[0-9]|2[0-4]"}
+
+
+class Params(Section):
+    """The whole of params.yaml; the comments there say what each value means."""
+
+    corpus: Literal["studio", "ravdess", "folder"]
+    actors: Annotated[list[Name], Field(min_length=1)]
+    folds: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=2)]
+    protocol: Literal["held_out"]
+    corpora: Corpora
+    fetch: Fetch
+    parallel: ParallelJobs
+    on_bad_clip: Literal["fail", "skip"]
+    crop: Crop
+    extract: Extract
+    check: Check
+    pixels: Pixels
+    encoders: Encoders
+    pretrain: Pretrain
+    train: Train
+    systems: Annotated[dict[Name, System], Field(min_length=1)]
+    report: Report
+
+    @model_validator(mode="after")
+    def speakers_are_told_apart(self) -> Params:
+        no_repeats("actors", self.actors)
+        for number, actor in enumerate(self.actors):
+            if self.corpus in _TWO_DIGITS and not re.fullmatch(_TWO_DIGITS[self.corpus], actor):
+                raise ValueError(f"actors.{number}: {self.corpus}'s actors are two digits (given: {actor!r})")
+        tested: dict[str, str] = {}
+        for fold, actors in self.folds.items():
+            no_repeats(f"folds.{fold}", actors)
+            for actor in actors:
+                if actor not in self.actors:
+                    raise ValueError(f"folds.{fold}: actor {actor!r} is not among the actors")
+                if actor in tested:
+                    raise ValueError(
+                        f"folds.{fold}: actor {actor!r} already stands in {tested[actor]}, so one fold "
+                        "would test on whom it validates"
+                    )
+                tested[actor] = fold
+        try:
+            folds.held_out(self.actors, self.folds)
+        except CfnsrError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
+    def folder_is_described(self) -> Params:
+        if self.corpus == "folder":
+            for key in ("videos", "sheet", "labels"):
+                if not getattr(self.corpora.folder, key):
+                    raise ValueError(f"corpora.folder.{key}: is empty; `cfnsr folder VIDEOS SHEET` fills it in")
+            no_repeats("corpora.folder.labels", self.corpora.folder.labels)
+        return self
+
+    def system(self, name: str) -> System:
+        """One system's section.
+
+        Raises:
+            CfnsrError: there is none.
+        """
+        if name not in self.systems:
+            raise CfnsrError(
+                "systems", f"no section {name!r}; there are {', '.join(self.systems)}", "Add it to params.yaml"
+            )
+        return self.systems[name]
+
+
+def load(path: Path) -> Params:
+    """Read and check a params file.
+
+    Raises:
+        CfnsrError: it cannot be read, or a value is unknown, missing, of the wrong type or out of range; the
+            message names each faulty key by its path.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CfnsrError(path, f"cannot be read ({error.strerror})", "Run from the repository's root") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise CfnsrError(path, f"is not YAML: {' '.join(str(error).split())}", "Mend the file") from error
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(_fault(one) for one in error.errors())
+        raise CfnsrError(path, faults, "Mend the keys named, or start over with `cfnsr preset studio`") from error
+
+
+def _fault(error: object) -> str:
+    """One of pydantic's findings as ``key.path: what is wrong (given: value)``."""
+    assert isinstance(error, dict)
+    key = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    given = "" if error["type"] in {"missing", "extra_forbidden", "value_error"} else f" (given: {error['input']!r})"
+    return f"{key}: {message}{given}" if key else f"{message}{given}"

@@ -1,0 +1,108 @@
+"""The sections of params.yaml on the way from raw video to arrays."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from cfnsr.config.sections import Count, Name, NotNegative, Positive, Section, Share, no_repeats
+
+
+class Studio(Section):
+    seed: Annotated[int, Field(ge=0)]
+    statements: Annotated[list[Literal[1, 2]], Field(min_length=1)]
+    repetitions: Annotated[int, Field(ge=1, le=2)]
+    intensities: Annotated[list[Literal["normal", "strong"]], Field(min_length=1)]
+    width: Annotated[int, Field(ge=320, multiple_of=2)]
+    height: Annotated[int, Field(ge=240, multiple_of=2)]
+    frame_rate: Annotated[str, Field(pattern=r"^[1-9]\d*(/[1-9]\d*)?$")]
+    crf: Annotated[int, Field(ge=0, le=51)]
+    x264_preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"]
+    b_frames: Annotated[int, Field(ge=0, le=16)]
+    rate_hz: Annotated[int, Field(ge=8000)]
+    face_noise: NotNegative
+    pose_noise: NotNegative
+    voice_noise: NotNegative
+    hiss_db: Annotated[float, Field(lt=0, allow_inf_nan=False)]
+
+    @model_validator(mode="after")
+    def nothing_twice(self) -> Studio:
+        no_repeats("statements", [str(one) for one in self.statements])
+        no_repeats("intensities", list(self.intensities))
+        return self
+
+
+class Ravdess(Section):
+    licence_accepted: bool
+
+
+class Folder(Section):
+    videos: str
+    sheet: str
+    labels: list[Name]
+
+
+class Corpora(Section):
+    studio: Studio
+    ravdess: Ravdess
+    folder: Folder
+
+
+class Fetch(Section):
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s]*[^\s/]$")]
+    local: str
+    tries: Count
+    wait_s: NotNegative
+    timeout_s: Positive
+
+
+class ParallelJobs(Section):
+    jobs: Annotated[int, Field(ge=0)]
+
+
+class FaceAlign(Section):
+    detector: Literal["sfd", "dlib"]
+    points: bool
+    device: Literal["auto", "cpu", "cuda"]
+    batch_size: Count
+    compile: bool
+    fetch_weights: bool
+
+
+class Crop(Section):
+    landmarks: Literal["openface", "face_align"]
+    min_confidence: Share
+    min_tracked: Annotated[float, Field(gt=0, le=1)]
+    margin: NotNegative
+    smoothing_s: NotNegative
+    face_align: FaceAlign
+
+
+class ExtractVideo(Section):
+    decoder: Literal["pyav", "decord"]
+    frames: Count
+    side_px: Annotated[int, Field(ge=16)]
+
+
+class ExtractAudio(Section):
+    rate_hz: Annotated[int, Field(ge=8000)]
+    offset_s: NotNegative
+    window_s: Positive
+    n_fft: Annotated[int, Field(ge=64)]
+    hop: Count
+    mels: Count
+    coefficients: Count
+    top_db: Positive
+    silence_db: Annotated[float, Field(lt=0, allow_inf_nan=False)]
+
+    @model_validator(mode="after")
+    def coefficients_come_from_mels(self) -> ExtractAudio:
+        if self.coefficients > self.mels:
+            raise ValueError(f"coefficients ({self.coefficients}) cannot exceed mels ({self.mels})")
+        return self
+
+
+class Extract(Section):
+    video: ExtractVideo
+    audio: ExtractAudio

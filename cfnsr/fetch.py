@@ -1,0 +1,320 @@
+"""An archive over HTTP: resumed where it broke off, verified by size and md5, and fetched once.
+
+What has arrived lies in ``<path>.part`` and survives the process; only verified bytes get the name ``<path>``.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from urllib3.util import Retry
+
+from cfnsr import __version__, progress
+from cfnsr.errors import CfnsrError
+
+USER_AGENT = f"cfnsr/{__version__}"
+_CHUNK = 1 << 16  # what a broken connection may cost
+_MAGIC = b"PK"  # how a zip archive begins
+_CONNECT_S = 20
+_LONGEST_WAIT_S = 900
+# Answers that another try may change: timeouts, too many requests, and a server's own troubles.
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REMEDY = "Run the command again: it goes on where it stopped; or name a mirror in fetch.base_url"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file as it must be.
+
+    Attributes:
+        name: its file name.
+        url: where it is.
+        size: its length in bytes.
+        md5: its checksum, hexadecimal.
+    """
+
+    name: str
+    url: str
+    size: int
+    md5: str
+
+
+class _PassingError(Exception):
+    """A fault that may pass; ``wait_s`` is how long the server asked to be left alone."""
+
+    def __init__(self, problem: str, wait_s: float = 0) -> None:
+        super().__init__(problem)
+        self.wait_s = wait_s
+
+
+class _NoRangeError(_PassingError):
+    """The server will not go on in the middle; it may yet send the whole."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where archives come from.
+
+    Attributes:
+        base_url: of the server, without a slash at its end.
+        local: the user's own archives and folders, which are looked at first; none: there is no such place.
+        partial: the folder for what is being fetched.
+        tries, wait_s, timeout_s: see ``fetch``.
+    """
+
+    base_url: str
+    local: Path | None
+    partial: Path
+    tries: int
+    wait_s: float
+    timeout_s: float
+
+    def own(self, folder: str) -> Path | None:
+        """The user's own folder of this name, if there is one."""
+        place = None if self.local is None else self.local / folder
+        return place if place is not None and place.is_dir() else None
+
+    def has(self, archive: Archive) -> bool:
+        """Whether the archive is here already, the user's own or fetched before."""
+        return any((place / archive.name).is_file() for place in (self.local, self.partial) if place is not None)
+
+    @contextmanager
+    def archive(self, archive: Archive) -> Iterator[Path]:
+        """The archive, fetched where the user has none; what was fetched is removed once the work on it is done.
+
+        Raises:
+            CfnsrError: it cannot be had, or is not what it must be.
+        """
+        own = None if self.local is None else self.local / archive.name
+        if own is not None and own.is_file():
+            if not is_whole(own, archive):
+                raise CfnsrError(
+                    own,
+                    f"has {own.stat().st_size:,} bytes and md5 {md5(own)}, not {archive.size:,} and {archive.md5}",
+                    "Remove it, and it will be fetched",
+                )
+            yield own
+            return
+        with progress.transfer(archive.name) as moved:
+            path = fetch(
+                archive, self.partial, tries=self.tries, wait_s=self.wait_s, timeout_s=self.timeout_s, moved=moved
+            )
+        yield path
+        path.unlink()
+
+    def metadata(self, url: str) -> dict[str, Any] | None:
+        """What a server says in JSON; none where it says nothing of the kind."""
+        try:
+            answer = requests.get(url, headers={"User-Agent": USER_AGENT}, timeout=(_CONNECT_S, self.timeout_s))
+            told = answer.json() if answer.ok else None
+        except requests.RequestException:
+            return None
+        return told if isinstance(told, dict) else None
+
+
+def fetch(
+    archive: Archive,
+    folder: Path,
+    *,
+    tries: int,
+    wait_s: float,
+    timeout_s: float,
+    moved: Callable[[int, int], None],
+) -> Path:
+    """Get an archive into a folder, or find it there.
+
+    Args:
+        archive: what to get.
+        folder: where it goes, and where what has arrived of it may lie.
+        tries: requests in a row that may fail without bringing anything, before giving up.
+        wait_s: the first pause between two; it doubles, with chance in it, unless the server says ``Retry-After``.
+        timeout_s: silence after which a connection is given up.
+        moved: called with the bytes that are there, and with all.
+
+    Raises:
+        CfnsrError: it cannot be had, or is not what it must be.
+    """
+    whole = folder / archive.name
+    if whole.is_file() and is_whole(whole, archive):
+        moved(archive.size, archive.size)
+        return whole
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{archive.name}.part"
+    if part.exists() and part.stat().st_size > archive.size:
+        part.unlink()
+    while (have := part.stat().st_size if part.exists() else -1) < archive.size:
+        room(folder, archive.size - max(have, 0))
+        # As long as bytes come in, a broken connection is no failure: the count of tries begins anew.
+        for attempt in _attempts(archive, tries, wait_s):
+            with attempt, requests.Session() as session:
+                _more(session, archive, part, timeout_s, moved)
+    found = md5(part)
+    if found != archive.md5:
+        part.unlink()
+        raise CfnsrError(
+            archive.url,
+            f"its md5 is {found}, where {archive.md5} was expected",
+            "Run the command again: the file was thrown away; if it recurs, the server has another file",
+        )
+    part.replace(whole)
+    return whole
+
+
+def is_whole(path: Path, archive: Archive) -> bool:
+    """Whether a file is the archive, by size and md5."""
+    return path.stat().st_size == archive.size and md5(path) == archive.md5
+
+
+def md5(path: Path) -> str:
+    """The checksum of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def room(folder: Path, wanted: int) -> None:
+    """Raise ``CfnsrError`` unless a folder's disk has room for ``wanted`` bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise _full(folder, wanted, free)
+
+
+def _full(folder: Path, wanted: int, free: int) -> CfnsrError:
+    return CfnsrError(
+        folder,
+        f"the disk is full: {wanted / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free",
+        "Make room and run the command again: it goes on where it stopped",
+    )
+
+
+def _attempts(archive: Archive, tries: int, wait_s: float) -> Retrying:
+    backoff = wait_random_exponential(multiplier=wait_s, max=_LONGEST_WAIT_S)
+
+    def wait(state: RetryCallState) -> float:
+        fault = state.outcome.exception() if state.outcome else None
+        return max(backoff(state), fault.wait_s if isinstance(fault, _PassingError) else 0)
+
+    def give_up(state: RetryCallState) -> None:
+        fault = state.outcome.exception() if state.outcome else None
+        raise CfnsrError(archive.url, f"{fault}, {tries} times in a row", _REMEDY) from fault
+
+    return Retrying(
+        stop=stop_after_attempt(tries),
+        wait=wait,
+        retry=retry_if_exception_type(_PassingError),
+        retry_error_callback=give_up,
+    )
+
+
+def _more(
+    session: requests.Session, archive: Archive, part: Path, timeout_s: float, moved: Callable[[int, int], None]
+) -> None:
+    """One request for what is missing. Returns if it brought anything.
+
+    Raises:
+        _PassingError: it brought nothing, and another may.
+        CfnsrError: no other will.
+    """
+    have = part.stat().st_size if part.exists() else 0
+    # No compression: ranges count the bytes of what is sent.
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        with session.get(archive.url, headers=headers, stream=True, timeout=(_CONNECT_S, timeout_s)) as response:
+            start = _start(response, archive, have)
+            _save(response, archive, part, start, moved)
+    except _NoRangeError:
+        part.unlink()
+        raise
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        if not part.exists() or part.stat().st_size <= have:
+            raise _PassingError(f"the connection failed ({_reason(error)})") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost of the exceptions that libraries wrap in each other."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return str(error) or type(error).__name__
+
+
+def _start(response: requests.Response, archive: Archive, have: int) -> int:
+    """At which byte of the archive an answer's body begins; raises if it is none of the archive's."""
+    if response.status_code in _PASSING:
+        raise _PassingError(f"the server answered {response.status_code} {response.reason}", _asked_to_wait(response))
+    kind = response.headers.get("Content-Type", "")
+    if response.status_code not in {200, 206, 416}:
+        page = " with a web page" if "html" in kind else ""
+        raise CfnsrError(archive.url, f"the server answered {response.status_code} {response.reason}{page}", _REMEDY)
+    if "html" in kind:
+        raise CfnsrError(archive.url, "the server sent a web page, not the archive", _REMEDY)
+    if response.status_code == 200:
+        _of_its_size(archive, response.headers.get("Content-Length"))
+        return 0
+    span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if span is not None:
+        _of_its_size(archive, span[2])
+    if response.status_code == 416 or span is None or span[1] is None or int(span[1]) > have:
+        raise _NoRangeError(f"the server answered {response.status_code} to a request for a range")
+    return int(span[1])
+
+
+def _of_its_size(archive: Archive, told: str | None) -> None:
+    if told is not None and told.isdecimal() and int(told) != archive.size:
+        raise CfnsrError(
+            archive.url,
+            f"the server has {int(told):,} bytes, where {archive.size:,} were expected",
+            "The server has another file: name another in fetch.base_url",
+        )
+
+
+def _asked_to_wait(response: requests.Response) -> float:
+    """Seconds, from ``Retry-After`` (seconds or a date); 0 where the server says nothing of use."""
+    told = response.headers.get("Retry-After")
+    if told is None:
+        return 0
+    try:
+        seconds = Retry().parse_retry_after(told)
+    except urllib3.exceptions.InvalidHeader:
+        return 0
+    if seconds > _LONGEST_WAIT_S:
+        raise CfnsrError(
+            response.url,
+            f"the server answered {response.status_code} and asks for a pause of {seconds / 60:.0f} minutes",
+            "Run the command again after that: it goes on where it stopped",
+        )
+    return seconds
+
+
+def _save(
+    response: requests.Response, archive: Archive, part: Path, start: int, moved: Callable[[int, int], None]
+) -> None:
+    done = start
+    try:
+        with part.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            for chunk in response.iter_content(_CHUNK):
+                if done == 0 and not _MAGIC.startswith(chunk[: len(_MAGIC)]):
+                    raise CfnsrError(archive.url, "the server sent something that is no zip archive", _REMEDY)
+                if done + len(chunk) > archive.size:
+                    raise CfnsrError(archive.url, f"the server sends more than {archive.size:,} bytes", _REMEDY)
+                file.write(chunk)
+                done += len(chunk)
+                moved(done, archive.size)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise _full(part.parent, archive.size - done, shutil.disk_usage(part.parent).free) from error
+    if done == start and done < archive.size:
+        raise _PassingError("the server sent nothing")

@@ -1,0 +1,31 @@
+import click
+
+from cfnsr import tracking
+from cfnsr.atomic import atomic_folder
+from cfnsr.bad_clips import BadClips
+from cfnsr.config import Params
+from cfnsr.entry import OUT_FOLDER, source, stage
+
+
+@stage
+@click.argument("corpus")
+@click.argument("out", type=OUT_FOLDER)
+@click.option("--partial", type=OUT_FOLDER, required=True, help="Where archives lie until they are whole.")
+def main(params: Params, corpus, out, partial) -> None:
+    """Fetch the landmarks that are published apart from the clips, one Parquet file a speaker, into OUT.
+
+    OUT stays empty where a corpus has none, or where params.yaml takes its landmarks from elsewhere.
+
+    Example: python -m stages.landmarks ravdess data/ravdess/landmarks --partial data/.partial
+    """
+    options = getattr(params.corpora, corpus).model_dump()
+    bad = BadClips(params.on_bad_clip)
+    with atomic_folder(out) as folder:
+        if params.crop.landmarks == "openface":
+            origin = source(params, partial / corpus)
+            tracking.landmarks(corpus, folder, **options, source=origin, jobs=params.parallel.jobs, bad=bad)
+    bad.tell()
+
+
+if __name__ == "__main__":
+    main()

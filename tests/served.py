@@ -1,0 +1,152 @@
+"""A real HTTP server on loopback that serves files, and errs as it is told."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Asked:
+    """One request: what for, and how many bytes of the body went out."""
+
+    path: str
+    range: str | None
+    agent: str | None
+    status: int = 0
+    sent: int = 0
+
+
+@dataclass
+class Site:
+    """What the server has, how it will err, and what it was asked.
+
+    Attributes:
+        files: by path.
+        faults: by path, what becomes of the next requests; after the last of them all is well.
+        asked: in their order.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict, repr=False)
+    faults: defaultdict[str, list[Callable[[Handler, bytes], None]]] = field(default_factory=lambda: defaultdict(list))
+    asked: list[Asked] = field(default_factory=list)
+    url: str = ""
+
+    def sent(self, path: str) -> int:
+        return sum(one.sent for one in self.asked if one.path == path)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    site: Site
+    asked: Asked
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        self.asked = Asked(path, self.headers.get("Range"), self.headers.get("User-Agent"))
+        self.site.asked.append(self.asked)
+        if path not in self.site.files:
+            self.answer(404, b"not here")
+        elif self.site.faults[path]:
+            self.site.faults[path].pop(0)(self, self.site.files[path])
+        else:
+            self.whole(self.site.files[path])
+
+    def whole(self, content: bytes) -> None:
+        """As a good server does: the range that was asked for, or everything."""
+        if self.asked.range is None:
+            self.answer(200, content)
+            return
+        start = int(self.asked.range.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(content):
+            self.answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+        else:
+            self.answer(206, content[start:], {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"})
+
+    def answer(
+        self,
+        status: int,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        cut: int | None = None,
+        abrupt: bool = False,
+    ) -> None:
+        """Answer; with ``cut``, close the connection after that many bytes of the body, or ``abrupt``: reset it."""
+        self.asked.status = status
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        part = body if cut is None else body[:cut]
+        self.asked.sent = len(part)
+        with suppress(ConnectionError):  # who has read enough hangs up
+            self.wfile.write(part)
+            self.wfile.flush()
+        if cut is not None:
+            self.close_connection = True
+            if abrupt:  # what is still on its way is lost too
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def finish(self) -> None:
+        if self.connection.fileno() != -1:
+            super().finish()
+
+
+def cut_after(count: int, *, abrupt: bool = False) -> Callable[[Handler, bytes], None]:
+    """The right answer, cut off after so many bytes."""
+
+    def fault(handler: Handler, content: bytes) -> None:
+        start = int((handler.asked.range or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        told = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+        handler.answer(206 if start else 200, content[start:], told, cut=count, abrupt=abrupt)
+
+    return fault
+
+
+def no_ranges(handler: Handler, content: bytes) -> None:
+    handler.answer(200, content)
+
+
+def status(code: int, body: bytes = b"", **headers: str) -> Callable[[Handler, bytes], None]:
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda handler, content: handler.answer(code, body, told)
+
+
+def instead(content: bytes) -> Callable[[Handler, bytes], None]:
+    """Another file."""
+    return lambda handler, _: handler.whole(content)
+
+
+def record(files: dict[str, tuple[int, str]]) -> bytes:
+    """Zenodo's metadata of a record: by name, size and md5."""
+    listed = [{"key": name, "size": size, "checksum": f"md5:{md5}"} for name, (size, md5) in files.items()]
+    return json.dumps({"files": listed}).encode()
+
+
+@contextmanager
+def serving() -> Iterator[Site]:
+    """Run a server; yields its site."""
+    site = Site()
+    handler = type("SiteHandler", (Handler,), {"site": site})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    site.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
