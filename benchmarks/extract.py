@@ -42,6 +42,7 @@ OPTIONS = {
     "mels": 128,
     "coefficients": 13,
     "top_db": 80.0,
+    "silence_db": -50.0,
 }
 
 

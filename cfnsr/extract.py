@@ -167,8 +167,8 @@ def rows(clips: list[Clip], boxes: dict[str, FaceBoxes]) -> list[dict[str, objec
 def _described(boxes: FaceBoxes) -> dict[str, object]:
     return {
         "box_side_px": float(boxes.squares[0, 2]),
-        "box_confidence": float(boxes.confidence.mean()),
-        "box_interpolated": float(boxes.interpolated.mean()),
+        "box_confidence": float(np.nanmean(boxes.confidence)),
+        "box_interpolated": float(boxes.interpolated.sum() / (~np.isnan(boxes.confidence)).sum()),
     }
 
 

@@ -40,8 +40,8 @@ class FaceBoxes:
 
     Attributes:
         squares: rows of (centre x, centre y, side) in pixels of the whole frame.
-        confidence: the tracker's own, 0 to 1.
-        interpolated: frames whose box comes from their neighbours.
+        confidence: the tracker's own, 0 to 1; NaN where it did not look.
+        interpolated: frames that it lost, whose box comes from their neighbours.
     """
 
     squares: Float64[np.ndarray, "frame 3"]
@@ -60,7 +60,7 @@ def boxes(
     Args:
         track: the landmarks of every frame.
         min_confidence: frames below it are interpolated from their trusted neighbours.
-        min_tracked: least share of trusted frames.
+        min_tracked: least share of trusted frames among those it looked at.
         margin: added on each side, as a share of the face's longer side.
         smoothing_s: standard deviation of the Gaussian in seconds; 0 leaves the centres as they are.
         source: the file the landmarks came from, for the error.
@@ -68,11 +68,12 @@ def boxes(
     Raises:
         CfnsrError: fewer than ``min_tracked`` of the frames show a face, or it has no size.
     """
+    looked = ~np.isnan(track.confidence)
     trusted = (track.confidence >= min_confidence) & (np.abs(track.points) < _FARTHEST_PX).all(axis=(1, 2))
-    if not trusted.any() or trusted.mean() < min_tracked:
+    if not trusted.any() or trusted.sum() < min_tracked * looked.sum():
         raise CfnsrError(
             source,
-            f"a face is tracked in {trusted.sum()} of {len(trusted)} frames, under crop.min_tracked = {min_tracked}",
+            f"a face is tracked in {trusted.sum()} of {looked.sum()} frames, under crop.min_tracked = {min_tracked}",
             "Remove the clip, or lower the threshold",
         )
     low, high = track.points[trusted].min(axis=1), track.points[trusted].max(axis=1)
@@ -84,7 +85,7 @@ def boxes(
     if not side >= _SMALLEST_PX:
         raise CfnsrError(source, f"its face is {side:.1f} pixels wide", "Fetch the landmarks of this clip again")
     steady = _smooth(centre, smoothing_s * track.frame_rate_hz)
-    return FaceBoxes(np.column_stack([steady, np.full(len(frames), side)]), track.confidence, ~trusted)
+    return FaceBoxes(np.column_stack([steady, np.full(len(frames), side)]), track.confidence, looked & ~trusted)
 
 
 def _smooth(values: Float64[np.ndarray, "frame 2"], deviation: float) -> Float64[np.ndarray, "frame 2"]:
@@ -140,7 +141,7 @@ def read(path: Path) -> tuple[dict[str, FaceBoxes], dict[str, str]]:
     table = table.filter(pa.array(~refused))
     columns = {name: table[name].to_numpy() for name in _SCHEMA.names}
     first = np.flatnonzero(columns["frame"] == 0)
-    ends = np.append(first[1:], len(table))
+    ends = np.append(first, len(table))[1:]
     found = {
         str(columns["clip"][start]): FaceBoxes(
             np.column_stack([columns[name][start:end] for name in ("x", "y", "side")]),

@@ -22,7 +22,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.types import Sample
 
 INDEX = "clips.parquet"
-ARRAYS = ("frames", "mel", "mfcc")
+ARRAYS = {"frames": np.uint8, "mel": np.float32, "mfcc": np.float32}
 
 
 _SCHEMA = pa.schema(
@@ -137,7 +137,7 @@ def read(folder: Path) -> Shard:
         if not (folder / name).is_file():
             raise CfnsrError(folder / name, "is missing", "Run `dvc repro extract`")
     try:
-        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS)
+        arrays = [_mapped(folder / f"{name}.npy", np.dtype(kind)) for name, kind in ARRAYS.items()]
         table = pd.read_parquet(folder / INDEX)
         used = table["skipped"].isna()
         skipped = dict(table.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
@@ -152,3 +152,10 @@ def read(folder: Path) -> Shard:
                 "Run `dvc repro -f extract`",
             )
     return shard
+
+
+def _mapped(path: Path, kind: np.dtype) -> np.ndarray:
+    array = np.load(path, mmap_mode="r")
+    if array.dtype != kind:
+        raise ValueError(f"{path.name} holds {array.dtype}, not {kind}")
+    return array

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cfnsr import gate, shards
+from cfnsr import findings, shards
 from cfnsr.bad_clips import BadClips
 from cfnsr.folds import held_out
+from cfnsr.gate import Gate
 from cfnsr.naming import LABELS
 from cfnsr.types import Sample
 
@@ -30,6 +31,7 @@ def write(folder: Path, *, actors: list[str] = ACTORS, clips: int = 8, size: int
                     "actor": actor,
                     "label": LABELS[kind],
                     "source_md5": f"{actor}{number}",
+                    "box_interpolated": 0.0,
                 }
             )
             frames = noise.integers(0, 60, (4, size, size, 3), dtype=np.uint8)
@@ -42,16 +44,32 @@ def write(folder: Path, *, actors: list[str] = ACTORS, clips: int = 8, size: int
     return folder
 
 
-def inspected(folder: Path, **changes: Any) -> gate.Gate:
-    """The gate's findings on such a corpus."""
+def found(folder: Path, **changes: Any) -> findings.Findings:
+    """What the checks find in such a corpus."""
     options: dict[str, Any] = {
-        "corpus": "made_up",
         "labels": list(LABELS),
-        "protocol": "held_out",
-        "folds": held_out(ACTORS, FOLDS),
-        "actors": ACTORS,
+        "expected": dict.fromkeys(ACTORS),
         "min_clips": 4,
+        "silence_db": -50.0,
         "bad": BadClips("fail"),
         "preprocessing": {"size": 16},
     }
-    return gate.inspect(folder, **{**options, **changes})
+    return findings.inspect(folder, **{**options, **changes})
+
+
+def inspected(folder: Path, **changes: Any) -> Gate:
+    """The gate's file of such a corpus."""
+    bad = changes.pop("bad", BadClips("fail"))
+    seen = found(folder, bad=bad, **changes)
+    seen.stop()
+    return Gate(
+        corpus="made_up",
+        labels=list(LABELS),
+        protocol="held_out",
+        folds=held_out(ACTORS, FOLDS),
+        clips=seen.clips,
+        skipped=bad.skipped,
+        preprocessing=changes.get("preprocessing", {"size": 16}),
+        shapes=seen.shapes,
+        fingerprint=seen.fingerprint,
+    )

@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cfnsr import config, extract, naming, shards
+from cfnsr.corpora.studio import openface as written
 from cfnsr.errors import CfnsrError
-from cfnsr.landmarks import Track, openface
+from cfnsr.landmarks import openface
 from cfnsr.types import Sample
 from stages.crop import main as crop
 from stages.extract import main as extract_main
@@ -36,17 +37,17 @@ BAD = naming.name(label="sad", intensity="normal", statement=1, repetition=1, ac
 def tracked(path: Path, frames: int = FRAMES, confidence: float = 0.98) -> Path:
     """Landmarks of a face in the middle of a picture of 320x240."""
     corners = np.resize(np.array([(110, 70), (210, 70), (110, 170), (210, 170)]), (68, 2))
-    openface.write(path, Track(np.tile(corners, (frames, 1, 1)).astype(float), np.full(frames, confidence), 29.97))
+    written.write(path, np.tile(corners, (frames, 1, 1)).astype(float), confidence, 29.97)
     return path
 
 
 class Speaker:
-    """One speaker's raw clips and landmarks, and the two stages that read them."""
+    """One speaker's raw clips, their landmarks beside them, and the two stages that read them."""
 
     def __init__(self, folder: Path, params: Path) -> None:
         self.folder, self.params = folder, params
-        self.raw, self.landmarks = folder / "raw", folder / "landmarks"
-        self.video, self.csv = self.raw / f"{BAD}.mp4", self.landmarks / f"{BAD}.csv"
+        self.raw = folder / "raw"
+        self.video, self.csv = self.raw / f"{BAD}.mp4", self.raw / f"{BAD}.csv"
 
     def run(self, policy: str) -> Result:
         """``crop`` and ``extract``; the result of the first that fails, or of the last."""
@@ -55,7 +56,7 @@ class Speaker:
         chosen = self.folder / "params.yaml"
         chosen.write_text(text.replace("on_bad_clip: fail", f"on_bad_clip: {policy}"))
         boxes, shard = str(self.folder / "faces.parquet"), str(self.folder / "shard")
-        first = CliRunner().invoke(crop, ["--params", str(chosen), str(self.landmarks), boxes])
+        first = CliRunner().invoke(crop, ["--params", str(chosen), "studio", str(self.raw), str(self.folder), boxes])
         if first.exit_code:
             return first
         return CliRunner().invoke(extract_main, ["--params", str(chosen), "studio", str(self.raw), boxes, shard])
@@ -65,10 +66,9 @@ class Speaker:
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("good")
     (folder / "raw").mkdir()
-    (folder / "landmarks").mkdir()
     for number, stem in enumerate((*GOOD, BAD)):
         numbered(folder / "raw" / f"{stem}.mp4", frames=FRAMES, sound_s=3.0, tone_hz=200.0 * (number + 1))
-        tracked(folder / "landmarks" / f"{stem}.csv")
+        tracked(folder / "raw" / f"{stem}.csv")
     return folder
 
 
@@ -200,7 +200,7 @@ def test_names_that_say_nothing_or_too_much(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(speaker.video, speaker.raw / name)
-    shutil.copy(speaker.csv, speaker.landmarks / Path(name).with_suffix(".csv").name)
+    shutil.copy(speaker.csv, speaker.raw / Path(name).with_suffix(".csv").name)
     assert "not a RAVDESS file name" in one_line(speaker.run("fail"))
     result = speaker.run("skip")
     assert result.exit_code == 0, result.output
@@ -340,7 +340,7 @@ def test_any_damage_to_a_file_is_a_sample_or_one_clear_line(
 def test_any_damage_to_landmarks_is_a_track_or_one_clear_line(
     good: Path, begin: float, length: int, instead: str
 ) -> None:
-    whole = (good / "landmarks" / f"{BAD}.csv").read_text()
+    whole = (good / "raw" / f"{BAD}.csv").read_text()
     at = int(begin * len(whole))
     damaged = good / "damaged.csv"
     damaged.write_text(whole[:at] + instead + whole[at + length :], encoding="utf-8", errors="surrogatepass")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from cfnsr import audio, corpora, naming, video
 from cfnsr.bad_clips import BadClips
 from cfnsr.corpora import studio
 from cfnsr.corpora.studio import design, identity, speech
+from cfnsr.corpora.studio import openface as written
 from cfnsr.errors import CfnsrError
+from cfnsr.fetch import Source
 from cfnsr.landmarks import Track, openface
 
 OPTIONS: dict[str, Any] = {
@@ -39,13 +42,9 @@ OPTIONS: dict[str, Any] = {
 
 
 def made(folder: Path, actor: str = "04", jobs: int = 2, **changes: Any) -> Path:
-    for name in ("clips", "landmarks"):
-        (folder / name).mkdir(parents=True)
-    told: list[int] = []
-    studio.prepare(
-        actor, folder / "clips", folder / "landmarks", **{**OPTIONS, **changes}, jobs=jobs, progress=told.append
-    )
-    assert told == [len(told)] * len(told) and len(told) == len(list((folder / "clips").iterdir()))
+    folder.mkdir(exist_ok=True)
+    nowhere = Source("http://127.0.0.1:1", None, folder, tries=1, wait_s=0, timeout_s=1)
+    studio.prepare(actor, folder, **{**OPTIONS, **changes}, source=nowhere, jobs=jobs)
     return folder
 
 
@@ -102,14 +101,16 @@ def test_what_is_not_there_is_told() -> None:
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CfnsrError, match="holds no mp4 file"):
-        corpora.clips("studio", tmp_path, BadClips("fail"))
+    with pytest.raises(CfnsrError, match="holds no video"):
+        studio.clips(tmp_path, BadClips("fail"))
 
 
 def test_an_actor_has_every_emotion_once_and_a_landmark_file_each(actor: Path) -> None:
-    clips = corpora.clips("studio", actor / "clips", BadClips("fail"))
-    assert [clip.label for clip in clips] == list(studio.LABELS)
-    assert {path.stem for path in (actor / "landmarks").iterdir()} == {clip.id for clip in clips}
+    clips = studio.clips(actor, BadClips("fail"))
+    assert [clip.label for clip in clips] == list(naming.LABELS)
+    assert {path.stem for path in actor.glob("*.csv")} == {clip.id for clip in clips}
+    wanted = studio.expected("04", **OPTIONS)
+    assert wanted == Counter(clip.label for clip in clips)
 
 
 def test_sixty_clips_an_actor_at_the_corpuss_full_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_sixty_clips_an_actor_at_the_corpuss_full_size(monkeypatch: pytest.Monke
 
 
 def test_files_are_what_ravdess_ships(actor: Path) -> None:
-    for path in sorted((actor / "clips").iterdir())[:3]:
+    for path in sorted(actor.glob("*.mp4"))[:3]:
         with av.open(str(path)) as container:
             picture, sound = container.streams.video[0], container.streams.audio[0]
             assert (picture.codec_context.name, picture.width, picture.height) == ("h264", 640, 360)
@@ -134,16 +135,16 @@ def test_files_are_what_ravdess_ships(actor: Path) -> None:
         assert kinds.count("B") > len(kinds) / 2
         when = video.timeline(path)
         assert 2.94 <= when.duration_s <= 5.27
-        track = openface.read(actor / "landmarks" / f"{path.stem}.csv")
+        track = openface.read(path.with_suffix(".csv"))
         assert len(track.points) == len(when.pts) == len(kinds)
-        header = (actor / "landmarks" / f"{path.stem}.csv").read_text().splitlines()[0].split(",")
+        header = (path.with_suffix(".csv")).read_text().splitlines()[0].split(",")
         assert len(header) == 712 and header[297] == "x_0" and header[365] == "y_0" and header[2] == "confidence"
 
 
 def test_landmarks_follow_the_picture(actor: Path) -> None:
     """The pupils are dark and the skin between the eyes is not, wherever the head went."""
-    path = sorted((actor / "clips").iterdir())[0]
-    track = openface.read(actor / "landmarks" / f"{path.stem}.csv")
+    path = sorted(actor.glob("*.mp4"))[0]
+    track = openface.read(path.with_suffix(".csv"))
     chosen = [int(index) for index in np.linspace(0, len(track.points) - 1, 12)]
     for index, image in zip(chosen, video.frames(path, video.timeline(path).pts, chosen, decoder="pyav"), strict=True):
         eyes = [track.points[index, part].mean(axis=0) for part in (slice(36, 42), slice(42, 48))]
@@ -159,10 +160,9 @@ def test_the_same_seed_makes_the_same_bytes_whatever_the_schedule(actor: Path, t
     time.sleep(1.1)
     again = made(tmp_path / "again", jobs=1)
     other = made(tmp_path / "other", seed=2)
-    for folder in ("clips", "landmarks"):
-        for path in (actor / folder).iterdir():
-            assert path.read_bytes() == (again / folder / path.name).read_bytes(), path.name
-            assert path.read_bytes() != (other / folder / path.name).read_bytes(), path.name
+    for path in actor.iterdir():
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+        assert path.read_bytes() != (other / path.name).read_bytes(), path.name
 
 
 def test_each_modality_confuses_its_pairs_and_both_together_none() -> None:
@@ -213,7 +213,7 @@ def test_actors_differ_and_stay_who_they_are() -> None:
 
 def test_the_speech_lies_in_the_published_window(actor: Path) -> None:
     shares = []
-    for path in sorted((actor / "clips").iterdir()):
+    for path in sorted(actor.glob("*.mp4")):
         whole, _ = audio.waveform(path, rate_hz=44100, offset_s=0.0, window_s=5.0)
         heard, _ = audio.waveform(path, rate_hz=44100, offset_s=0.5, window_s=2.45)
         shares.append((heard**2).sum() / (whole**2).sum())
@@ -224,14 +224,14 @@ TRACK = Track(np.random.default_rng(0).uniform(0, 700, (20, 68, 2)).round(3), np
 
 
 def test_landmarks_survive_their_file(tmp_path: Path) -> None:
-    openface.write(tmp_path / "clip.csv", TRACK)
+    written.write(tmp_path / "clip.csv", TRACK.points, 0.9, TRACK.frame_rate_hz)
     back = openface.read(tmp_path / "clip.csv")
     assert np.array_equal(back.points, TRACK.points) and np.array_equal(back.confidence, TRACK.confidence)
     assert back.frame_rate_hz == pytest.approx(30, rel=1e-3)
 
 
 def test_other_openface_versions_are_read_by_name(tmp_path: Path) -> None:
-    openface.write(tmp_path / "clip.csv", TRACK)
+    written.write(tmp_path / "clip.csv", TRACK.points, 0.9, TRACK.frame_rate_hz)
     lines = (tmp_path / "clip.csv").read_text().splitlines()
     spaced = [", ".join(["frame", "face_id", *lines[0].split(",")[1:], "success"])]
     spaced += [", ".join([cells[0], "0", *cells[1:], "1"]) for cells in (line.split(",") for line in lines[1:])]
@@ -244,10 +244,10 @@ def test_other_openface_versions_are_read_by_name(tmp_path: Path) -> None:
     [
         ("", "lacks the columns timestamp, confidence, x_0 and 135 more"),
         ("frame,timestamp,confidence\n1,0,0.9\n", "lacks the columns x_0, x_1, x_2 and 133 more"),
-        (",".join(openface.COLUMNS) + "\n", "holds 0 frames"),
-        (",".join(openface.COLUMNS) + "\n" + ",".join(["x"] * 712) + "\n", "cannot be read as CSV"),
+        (",".join(written.COLUMNS) + "\n", "holds 0 frames"),
+        (",".join(written.COLUMNS) + "\n" + ",".join(["x"] * 712) + "\n", "cannot be read as CSV"),
         (
-            ",".join(openface.COLUMNS) + "\n" + "\n".join([",".join(["1"] * 712)] * 3) + "\n",
+            ",".join(written.COLUMNS) + "\n" + "\n".join([",".join(["1"] * 712)] * 3) + "\n",
             "its timestamps do not advance",
         ),
     ],

@@ -23,6 +23,7 @@ OPTIONS: dict[str, Any] = {
     "mels": 128,
     "coefficients": 13,
     "top_db": 80.0,
+    "silence_db": -50.0,
 }
 
 

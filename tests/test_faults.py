@@ -16,7 +16,7 @@ import pytest
 from tests.repository import Repository
 
 SEED = random.randrange(10**6)
-STAGES = ("download", "crop", "extract", "check", "pretrain", "train", "report")
+STAGES = ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report")
 
 
 def started(repository: Repository, stage: str, *command: str) -> tuple[subprocess.Popen[str], psutil.Process]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from cfnsr import gate
 from cfnsr.bad_clips import BadClips
 from cfnsr.errors import CfnsrError
+from cfnsr.findings import Findings
+from cfnsr.naming import LABELS
 from tests import corpus
 
 
@@ -95,7 +99,7 @@ def test_too_few_clips_and_missing_speakers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match=r"holds 8 clips, under check\.min_clips = 9"):
         corpus.inspected(folder, min_clips=9)
     with pytest.raises(CfnsrError, match=r"05/clips\.parquet: is missing"):
-        corpus.inspected(folder, actors=[*corpus.ACTORS, "05"])
+        corpus.inspected(folder, expected=dict.fromkeys([*corpus.ACTORS, "05"]))
 
 
 def test_a_fold_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -117,3 +121,102 @@ def test_a_tampered_gate_cannot_put_a_speaker_into_two_sets(tmp_path: Path) -> N
     path.write_text(path.read_text().replace('"validation": [\n        "02"', '"validation": [\n        "01"'))
     with pytest.raises(CfnsrError, match="01 stand in two sets"):
         gate.Gate.read(path)
+
+
+def silent(values: np.ndarray) -> np.ndarray:
+    values[3] = np.random.default_rng(0).normal(-80, 1, values[3].shape)
+    return values
+
+
+def one_black_frame(values: np.ndarray) -> np.ndarray:
+    values[3, 1] = 7
+    return values
+
+
+EXPECTED = Counter(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told", "counted"),
+    [
+        (lambda folder: edit_index(folder, "source_md5", "010"), "is the same file as", {"duplicates": 1}),
+        (lambda folder: edit_array(folder, "mfcc", nan), "holds NaN", {"not_finite": 1}),
+        (lambda folder: edit_array(folder, "frames", black), "is constant", {"constant": 1}),
+        (
+            lambda folder: edit_array(folder, "mel", silent),
+            r"clip-02-3 is silent: its loudest is -7\d dB",
+            {"silent": 1},
+        ),
+        (
+            lambda folder: edit_array(folder, "frames", lambda values: values.astype(np.int16)),
+            "values of type int16, where uint8",
+            {},
+        ),
+        (
+            lambda folder: edit_index(folder, "label", "calm"),
+            "2 clips are calm, where the corpus has 1",
+            {"surplus": 1, "missing": 1},
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_counted_and_stops_the_run(
+    tmp_path: Path, damage: Callable[[Path], None], told: str, counted: dict[str, int]
+) -> None:
+    folder = corpus.write(tmp_path / "shards")
+    expected = dict.fromkeys(corpus.ACTORS, EXPECTED)
+    clean = metrics_of(corpus.found(folder, expected=expected), tmp_path)
+    assert clean["clips"] == 32 and clean["speakers"] == 4 and clean["contradictions"] == 0
+    damage(folder / "02")
+    bad = BadClips("skip")
+    found = corpus.found(folder, expected=expected, bad=bad)
+    with pytest.raises(CfnsrError, match=told):
+        found.stop()
+    after = metrics_of(found, tmp_path, len(bad.skipped))
+    assert {name: value for name, value in after.items() if value != clean[name]} == counted | {
+        "contradictions": 1,
+        **({"skipped": 1} if "missing" in counted else {}),
+    }
+
+
+def test_several_faults_are_told_as_one_and_how_many_more(tmp_path: Path) -> None:
+    folder = corpus.write(tmp_path)
+    edit_array(folder / "02", "mfcc", nan)
+    edit_array(folder / "03", "frames", black)
+    with pytest.raises(CfnsrError, match=r"02/mfcc\.npy: clip clip-02-3 holds NaN or infinity \(and 1 more\)"):
+        corpus.inspected(folder)
+
+
+def test_what_is_odd_and_no_contradiction_is_counted_alone(tmp_path: Path) -> None:
+    folder = corpus.write(tmp_path / "shards")
+    edit_array(folder / "02", "frames", one_black_frame)
+    edit_index(folder / "03", "padded_s", 0.25)
+    edit_index(folder / "03", "box_interpolated", 0.5)
+    found = corpus.found(folder)
+    found.stop()
+    told = metrics_of(found, tmp_path)
+    assert (told["black_frames"], told["padded"], told["longest_padding_s"]) == (1, 1, 0.25)
+    assert told["interpolated"] == pytest.approx(0.5 / 32, abs=1e-4)
+
+
+@pytest.mark.parametrize("skipped", [True, False])
+def test_a_missing_clip_stops_the_run_unless_it_was_skipped(tmp_path: Path, skipped: bool) -> None:
+    folder = corpus.write(tmp_path)
+    index = pd.read_parquet(folder / "02" / "clips.parquet")
+    gone = index.iloc[[-1]].assign(skipped="has no sound")
+    kept = index.iloc[:-1]
+    (pd.concat([kept, gone]) if skipped else kept).to_parquet(folder / "02" / "clips.parquet", index=False)
+    for name in ("frames", "mel", "mfcc"):
+        edit_array(folder / "02", name, lambda values: values[:-1])
+    expected = dict.fromkeys(corpus.ACTORS, EXPECTED)
+    with pytest.raises(CfnsrError, match="has no sound" if skipped else "clips are missing: 0 of 1 surprised"):
+        corpus.found(folder, expected=expected)
+    bad = BadClips("skip")
+    found = corpus.found(folder, expected=expected, bad=bad)
+    found.stop()
+    assert found.missing == (0 if skipped else 1)
+    assert list(bad.skipped) == ["02/clip-02-7" if skipped else "02/missing"]
+
+
+def metrics_of(found: Findings, folder: Path, skipped: int = 0) -> dict[str, float]:
+    found.write(folder / "data.json", skipped)
+    return json.loads((folder / "data.json").read_text())

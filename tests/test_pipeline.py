@@ -54,7 +54,7 @@ def test_the_table_is_printed_with_where_the_time_went(repository: Repository, p
         line = next(line for line in text.splitlines() if f"│ {row['name']} " in line)
         assert f"{100 * row['accuracy']:.1f}" in line and f"{row['parameters']:,}" in line
     assert "Studio is synthetic" in text
-    for stage in ("download", "crop", "extract", "check", "pretrain", "train", "report"):
+    for stage in ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report"):
         assert f"│ {stage} " in text
 
 
@@ -104,7 +104,7 @@ def test_face_boxes_hold_every_landmark_and_stay_inside_the_picture(
 
     boxes, _ = faces.read(repository.folder / "data/studio/faces/01.parquet")
     for clip, found in boxes.items():
-        track = openface.read(repository.folder / f"data/studio/landmarks/01/{clip}.csv")
+        track = openface.read(repository.folder / f"data/studio/raw/01/{clip}.csv")
         low = found.squares[:, None, :2] - found.squares[:, None, 2:] / 2
         high = found.squares[:, None, :2] + found.squares[:, None, 2:] / 2
         assert ((track.points >= low) & (track.points <= high)).all()
@@ -166,7 +166,7 @@ def test_a_systems_section_is_checked_when_its_cell_starts(repository: Repositor
         repository.run("dvc", "checkout", "train@studio-cfnsr-fold_1")
 
 
-@pytest.mark.parametrize("stage", ["download", "crop", "extract", "check", "pretrain", "train", "report"])
+@pytest.mark.parametrize("stage", ["download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report"])
 def test_each_stage_has_help_with_an_example(repository: Repository, stage: str) -> None:
     text = repository.run("python", "-m", f"stages.{stage}", "--help")
     assert text.startswith(f"Usage: python -m stages.{stage}") and "Example: python -m stages" in text

@@ -106,17 +106,19 @@ def test_another_corpus_and_back_runs_nothing_that_was_made_before(finished: Rep
     """A second corpus, which is the first under another name, is added as a user would add one; that it changes no
     result of the first is told to DVC."""
     there = finished.copy(tmp_path / "there")
-    (there.folder / "cfnsr/corpora/mirror.py").write_text("from cfnsr.corpora.studio import *\n")
-    there.edit('corpus: Literal["studio"]', 'corpus: Literal["studio", "mirror"]', "cfnsr/config.py")
-    there.edit("class Corpora(Section):\n", "class Corpora(Section):\n    mirror: Studio\n", "cfnsr/config.py")
+    (there.folder / "cfnsr/corpora/mirror").mkdir()
+    (there.folder / "cfnsr/corpora/mirror/__init__.py").write_text("from cfnsr.corpora.studio import *\n")
+    there.edit('corpus: Literal["studio"', 'corpus: Literal["mirror", "studio"', "cfnsr/config/__init__.py")
+    there.edit("class Corpora(Section):\n", "class Corpora(Section):\n    mirror: Studio\n", "cfnsr/config/data.py")
     text = (there.folder / "params.yaml").read_text()
-    section = text.split("corpora:\n  studio:\n")[1].split("\n\n")[0]
+    section = text.split("corpora:\n  studio:\n")[1].split("\n  ravdess:")[0]
     there.edit("corpora:\n", f"corpora:\n  mirror:\n{section}\n")
     there.run("dvc", "commit", "-f")
     studio, results = there.entries(), there.results()
     there.edit("corpus: studio", "corpus: mirror")
     made = there.repro("check")
-    assert made == [f"{s}@mirror-0{a}" for s in ("download", "crop", "extract") for a in (1, 2, 3)] + ["check@mirror"]
+    of_actors = [f"{stage}@mirror-0{actor}" for stage in ("download", "crop", "extract") for actor in (1, 2, 3)]
+    assert sorted(made) == sorted([*of_actors, "landmarks@mirror", "check@mirror"])
     there.edit("corpus: mirror", "corpus: studio")
     assert not there.repro()
     assert there.entries() == studio and there.results() == results

@@ -20,12 +20,16 @@ STAGES: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").re
 # docs/decisions/0004-what-stages-depend-on.md
 PLUMBING = {
     f"cfnsr.{name}"
-    for name in ("config", "entry", "errors", "atomic", "bad_clips", "fan_in", "lifeline", "progress", "types", "batch")
+    for name in (
+        *("config", "entry", "errors", "atomic", "bad_clips", "fan_in", "lifeline", "progress", "types", "batch"),
+        *("fetch", "unpack", "placing"),
+    )
 }
 # What is imported by its name in params.yaml, which no import graph can see.
 BY_NAME = {
     "download": ["cfnsr.corpora.studio"],
-    "crop": ["cfnsr.landmarks.openface"],
+    "landmarks": ["cfnsr.corpora.studio"],
+    "crop": ["cfnsr.corpora.studio", "cfnsr.landmarks.openface"],
     "extract": ["cfnsr.corpora.studio", "cfnsr.video.pyav"],
     "check": ["cfnsr.corpora.studio"],
     "pretrain": ["cfnsr.encoders.video"],

@@ -97,5 +97,5 @@ def read(path: Path) -> dict[str, Track]:
     first = np.flatnonzero(frames == 0)
     return {
         clips[start]: Track(points[start:end], confidence[start:end], float(rate[start]))
-        for start, end in zip(first, np.append(first[1:], len(clips)), strict=True)
+        for start, end in zip(first, np.append(first, len(clips))[1:], strict=True)
     }
