@@ -85,6 +85,20 @@ def test_a_speakers_clips_are_linked_with_their_labels(videos: Path, tmp_path: P
         assert clip.path.with_suffix(".csv").is_file()
 
 
+def test_the_example_of_the_docs_makes_a_sheet(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "VideoFlash").mkdir()
+    for name in ("1002_IEO_SAD_XX", "1001_DFA_ANG_XX", "1001_TAI_NEU_XX"):
+        (tmp_path / "VideoFlash" / f"{name}.flv").touch()
+    monkeypatch.chdir(tmp_path)
+    example = (root / "docs/corpora.md").read_text().split("```python\n")[1].split("```")[0]
+    exec(example, {})
+    assert folder.read(tmp_path / "crema-d.csv") == [
+        folder.Row("1001_DFA_ANG_XX.flv", "anger", "1001"),
+        folder.Row("1001_TAI_NEU_XX.flv", "neutral", "1001"),
+        folder.Row("1002_IEO_SAD_XX.flv", "sadness", "1002"),
+    ]
+
+
 FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "no speaker column": (lambda it: it.drop(columns="speaker"), "lacks the column speaker"),
     "an empty cell": (lambda it: it.assign(label=[None, *it["label"][1:]]), "row 1 has an empty cell"),

@@ -64,7 +64,7 @@ def test_a_reader_fails_on_what_is_missing_and_deletes_nothing(
     stray.mkdir()
     folders = [f"data/studio/{name}" for name in ("cells", "predictions", "curves")]
     arguments = {
-        "check": ["studio", "data/studio/shards", "data/studio/corpus.json"],
+        "check": ["studio", "data/studio/shards", "data/studio/corpus.json", "metrics/studio/data.json"],
         "report": [*folders, "data/studio/corpus.json", "metrics/studio"],
     }
     said = there.run("python", "-m", f"stages.{stage}", *arguments[stage], status=1)

@@ -1,0 +1,123 @@
+"""How long a full run on RAVDESS would take, and how much disk: computed from rates measured here.
+
+Nothing is downloaded: one generated clip of RAVDESS's kind, one tracking file of its size and one step of each network
+at the published sizes are timed, and multiplied by the corpus's own counts. Example: python benchmarks/ravdess.py
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+import torch
+
+from cfnsr import config, faces, preset
+from cfnsr.checkpoint import Specification, build
+from cfnsr.corpora.studio import openface as written
+from cfnsr.landmarks import openface
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.extract import FRAMES, generated, ours
+
+ROOT = Path(__file__).parents[1]
+CLIPS, TRACKED = 1440, 1440
+STAGE_S = 4.0  # of a stage before its work: Python, torch and DVC's own (benchmarks/pipeline.py)
+FRAMES_OF_A_CLIP, SIDE_PX, MELS, STEPS, COEFFICIENTS = 30, 224, 128, 212, 13
+
+
+def seconds(work: Callable[[], object], times: int = 3) -> float:
+    """The least of a few measurements; the first call is not one of them."""
+    work()
+    measured = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        measured.append(time.perf_counter() - started)
+    return min(measured)
+
+
+def tracking(folder: Path) -> Callable[[], object]:
+    """Reading the tracking of a clip, and making boxes of it."""
+    points = np.random.default_rng(0).uniform(300, 700, (FRAMES, 68, 2))
+    written.write(folder / "clip.csv", points, 0.9, 29.97)
+    options = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.35, "smoothing_s": 0.2}
+    path = folder / "clip.csv"
+    return lambda: faces.boxes(openface.read(path), **options, source=path)
+
+
+def step(values: config.Params, name: str) -> Callable[[], object]:
+    """Forward and backward of two clips through a network at the published sizes."""
+    encoders = {
+        "video": values.encoders.video.model_dump(),
+        "audio": {**values.encoders.audio.model_dump(), "coefficients": COEFFICIENTS, "steps": STEPS},
+    }
+    specification: Specification = {
+        "name": name,
+        "labels": [str(number) for number in range(8)],
+        "encoders": {name: encoders[name]} if name in encoders else encoders,
+        "options": {} if name in encoders else values.systems[name].options,
+        "fold": "",
+        "seed": 1,
+        "pixels": {},
+        "preprocessing": {},
+        "data": "",
+    }
+    network = build(specification).train()
+    frames = torch.randn(2, 3, FRAMES_OF_A_CLIP, SIDE_PX, SIDE_PX)
+    mel, mfcc = torch.randn(2, MELS, STEPS), torch.randn(2, COEFFICIENTS, STEPS)
+
+    def once() -> None:
+        network(frames, mel, mfcc).fused.sum().backward()
+
+    return once
+
+
+@click.command(help=__doc__)
+@click.option("--network-mbit", default=100.0, show_default=True, help="Megabits a second from the server.")
+def main(network_mbit: float) -> None:
+    cores = torch.get_num_threads()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        params = folder / "params.yaml"
+        params.write_text((ROOT / "params.yaml").read_text())
+        preset.apply(params, ROOT / "presets/ravdess.yaml", config.load)
+        values = config.load(params)
+        clip = generated(folder / "clip.mp4", 3, 6, 0)
+        torch.set_num_threads(1)
+        extract_s, tracking_s = seconds(lambda: ours(clip)), seconds(tracking(folder))
+        torch.set_num_threads(cores)
+        step_s = {name: seconds(step(values, name), 1) / 2 for name in ("video", "audio", "cfnsr")}
+    with (ROOT / "cfnsr/corpora/ravdess/files.tsv").open() as table:
+        fetched = sum(int(row["bytes"]) for row in csv.DictReader(table, delimiter="\t"))
+    click.echo(f"a clip, one core: tracking {tracking_s * 1000:.0f} ms, frames and sound {extract_s * 1000:.0f} ms")
+    click.echo(f"a clip's training step, {cores} cores: " + ", ".join(f"{k} {v:.2f} s" for k, v in step_s.items()))
+    train, folds = CLIPS * (len(values.folds) - 2) / len(values.folds), len(values.folds)
+    epochs = {"video": values.pretrain.video.epochs, "audio": values.pretrain.audio.epochs}
+    training = values.systems["cfnsr"].training
+    assert training is not None
+    epochs["cfnsr"] = training.epochs
+    # Each epoch also looks at the other clips, forward alone: a third of a step.
+    learning_s = {k: step_s[k] * epochs[k] * folds * (train + (CLIPS - train) / 3) for k in step_s}
+    for wanted in (2, 16):
+        fetch_s = fetched * 8 / network_mbit / 1e6
+        prepare_s = (CLIPS * extract_s + TRACKED * tracking_s) / wanted + 73 * STAGE_S
+        learn_s = sum(learning_s.values()) * cores / wanted
+        click.echo(
+            f"{wanted} cores: fetching {fetch_s / 60:.0f} min at {network_mbit:g} Mbit/s, preparing"
+            f" {prepare_s / 60:.0f} min, training on the CPU {learn_s / 86400:.0f} days (one GPU: not measured)"
+        )
+    shards = CLIPS * (FRAMES_OF_A_CLIP * SIDE_PX**2 * 3 + 4 * STEPS * (MELS + COEFFICIENTS)) / 1e9
+    click.echo(f"disk: {fetched / 2e9:.1f} GB of clips (about half of the {fetched / 1e9:.1f} GB fetched)")
+    click.echo(f"      {shards:.1f} GB of arrays")
+
+
+if __name__ == "__main__":
+    main()
