@@ -19,7 +19,7 @@ from cfnsr.atomic import atomic_file
 from cfnsr.errors import CfnsrError
 
 if TYPE_CHECKING:
-    from cfnsr.fetch import Source
+    from cfnsr.source import Source
 
 PARAMS = Path("params.yaml")
 LOGS = Path("data/logs")
@@ -62,7 +62,7 @@ def one_line_errors() -> Iterator[None]:
 
 def source(params: config.Params, partial: Path) -> Source:
     """Where archives come from, as params.yaml says; what is being fetched lies in ``partial``."""
-    from cfnsr.fetch import Source  # imports requests, which two stages need
+    from cfnsr.source import Source  # imports requests, which two stages need
 
     values = params.fetch
     local = Path(values.local) if values.local else None

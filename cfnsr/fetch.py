@@ -5,28 +5,26 @@ What has arrived lies in ``<path>.part`` and survives the process; only verified
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import requests
 import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from urllib3.util import Retry
 
-from cfnsr import __version__, progress
+from cfnsr import __version__, disk
 from cfnsr.errors import CfnsrError
 
 USER_AGENT = f"cfnsr/{__version__}"
 _CHUNK = 1 << 16  # what a broken connection may cost
 _MAGIC = b"PK"  # how a zip archive begins
-_CONNECT_S = 20
+CONNECT_S = 20
 _LONGEST_WAIT_S = 900
 # Answers that another try may change: timeouts, too many requests, and a server's own troubles.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -62,67 +60,6 @@ class _NoRangeError(_PassingError):
     """The server will not go on in the middle; it may yet send the whole."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where archives come from.
-
-    Attributes:
-        base_url: of the server, without a slash at its end.
-        local: the user's own archives and folders, which are looked at first; none: there is no such place.
-        partial: the folder for what is being fetched.
-        tries, wait_s, timeout_s: see ``fetch``.
-    """
-
-    base_url: str
-    local: Path | None
-    partial: Path
-    tries: int
-    wait_s: float
-    timeout_s: float
-
-    def own(self, folder: str) -> Path | None:
-        """The user's own folder of this name, if there is one."""
-        place = None if self.local is None else self.local / folder
-        return place if place is not None and place.is_dir() else None
-
-    def has(self, archive: Archive) -> bool:
-        """Whether the archive is here already, the user's own or fetched before."""
-        return any((place / archive.name).is_file() for place in (self.local, self.partial) if place is not None)
-
-    @contextmanager
-    def archive(self, archive: Archive) -> Iterator[Path]:
-        """The archive, fetched where the user has none; what was fetched is removed once the work on it is done.
-
-        Raises:
-            CfnsrError: it cannot be had, or is not what it must be.
-        """
-        own = None if self.local is None else self.local / archive.name
-        if own is not None and own.is_file():
-            if not is_whole(own, archive):
-                raise CfnsrError(
-                    own,
-                    f"has {own.stat().st_size:,} bytes and md5 {md5(own)}, not {archive.size:,} and {archive.md5}",
-                    "Remove it, and it will be fetched",
-                )
-            yield own
-            return
-        with progress.transfer(archive.name) as moved:
-            path = fetch(
-                archive, self.partial, tries=self.tries, wait_s=self.wait_s, timeout_s=self.timeout_s, moved=moved
-            )
-        yield path
-        path.unlink()
-
-    def metadata(self, url: str) -> dict[str, Any] | None:
-        """What a server says in JSON; none where it says nothing of the kind."""
-        try:
-            answer = requests.get(url, headers={"User-Agent": USER_AGENT}, timeout=(_CONNECT_S, self.timeout_s))
-            told = answer.json() if answer.ok else None
-        except requests.RequestException:
-            return None
-        return told if isinstance(told, dict) else None
-
-
 def fetch(
     archive: Archive,
     folder: Path,
@@ -154,11 +91,11 @@ def fetch(
     if part.exists() and part.stat().st_size > archive.size:
         part.unlink()
     while (have := part.stat().st_size if part.exists() else -1) < archive.size:
-        room(folder, archive.size - max(have, 0))
         # As long as bytes come in, a broken connection is no failure: the count of tries begins anew.
-        for attempt in _attempts(archive, tries, wait_s):
-            with attempt, requests.Session() as session:
-                _more(session, archive, part, timeout_s, moved)
+        with disk.room(folder, archive.size - max(have, 0)):
+            for attempt in _attempts(archive, tries, wait_s):
+                with attempt, requests.Session() as session:
+                    _more(session, archive, part, timeout_s, moved)
     found = md5(part)
     if found != archive.md5:
         part.unlink()
@@ -180,21 +117,6 @@ def md5(path: Path) -> str:
     """The checksum of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def room(folder: Path, wanted: int) -> None:
-    """Raise ``CfnsrError`` unless a folder's disk has room for ``wanted`` bytes."""
-    free = shutil.disk_usage(folder).free
-    if free < wanted:
-        raise _full(folder, wanted, free)
-
-
-def _full(folder: Path, wanted: int, free: int) -> CfnsrError:
-    return CfnsrError(
-        folder,
-        f"the disk is full: {wanted / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free",
-        "Make room and run the command again: it goes on where it stopped",
-    )
 
 
 def _attempts(archive: Archive, tries: int, wait_s: float) -> Retrying:
@@ -231,7 +153,7 @@ def _more(
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        with session.get(archive.url, headers=headers, stream=True, timeout=(_CONNECT_S, timeout_s)) as response:
+        with session.get(archive.url, headers=headers, stream=True, timeout=(CONNECT_S, timeout_s)) as response:
             start = _start(response, archive, have)
             _save(response, archive, part, start, moved)
     except _NoRangeError:
@@ -280,14 +202,18 @@ def _of_its_size(archive: Archive, told: str | None) -> None:
 
 
 def _asked_to_wait(response: requests.Response) -> float:
-    """Seconds, from ``Retry-After`` (seconds or a date); 0 where the server says nothing of use."""
-    told = response.headers.get("Retry-After")
-    if told is None:
-        return 0
-    try:
-        seconds = Retry().parse_retry_after(told)
-    except urllib3.exceptions.InvalidHeader:
-        return 0
+    """Seconds, from ``Retry-After`` or ``X-RateLimit-Reset``; 0 where the server says nothing of use.
+
+    Raises:
+        CfnsrError: it asks for more than anyone would sit through.
+    """
+    after, reset = response.headers.get("Retry-After"), response.headers.get("X-RateLimit-Reset", "")
+    seconds = 0.0
+    if after is not None:
+        with suppress(urllib3.exceptions.InvalidHeader):
+            seconds = Retry().parse_retry_after(after)
+    elif reset.isdecimal() and response.headers.get("X-RateLimit-Remaining") == "0":
+        seconds = max(0.0, int(reset) - time.time())  # the time of day at which requests are free again
     if seconds > _LONGEST_WAIT_S:
         raise CfnsrError(
             response.url,
@@ -301,20 +227,15 @@ def _save(
     response: requests.Response, archive: Archive, part: Path, start: int, moved: Callable[[int, int], None]
 ) -> None:
     done = start
-    try:
-        with part.open("r+b" if start else "wb") as file:
-            file.seek(start)
-            for chunk in response.iter_content(_CHUNK):
-                if done == 0 and not _MAGIC.startswith(chunk[: len(_MAGIC)]):
-                    raise CfnsrError(archive.url, "the server sent something that is no zip archive", _REMEDY)
-                if done + len(chunk) > archive.size:
-                    raise CfnsrError(archive.url, f"the server sends more than {archive.size:,} bytes", _REMEDY)
-                file.write(chunk)
-                done += len(chunk)
-                moved(done, archive.size)
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise _full(part.parent, archive.size - done, shutil.disk_usage(part.parent).free) from error
+    with part.open("r+b" if start else "wb") as file:
+        file.seek(start)
+        for chunk in response.iter_content(_CHUNK):
+            if done == 0 and not _MAGIC.startswith(chunk[: len(_MAGIC)]):
+                raise CfnsrError(archive.url, "the server sent something that is no zip archive", _REMEDY)
+            if done + len(chunk) > archive.size:
+                raise CfnsrError(archive.url, f"the server sends more than {archive.size:,} bytes", _REMEDY)
+            file.write(chunk)
+            done += len(chunk)
+            moved(done, archive.size)
     if done == start and done < archive.size:
         raise _PassingError("the server sent nothing")

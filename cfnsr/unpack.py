@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import stat
 import zipfile
@@ -11,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from cfnsr import disk
 from cfnsr.errors import CfnsrError
-from cfnsr.fetch import room
 
 # Video hardly shrinks, a table of numbers to a tenth or so; a bomb to a thousandth.
 _LARGEST_RATIO = 200
@@ -66,19 +65,11 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> list[P
     written = []
     with opened(archive) as file:
         entries = chosen(file, wanted)
-        size = sum(entry.file_size for entry in entries.values())
-        room(folder, size)
-        for name, entry in entries.items():
-            written.append(folder / name)
-            try:
+        with disk.room(folder, sum(entry.file_size for entry in entries.values())):
+            for name, entry in entries.items():
+                written.append(folder / name)
                 with file.open(entry) as source, written[-1].open("xb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
-            except OSError as error:
-                if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                    raise
-                raise CfnsrError(
-                    folder, f"the disk is full: {size / 1e6:,.0f} MB are needed", "Make room and run the command again"
-                ) from error
     return written
 
 

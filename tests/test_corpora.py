@@ -19,8 +19,8 @@ from cfnsr.corpora import studio
 from cfnsr.corpora.studio import design, identity, speech
 from cfnsr.corpora.studio import openface as written
 from cfnsr.errors import CfnsrError
-from cfnsr.fetch import Source
 from cfnsr.landmarks import Track, openface
+from cfnsr.source import Source
 
 OPTIONS: dict[str, Any] = {
     "seed": 1,

@@ -16,8 +16,8 @@ from face_alignment import api, utils
 from cfnsr import faces, landmarks, naming, video
 from cfnsr.corpora import studio
 from cfnsr.errors import CfnsrError
-from cfnsr.fetch import Source
 from cfnsr.landmarks import face_align, openface
+from cfnsr.source import Source
 from cfnsr.types import Clip
 from tests.media import numbered
 from tests.test_corpora import OPTIONS

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from cfnsr import __version__
 from cfnsr.errors import CfnsrError
-from cfnsr.fetch import Archive, Source, fetch
+from cfnsr.fetch import Archive, fetch
+from cfnsr.source import Source
 from tests import served
 from tests.served import Handler, Site, cut_after, instead, no_ranges, status
 
@@ -102,13 +103,23 @@ def test_faults_that_pass_are_waited_for(site: Site, tmp_path: Path, code: int) 
     assert got(site, tmp_path).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("told", ["1", "date"])
-def test_retry_after_is_honoured(site: Site, tmp_path: Path, told: str) -> None:
-    after = "1" if told == "1" else formatdate(time.time() + 2, usegmt=True)
-    site.faults["/a.zip"] = [status(429, Retry_After=after)]
+@pytest.mark.parametrize("told", ["seconds", "date", "rate limit"])
+def test_a_pause_that_the_server_asks_for_is_made(site: Site, tmp_path: Path, told: str) -> None:
+    headers = {
+        "seconds": {"Retry_After": "1"},
+        "date": {"Retry_After": formatdate(time.time() + 2, usegmt=True)},
+        "rate limit": {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) + 2)},
+    }
+    site.faults["/a.zip"] = [status(429, **headers[told])]
     started = time.monotonic()
     assert got(site, tmp_path).read_bytes() == CONTENT
     assert time.monotonic() - started >= 0.9
+
+
+@pytest.mark.parametrize("told", ["soon", "-5", ""])
+def test_a_pause_that_makes_no_sense_is_not_made(site: Site, tmp_path: Path, told: str) -> None:
+    site.faults["/a.zip"] = [status(503, Retry_After=told)]
+    assert got(site, tmp_path).read_bytes() == CONTENT
 
 
 FATAL: dict[str, tuple[Callable[[Handler, bytes], None], str]] = {

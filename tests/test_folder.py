@@ -15,7 +15,7 @@ from cfnsr import cli, config
 from cfnsr.bad_clips import BadClips
 from cfnsr.corpora import folder
 from cfnsr.errors import CfnsrError
-from cfnsr.fetch import Source
+from cfnsr.source import Source
 from tests.media import numbered
 from tests.ravdess_like import FRAMES, HEIGHT, WIDTH, marked
 from tests.repository import Repository

@@ -22,7 +22,7 @@ PLUMBING = {
     f"cfnsr.{name}"
     for name in (
         *("config", "entry", "errors", "atomic", "bad_clips", "fan_in", "lifeline", "progress", "types", "batch"),
-        *("fetch", "unpack", "placing"),
+        *("fetch", "source", "unpack", "placing", "disk"),
     )
 }
 # What is imported by its name in params.yaml, which no import graph can see; and params.yaml may name another.

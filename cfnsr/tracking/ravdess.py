@@ -18,8 +18,8 @@ from cfnsr import progress, unpack
 from cfnsr.bad_clips import BadClips
 from cfnsr.corpora.ravdess import SPEECH, record, refuse_unless
 from cfnsr.errors import CfnsrError
-from cfnsr.fetch import Source
 from cfnsr.landmarks import Track, openface
+from cfnsr.source import Source
 
 _NAME = "FacialTracking_Actors_01-24"
 

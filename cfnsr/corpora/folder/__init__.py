@@ -20,7 +20,7 @@ from cfnsr.placing import place
 from cfnsr.types import Clip
 
 if TYPE_CHECKING:
-    from cfnsr.fetch import Source
+    from cfnsr.source import Source
 
 COLUMNS = ("file", "label", "speaker")
 _OWN = "sheet.parquet"  # one speaker's rows, beside the clips

@@ -15,9 +15,9 @@ from cfnsr.bad_clips import BadClips
 from cfnsr.corpora import described
 from cfnsr.corpora.ravdess import record
 from cfnsr.errors import CfnsrError
-from cfnsr.fetch import Source
 from cfnsr.naming import INTENSITIES, LABELS
 from cfnsr.placing import place
+from cfnsr.source import Source
 from cfnsr.types import Clip
 
 LICENCE = """RAVDESS is under Creative Commons BY-NC-SA 4.0 (https://creativecommons.org/licenses/by-nc-sa/4.0/):

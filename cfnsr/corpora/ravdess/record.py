@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from cfnsr.errors import CfnsrError
-from cfnsr.fetch import Archive, Source
+from cfnsr.fetch import Archive
+from cfnsr.source import Source
 
 
 def archive(name: str, source: Source) -> Archive:

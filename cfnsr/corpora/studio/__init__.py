@@ -27,7 +27,7 @@ from cfnsr.naming import LABELS
 from cfnsr.types import Clip
 
 if TYPE_CHECKING:
-    from cfnsr.fetch import Source
+    from cfnsr.source import Source
 
 _CONFIDENCE = 0.98  # the points are known, but OpenFace is never surer than this
 _LEAD_S, _TAIL_S = (0.55, 0.75), 0.5  # silence before and after the sentence
