@@ -94,9 +94,11 @@ def main(network_mbit: float) -> None:
         torch.set_num_threads(1)
         extract_s, tracking_s = seconds(lambda: ours(clip)), seconds(tracking(folder))
         torch.set_num_threads(cores)
-        step_s = {name: seconds(step(values, name), 1) / 2 for name in ("video", "audio", "cfnsr")}
+        step_s = {name: seconds(step(values, name), 2) / 2 for name in ("video", "audio", "cfnsr")}
     with (ROOT / "cfnsr/corpora/ravdess/files.tsv").open() as table:
-        fetched = sum(int(row["bytes"]) for row in csv.DictReader(table, delimiter="\t"))
+        sizes = {row["name"]: int(row["bytes"]) for row in csv.DictReader(table, delimiter="\t")}
+    fetched = sum(sizes.values())
+    videos = sum(size for name, size in sizes.items() if name.startswith("Video"))
     click.echo(f"a clip, one core: tracking {tracking_s * 1000:.0f} ms, frames and sound {extract_s * 1000:.0f} ms")
     click.echo(f"a clip's training step, {cores} cores: " + ", ".join(f"{k} {v:.2f} s" for k, v in step_s.items()))
     train, folds = CLIPS * (len(values.folds) - 2) / len(values.folds), len(values.folds)
@@ -115,7 +117,7 @@ def main(network_mbit: float) -> None:
             f" {prepare_s / 60:.0f} min, training on the CPU {learn_s / 86400:.0f} days (one GPU: not measured)"
         )
     shards = CLIPS * (FRAMES_OF_A_CLIP * SIDE_PX**2 * 3 + 4 * STEPS * (MELS + COEFFICIENTS)) / 1e9
-    click.echo(f"disk: {fetched / 2e9:.1f} GB of clips (about half of the {fetched / 1e9:.1f} GB fetched)")
+    click.echo(f"disk: {videos / 2e9:.1f} GB of clips (those with sound are about half of {videos / 1e9:.1f} GB)")
     click.echo(f"      {shards:.1f} GB of arrays")
 
 
