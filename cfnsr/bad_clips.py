@@ -34,9 +34,13 @@ class BadClips:
 
     def meet(self, clip: str, error: CfnsrError) -> None:
         """Raise a clip's error, or note it."""
+        self.must_be_whole(error)
+        self.skipped[printable(clip)] = error.problem
+
+    def must_be_whole(self, error: CfnsrError) -> None:
+        """Raise an error that concerns no clip that is there, unless bad clips may be skipped."""
         if self._fail:
             raise CfnsrError(error.where, error.problem, f"{error.remedy}; or set on_bad_clip: skip") from error
-        self.skipped[printable(clip)] = error.problem
 
     def tell(self) -> None:
         """Say on stderr what was skipped."""

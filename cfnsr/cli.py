@@ -79,23 +79,27 @@ def preset_command(name: str | None, params: Path, presets: Path, accept_licence
     """
     with entry.one_line_errors():
         if name is None:
+            if accept_licence:
+                raise click.UsageError("--accept-licence needs the NAME of a preset")
             click.echo("\n".join(preset.names(presets)))
             return
-        changes = preset.apply(params, presets / f"{name}.yaml", config.load)
-        if accept_licence:
-            changes += _accept_licence(params)
+        overlay = presets / f"{name}.yaml"
+        licensed = preset.corpus_of(overlay) if accept_licence else None
+        if licensed is not None:
+            click.echo(_licence(licensed))
+        changes = preset.apply(params, overlay, config.load)
+        if licensed is not None:
+            changes += preset.merge(params, {"corpora": {licensed: {"licence_accepted": True}}}, config.load)
     click.echo("\n".join(changes) if changes else "nothing to change")
 
 
-def _accept_licence(params: Path) -> list[str]:
+def _licence(corpus: str) -> str:
     from cfnsr import corpora  # imports what the corpus needs
 
-    corpus = config.load(params).corpus
     licence = getattr(corpora.get(corpus), "LICENCE", None)
     if licence is None:
         raise CfnsrError("--accept-licence", f"{corpus} asks for none", "Leave it out")
-    click.echo(licence)
-    return preset.merge(params, {"corpora": {corpus: {"licence_accepted": True}}}, config.load)
+    return licence
 
 
 @main.command()
@@ -122,12 +126,12 @@ def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
             {
                 "corpus": "folder",
                 "actors": speakers,
-                "folds": dict.fromkeys(config.load(params).folds)  # the old ones go
-                | {f"fold_{number + 1}": speakers[number::folds] for number in range(folds)},
+                "folds": {f"fold_{number + 1}": speakers[number::folds] for number in range(folds)},
                 "corpora": {
                     "folder": {
                         "videos": str(videos.resolve()),
                         "sheet": str(sheet.resolve()),
+                        "sheet_md5": corpus.md5_of(sheet),
                         "labels": sorted({row.label for row in table}),
                     }
                 },

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import requests
@@ -90,12 +91,14 @@ def fetch(
     part = folder / f"{archive.name}.part"
     if part.exists() and part.stat().st_size > archive.size:
         part.unlink()
-    while (have := part.stat().st_size if part.exists() else -1) < archive.size:
-        # As long as bytes come in, a broken connection is no failure: the count of tries begins anew.
-        with disk.room(folder, archive.size - max(have, 0)):
+    most = _size(part)
+    while _size(part) < archive.size:
+        # As long as more bytes are there than ever before, a broken connection is no failure: the count of tries begins
+        # anew. A server that starts from the beginning each time and never gets further is given up.
+        with disk.room(folder, archive.size - max(_size(part), 0)):
             for attempt in _attempts(archive, tries, wait_s):
                 with attempt, requests.Session() as session:
-                    _more(session, archive, part, timeout_s, moved)
+                    most = _more(session, archive, part, most, timeout_s, moved)
     found = md5(part)
     if found != archive.md5:
         part.unlink()
@@ -138,20 +141,30 @@ def _attempts(archive: Archive, tries: int, wait_s: float) -> Retrying:
     )
 
 
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else -1
+
+
 def _more(
-    session: requests.Session, archive: Archive, part: Path, timeout_s: float, moved: Callable[[int, int], None]
-) -> None:
-    """One request for what is missing. Returns if it brought anything.
+    session: requests.Session,
+    archive: Archive,
+    part: Path,
+    most: int,
+    timeout_s: float,
+    moved: Callable[[int, int], None],
+) -> int:
+    """One request for what is missing; ``most`` is the most that was ever there. Returns how much is there now.
 
     Raises:
-        _PassingError: it brought nothing, and another may.
+        _PassingError: that is not more, and another request may bring more.
         CfnsrError: no other will.
     """
-    have = part.stat().st_size if part.exists() else 0
+    have = max(_size(part), 0)
     # No compression: ranges count the bytes of what is sent.
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
+    problem = "the server sent nothing new"
     try:
         with session.get(archive.url, headers=headers, stream=True, timeout=(CONNECT_S, timeout_s)) as response:
             start = _start(response, archive, have)
@@ -160,8 +173,10 @@ def _more(
         part.unlink()
         raise
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        if not part.exists() or part.stat().st_size <= have:
-            raise _PassingError(f"the connection failed ({_reason(error)})") from error
+        problem = f"the connection failed ({_reason(error)})"
+    if _size(part) <= most:
+        raise _PassingError(problem)
+    return _size(part)
 
 
 def _reason(error: BaseException) -> str:
@@ -226,16 +241,16 @@ def _asked_to_wait(response: requests.Response) -> float:
 def _save(
     response: requests.Response, archive: Archive, part: Path, start: int, moved: Callable[[int, int], None]
 ) -> None:
+    chunks = response.iter_content(_CHUNK)
+    first = next(chunks, b"")
+    if start == 0 and not _MAGIC.startswith(first[: len(_MAGIC)]):  # before it replaces what is there
+        raise CfnsrError(archive.url, "the server sent something that is no zip archive", _REMEDY)
     done = start
     with part.open("r+b" if start else "wb") as file:
         file.seek(start)
-        for chunk in response.iter_content(_CHUNK):
-            if done == 0 and not _MAGIC.startswith(chunk[: len(_MAGIC)]):
-                raise CfnsrError(archive.url, "the server sent something that is no zip archive", _REMEDY)
+        for chunk in chain([first], chunks):
             if done + len(chunk) > archive.size:
                 raise CfnsrError(archive.url, f"the server sends more than {archive.size:,} bytes", _REMEDY)
             file.write(chunk)
             done += len(chunk)
             moved(done, archive.size)
-    if done == start and done < archive.size:
-        raise _PassingError("the server sent nothing")

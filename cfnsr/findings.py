@@ -30,9 +30,9 @@ class Findings:
         black_frames: frames of one colour, in clips that have others.
         padded: clips whose sound ended within the window.
         longest_padding_s: the most silence appended to one.
-        interpolated: share of the frames whose face box comes from their neighbours.
+        interpolated: mean over clips of the share of frames whose face box comes from their neighbours.
         faults: what stops the run.
-        fingerprint: md5 over preprocessing and the source files of all clips.
+        fingerprint: md5 over preprocessing, and speaker, label and source file of all clips.
     """
 
     clips: dict[str, int] = field(default_factory=dict)
@@ -114,14 +114,14 @@ def inspect(
         if wanted is not None:
             _count(found, place, shard, wanted, bad)
         _of_arrays(found, place, shard, silence_db)
-        for clip, source in zip(shard.index["clip"], shard.index["source_md5"], strict=True):
+        for clip, label, source in zip(*(shard.index[name] for name in ("clip", "label", "source_md5")), strict=True):
             if source in owner:
                 found.duplicates += 1
                 found.faults.append(
                     CfnsrError(place, f"clip {clip} is the same file as {owner[source]}", "Remove one of them")
                 )
             owner[source] = clip
-            digest.update(f"{clip} {source}\n".encode())
+            digest.update(f"{actor} {clip} {label} {source}\n".encode())
         padded = shard.index["padded_s"].to_numpy()
         found.padded += int((padded > 0).sum())
         found.longest_padding_s = max(found.longest_padding_s, float(padded.max()))
@@ -163,7 +163,7 @@ def _count(found: Findings, place: Path, shard: shards.Shard, wanted: Counter[st
         found.faults.append(CfnsrError(place, problem, "Fetch this speaker again"))
     if short.total() > len(shard.skipped):
         told = ", ".join(f"{there[label]} of {wanted[label]} {label}" for label in short)
-        bad.meet(f"{place.name}/missing", CfnsrError(place, f"clips are missing: {told}", "Fetch this speaker again"))
+        bad.must_be_whole(CfnsrError(place, f"clips are missing: {told}", "Fetch this speaker again"))
 
 
 def _of_arrays(found: Findings, place: Path, shard: shards.Shard, silence_db: float) -> None:
@@ -192,5 +192,5 @@ def _of_clip(found: Findings, path: Path, name: str, clip: str, values: np.ndarr
         problem = f"clip {clip} is silent: its loudest is {high:.0f} dB, under extract.audio.silence_db = {silence_db}"
         found.faults.append(CfnsrError(path, problem, "Fetch the clip again, remove it, or lower the threshold"))
     elif name == "frames":
-        flat = values.reshape(len(values), -1)
-        found.black_frames += int((flat.min(axis=1) == flat.max(axis=1)).sum())
+        flat = values.reshape(len(values), -1, 3)
+        found.black_frames += int((flat.min(axis=1) == flat.max(axis=1)).all(axis=1).sum())

@@ -29,7 +29,8 @@ class Gate:
         skipped: by ``actor/clip``, why it could not be used; it counts in no other figure.
         preprocessing: how the shards were made; goes into every saved model.
         shapes: of one clip's ``frames``, ``mel`` and ``mfcc``.
-        fingerprint: md5 over preprocessing and the source files of all clips; names the data in every result.
+        fingerprint: md5 over preprocessing, and speaker, label and source file of all clips; names the data
+            in every result.
     """
 
     corpus: str

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from dvc_objects.fs.system import hardlink, reflink
 
+from cfnsr import disk
+
 
 def place(source: Path, target: Path) -> None:
     """Link a file where the disk allows it, and copy it where it does not.
@@ -19,4 +21,5 @@ def place(source: Path, target: Path) -> None:
         with suppress(OSError, NotImplementedError):
             link(str(source.resolve()), str(target))
             return
-    shutil.copyfile(source, target)
+    with disk.room(target.parent, source.stat().st_size):
+        shutil.copyfile(source, target)

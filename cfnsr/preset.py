@@ -26,7 +26,8 @@ def names(folder: Path) -> list[str]:
 def apply(params: Path, overlay: Path, check: Callable[[Path], object]) -> list[str]:
     """Merge an overlay into a params file, in place.
 
-    Sections merge key by key; numbers, words and lists are replaced; an empty value (``key:``) deletes the key.
+    Sections merge key by key; numbers, words, lists and the folds are replaced; an empty value (``key:``) deletes the
+    key.
 
     Args:
         params: the file.
@@ -46,8 +47,13 @@ def apply(params: Path, overlay: Path, check: Callable[[Path], object]) -> list[
     return _merged(params, _parser().load(overlay.read_text(encoding="utf-8")), check)
 
 
+def corpus_of(overlay: Path) -> str | None:
+    """The corpus that a preset sets; none where it sets none, or is not there."""
+    return _parser().load(overlay.read_text(encoding="utf-8")).get("corpus") if overlay.is_file() else None
+
+
 def merge(params: Path, changes: dict[str, Any], check: Callable[[Path], object]) -> list[str]:
-    """Merge nested values into a params file, as ``apply`` does with an overlay's; none deletes a key."""
+    """Merge nested values into a params file, as ``apply`` does with an overlay's."""
     return _merged(params, _as_yaml(changes), check)
 
 
@@ -83,6 +89,10 @@ def _as_yaml(value: Any) -> Any:
     return SingleQuotedScalarString(value) if isinstance(value, str) else value
 
 
+# Sections whose keys are a list's: those of before would be left among the new ones.
+_WHOLE = frozenset({"folds"})
+
+
 def _merge(base: CommentedMap, overlay: CommentedMap, path: str) -> Iterator[str]:
     # The parser hangs the lines between two sections on the last leaf before them. A leaf that goes or comes at
     # the end of a section must not take them along, so they are lifted off and laid back.
@@ -103,7 +113,7 @@ def _merge(base: CommentedMap, overlay: CommentedMap, path: str) -> Iterator[str
                 del base[key]
                 _lay(base[keys[keys.index(key) - 1]], below)
                 yield f"{here}: {_plain(old)} -> (removed)"
-        elif isinstance(new, CommentedMap) and isinstance(old, CommentedMap):
+        elif isinstance(new, CommentedMap) and isinstance(old, CommentedMap) and here not in _WHOLE:
             yield from _merge(old, new, f"{here}.")
         elif key in base and _is_scalar(old) != _is_scalar(new):
             raise CfnsrError(f"preset, {here}", "puts a section where a value was, or the other way round", "Mend it")

@@ -15,12 +15,12 @@ class Clip:
 
     Attributes:
         id: unique within the corpus; names the clip in every table.
-        path: the mp4 file.
-        actor: the speaker's number, two digits: ``"04"``.
-        label: the emotion's name, one of the corpus's ``LABELS``.
-        intensity: ``"normal"`` or ``"strong"``.
-        statement: which sentence was spoken, from 1.
-        repetition: which take of it, from 1.
+        path: the video.
+        actor: the speaker, as params.yaml names him or her: ``"04"``.
+        label: the emotion's name, one of the corpus's ``labels``.
+        intensity: ``"normal"`` or ``"strong"``; empty where the corpus does not say.
+        statement: which sentence was spoken, from 1; 0 where the corpus does not say.
+        repetition: which take of it, from 1; likewise.
     """
 
     id: str

@@ -25,13 +25,31 @@ def opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     Raises:
         CfnsrError: it is no whole zip archive, or has a name that leads elsewhere, a link, or a file of absurd size.
     """
+    with _whole(archive):
+        file = zipfile.ZipFile(archive)
+    with file:
+        for entry in file.infolist():
+            _refuse_harm(archive, entry)
+        yield file
+
+
+@contextmanager
+def _whole(archive: Path) -> Iterator[None]:
+    """Around zipfile's own work: what it says of a bad archive becomes one clear line."""
     try:
-        with zipfile.ZipFile(archive) as file:
-            for entry in file.infolist():
-                _refuse_harm(archive, entry)
-            yield file
+        yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise CfnsrError(archive, f"is not a whole zip archive ({error})", _REMEDY) from error
+
+
+def read(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """One file of an archive.
+
+    Raises:
+        CfnsrError: it is damaged.
+    """
+    with _whole(Path(file.filename or "")):
+        return file.read(entry)
 
 
 def chosen(file: zipfile.ZipFile, wanted: Callable[[str], bool]) -> dict[str, zipfile.ZipInfo]:
@@ -68,7 +86,7 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> list[P
         with disk.room(folder, sum(entry.file_size for entry in entries.values())):
             for name, entry in entries.items():
                 written.append(folder / name)
-                with file.open(entry) as source, written[-1].open("xb") as target:
+                with _whole(archive), file.open(entry) as source, written[-1].open("xb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
     return written
 

@@ -22,8 +22,10 @@ def main(params: Params, corpus, shards, out, metrics) -> None:
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
     labels = module.labels(**options)
-    unused = set() if params.crop.landmarks == "face_align" else {"face_align"}
-    preprocessing = {"crop": params.crop.model_dump(exclude=unused), "extract": params.extract.model_dump()}
+    crop = params.crop.model_dump(exclude={"face_align"})
+    if params.crop.landmarks == "face_align":  # what decides the points, not what they are computed on
+        crop |= params.crop.face_align.model_dump(include={"detector", "points"})
+    preprocessing = {"crop": crop, "extract": params.extract.model_dump()}
     found = findings.inspect(
         shards,
         labels=labels,

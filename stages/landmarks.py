@@ -2,7 +2,6 @@ import click
 
 from cfnsr import tracking
 from cfnsr.atomic import atomic_folder
-from cfnsr.bad_clips import BadClips
 from cfnsr.config import Params
 from cfnsr.entry import OUT_FOLDER, source, stage
 
@@ -19,12 +18,10 @@ def main(params: Params, corpus, out, partial) -> None:
     Example: python -m stages.landmarks ravdess data/ravdess/landmarks --partial data/.partial
     """
     options = getattr(params.corpora, corpus).model_dump()
-    bad = BadClips(params.on_bad_clip)
     with atomic_folder(out) as folder:
         if params.crop.landmarks == "openface":
             origin = source(params, partial / corpus)
-            tracking.landmarks(corpus, folder, **options, source=origin, jobs=params.parallel.jobs, bad=bad)
-    bad.tell()
+            tracking.landmarks(corpus, folder, **options, source=origin, jobs=params.parallel.jobs)
 
 
 if __name__ == "__main__":

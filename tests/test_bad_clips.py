@@ -85,6 +85,12 @@ def one_line(result: Result) -> str:
     return last
 
 
+def unsure(path: Path) -> None:
+    table = pd.read_csv(path)
+    table.loc[1:, "confidence"] = np.nan
+    table.to_csv(path, index=False)
+
+
 def cut(path: Path, share: float) -> None:
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
@@ -144,6 +150,7 @@ BROKEN: dict[str, tuple[Callable[[Speaker], object], str]] = {
     "with an empty landmark file": (lambda it: it.csv.write_text(""), "lacks the columns timestamp"),
     "with landmarks that are no text": (lambda it: it.csv.write_bytes(bytes(range(128, 256))), "cannot be read as CSV"),
     "with landmarks that lack columns": (lambda it: without_columns(it.csv), "lacks the columns x_3, y_9"),
+    "with landmarks that are hardly ever sure": (lambda it: unsure(it.csv), "a face is tracked in 1 of 60 frames"),
     "with landmarks of one frame": (lambda it: tracked(it.csv, 1), "holds 1 frames"),
     "with no face in it": (lambda it: tracked(it.csv, confidence=0.1), "a face is tracked in 0 of 60 frames"),
     "with landmarks of another picture": (lambda it: pointing_nowhere(it.csv), "misses the picture of 320x240"),

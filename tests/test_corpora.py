@@ -13,7 +13,7 @@ from av.video.frame import PictureType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfnsr import audio, corpora, naming, video
+from cfnsr import audio, corpora, faces, landmarks, naming, video
 from cfnsr.bad_clips import BadClips
 from cfnsr.corpora import studio
 from cfnsr.corpora.studio import design, identity, speech
@@ -228,6 +228,21 @@ def test_landmarks_survive_their_file(tmp_path: Path) -> None:
     back = openface.read(tmp_path / "clip.csv")
     assert np.array_equal(back.points, TRACK.points) and np.array_equal(back.confidence, TRACK.confidence)
     assert back.frame_rate_hz == pytest.approx(30, rel=1e-3)
+
+
+def test_landmarks_survive_parquet_and_so_do_thresholds(tmp_path: Path) -> None:
+    edge = Track(TRACK.points, np.full(20, 0.7), TRACK.frame_rate_hz)
+    landmarks.write(tmp_path / "04.parquet", {"one": TRACK, "two": edge}, {"three": "has no face"})
+    found, refused = landmarks.read(tmp_path / "04.parquet")
+    assert list(found) == ["one", "two"] and refused == {"three": "has no face"}
+    assert np.abs(found["one"].points - TRACK.points).max() < 1e-4
+    options = {"min_confidence": 0.7, "min_tracked": 1.0, "margin": 0.3, "smoothing_s": 0.1, "source": tmp_path}
+    assert np.allclose(faces.boxes(found["two"], **options).squares, faces.boxes(edge, **options).squares, atol=1e-3)
+    landmarks.write(tmp_path / "none.parquet", {}, {"three": "has no face"})
+    assert landmarks.read(tmp_path / "none.parquet") == ({}, {"three": "has no face"})
+    (tmp_path / "junk.parquet").write_bytes(b"junk")
+    with pytest.raises(CfnsrError, match="is not a file of landmarks"):
+        landmarks.read(tmp_path / "junk.parquet")
 
 
 def test_other_openface_versions_are_read_by_name(tmp_path: Path) -> None:

@@ -3,22 +3,26 @@ network is needed, one that emits known heat maps stands in for it, as its weigh
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from face_alignment import api, utils
 
-from cfnsr import faces, landmarks, naming, video
+from cfnsr import faces, landmarks, naming, preset, video
 from cfnsr.corpora import studio
 from cfnsr.errors import CfnsrError
 from cfnsr.landmarks import face_align, openface
 from cfnsr.source import Source
 from cfnsr.types import Clip
+from stages.crop import main as crop
 from tests.media import numbered
 from tests.test_corpora import OPTIONS
 
@@ -66,6 +70,47 @@ def test_boxes_of_detection_alone_are_near_those_of_the_exact_landmarks(clips: l
         wanted = faces.boxes(exact, **BOXES, source=clip.path)
         assert len(found.squares) == len(wanted.squares) and not found.interpolated.any()
         assert overlap(found.squares, wanted.squares).min() > 0.6
+
+
+def test_the_stage_finds_faces_as_params_say(clips: list[Clip], tmp_path: Path, root: Path) -> None:
+    params = Path(shutil.copy(root / "params.yaml", tmp_path / "params.yaml"))
+    (tmp_path / "none").mkdir()
+    (tmp_path / "01").mkdir()
+    shutil.copy(clips[0].path, tmp_path / "01")
+    chosen = {"landmarks": "face_align", "face_align": {"detector": "dlib", "points": False, "batch_size": 2}}
+    preset.merge(params, {"crop": chosen}, lambda _: None)
+    given = ["studio", str(tmp_path / "01"), str(tmp_path / "none"), str(tmp_path / "01.parquet")]
+    result = CliRunner().invoke(crop, ["--params", str(params), *given])
+    assert result.exit_code == 0, result.output
+    found, skipped = faces.read(tmp_path / "01.parquet")
+    assert list(found) == [clips[0].id] and not skipped
+    wanted = faces.boxes(tracker()(clips[0]), **BOXES, source=clips[0].path)
+    assert np.array_equal(found[clips[0].id].squares, wanted.squares)
+    preset.merge(params, {"crop": {"face_align": {"device": "cuda"}}}, lambda _: None)
+    if not torch.cuda.is_available():
+        result = CliRunner().invoke(crop, ["--params", str(params), *given])
+        assert result.exit_code == 1 and "cuda was asked for, and there is no GPU" in result.stderr
+
+
+def test_the_detector_that_takes_batches_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights are not ours to ship: one that answers stands in for it."""
+    shapes: list[tuple[int, ...]] = []
+
+    class FaceDetector:
+        def __init__(self, device: str, path_to_detector: str) -> None:
+            assert (device, path_to_detector) == ("cpu", "s3fd-619a316812.pth")
+
+        def detect_from_batch(self, images: torch.Tensor) -> list[list[np.ndarray]]:
+            shapes.append(tuple(images.shape))
+            small, large = np.array([1, 1, 5, 5, 0.99]), np.array([2, 3, 22, 33, 0.8])
+            return [[small, large] if image.max() else [] for image in images]
+
+    monkeypatch.setattr(face_align, "_weights", lambda name, fetch: Path(name))
+    monkeypatch.setattr(face_align, "_imported", lambda module, extra: SimpleNamespace(FaceDetector=FaceDetector))
+    images = [np.full((48, 64, 3), value, np.uint8) for value in (9, 0, 9)]
+    found = [box for _, box in face_align._detector("sfd", "cpu", 2, False)(iter(images))]
+    assert shapes == [(2, 3, 48, 64), (1, 3, 48, 64)]
+    assert found[1] is None and found[0] is not None and found[0].tolist() == [2, 3, 22, 33, 0.8]
 
 
 class KnownHeatMaps(torch.nn.Module):

@@ -65,7 +65,9 @@ def sheet(videos: Path, tmp_path: Path) -> Path:
 def prepared(actor: str, out: Path, **changes: Any) -> Path:
     out.mkdir()
     nowhere = Source("http://127.0.0.1:1", None, out, tries=1, wait_s=0, timeout_s=1)
-    folder.prepare(actor, out, **{"labels": list(EMOTIONS.values()), **changes}, source=nowhere, jobs=1)
+    sheet = Path(changes["sheet"])
+    options = {"labels": list(EMOTIONS.values()), "sheet_md5": folder.md5_of(sheet), **changes}
+    folder.prepare(actor, out, **options, source=nowhere, jobs=1)
     return out
 
 
@@ -101,6 +103,7 @@ def test_the_example_of_the_docs_makes_a_sheet(tmp_path: Path, root: Path, monke
 
 FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "no speaker column": (lambda it: it.drop(columns="speaker"), "lacks the column speaker"),
+    "a column twice": (lambda it: it.assign(**{" label": it["label"]}), "has a column twice"),
     "an empty cell": (lambda it: it.assign(label=[None, *it["label"][1:]]), "row 1 has an empty cell"),
     "a blank cell": (lambda it: it.assign(label=["  ", *it["label"][1:]]), "row 1 has an empty cell"),
     "a path that climbs": (lambda it: it.assign(file="../" + it["file"]), "leads out of the folder"),
@@ -148,12 +151,33 @@ def test_the_command_fills_in_params_and_keeps_what_else_stands_there(
     assert values.corpora.folder.labels == sorted(EMOTIONS.values())
     assert "# Mean and standard deviation of each channel" in params.read_text()
     assert CliRunner().invoke(cli.main, given).output == "nothing to change\n"
+    labelled = pd.read_csv(sheet, dtype=str).replace("anger", "sadness")
+    labelled.to_csv(sheet, index=False)
+    options = values.corpora.folder.model_dump()
+    with pytest.raises(CfnsrError, match="has changed since it was taken in"):
+        prepared("1002", tmp_path / "out", **options)
+    assert "corpora.folder.sheet_md5" in CliRunner().invoke(cli.main, given).output
     refused = CliRunner().invoke(cli.main, [*given[:3], "--folds", "4", "--params", str(params)])
     assert refused.exit_code == 1 and "names 3 speakers" in refused.output
     shipped = CliRunner().invoke(
         cli.main, ["preset", "studio", "--params", str(params), "--presets", str(root / "presets")]
     )
     assert shipped.exit_code == 0 and config.load(params).corpus == "studio"
+
+
+def test_many_folds_of_any_name_are_replaced_and_taken_back(tmp_path: Path, root: Path) -> None:
+    params, sheet = tmp_path / "params.yaml", tmp_path / "sheet.csv"
+    text = (root / "params.yaml").read_text()
+    params.write_text(text.replace("  fold_1:\n", "  group_a:\n"))
+    rows = [f"{speaker}_{label}.mp4,{label},s{speaker}" for speaker in range(9) for label in ("None", "calm")]
+    sheet.write_text("\n".join(["file,label,speaker", *rows]))
+    run = CliRunner().invoke
+    assert run(cli.main, ["folder", str(tmp_path), str(sheet), "--folds", "9", "--params", str(params)]).exit_code == 0
+    values = config.load(params)
+    assert len(values.folds) == 9 and values.corpora.folder.labels == ["None", "calm"]
+    presets = ["--presets", str(root / "presets"), "--params", str(params)]
+    assert run(cli.main, ["preset", "studio", *presets]).exit_code == 0
+    assert config.load(params).folds == config.load(root / "params.yaml").folds
 
 
 @pytest.mark.timeout(900)

@@ -56,8 +56,10 @@ def test_the_fingerprint_names_the_data(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path)
     before = corpus.inspected(folder).fingerprint
     assert corpus.inspected(folder, preprocessing={"size": 17}).fingerprint != before
+    edit_index(folder / "02", "label", "calm")
+    relabelled = corpus.inspected(folder).fingerprint
     edit_index(folder / "02", "source_md5", "another")
-    assert corpus.inspected(folder).fingerprint != before
+    assert len({before, relabelled, corpus.inspected(folder).fingerprint}) == 3
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def silent(values: np.ndarray) -> np.ndarray:
 
 
 def one_black_frame(values: np.ndarray) -> np.ndarray:
-    values[3, 1] = 7
+    values[3, 1] = (200, 30, 30)  # one colour, in three channels
     return values
 
 
@@ -173,7 +175,6 @@ def test_what_contradicts_itself_is_counted_and_stops_the_run(
     after = metrics_of(found, tmp_path, len(bad.skipped))
     assert {name: value for name, value in after.items() if value != clean[name]} == counted | {
         "contradictions": 1,
-        **({"skipped": 1} if "missing" in counted else {}),
     }
 
 
@@ -213,7 +214,7 @@ def test_a_missing_clip_stops_the_run_unless_it_was_skipped(tmp_path: Path, skip
     found = corpus.found(folder, expected=expected, bad=bad)
     found.stop()
     assert found.missing == (0 if skipped else 1)
-    assert list(bad.skipped) == ["02/clip-02-7" if skipped else "02/missing"]
+    assert list(bad.skipped) == (["02/clip-02-7"] if skipped else [])
 
 
 def metrics_of(found: Findings, folder: Path, skipped: int = 0) -> dict[str, float]:

@@ -2,10 +2,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from cfnsr import placing
+from cfnsr.errors import CfnsrError
 from cfnsr.placing import place
 
 
-def test_a_file_is_linked_where_the_disk_allows_it(tmp_path: Path) -> None:
+def unable(*_: object) -> None:
+    raise OSError("this disk cannot")
+
+
+def test_a_file_is_linked_where_the_disk_allows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.mp4").write_bytes(b"video")
+    monkeypatch.setattr(placing, "reflink", unable)
+    place(tmp_path / "own.mp4", tmp_path / "placed.mp4")
+    assert (tmp_path / "placed.mp4").stat().st_ino == (tmp_path / "own.mp4").stat().st_ino
+    monkeypatch.setattr(placing, "hardlink", unable)
+    place(tmp_path / "own.mp4", tmp_path / "copied.mp4")
+    assert (tmp_path / "copied.mp4").stat().st_ino != (tmp_path / "own.mp4").stat().st_ino
+
+
+def test_a_disk_without_room_is_one_clear_line(tmp_path: Path, small_disk: Path) -> None:
+    (tmp_path / "own.mp4").write_bytes(bytes(2_000_000))
+    with pytest.raises(CfnsrError, match="the disk is full: 2 MB are needed"):
+        place(tmp_path / "own.mp4", small_disk / "placed.mp4")
+
+
+def test_what_was_placed_outlives_what_it_came_from(tmp_path: Path) -> None:
     source = tmp_path / "own.mp4"
     source.write_bytes(b"video")
     place(source, tmp_path / "placed.mp4")

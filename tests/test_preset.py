@@ -59,6 +59,20 @@ def test_own_changes_stay(params: Path) -> None:
     assert config.load(params).train.seed == 99
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["tiny", "--accept-licence"], "studio asks for none"),
+        (["--accept-licence"], "needs the NAME of a preset"),
+        (["huge", "--accept-licence"], "there is no such preset"),
+    ],
+)
+def test_a_licence_that_is_not_there_is_not_accepted(params: Path, given: list[str], told: str) -> None:
+    before = params.read_bytes()
+    result = CliRunner().invoke(cli.main, ["preset", *given, "--params", str(params), "--presets", str(PRESETS)])
+    assert result.exit_code and told in result.output and params.read_bytes() == before
+
+
 def test_an_unknown_preset_names_those_there_are(params: Path) -> None:
     with pytest.raises(CfnsrError, match=r"There are .*studio, tiny"):
         preset.apply(params, PRESETS / "huge.yaml", config.load)

@@ -13,9 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from cfnsr import __version__, preset
+from cfnsr import __version__, naming, preset
+from cfnsr import landmarks as tracks
 from cfnsr.corpora import ravdess
 from cfnsr.corpora.ravdess import record
+from cfnsr.errors import CfnsrError
+from cfnsr.landmarks import openface
 from cfnsr.naming import LABELS
 from stages.download import main as download
 from stages.landmarks import main as landmarks
@@ -217,14 +220,28 @@ def test_where_the_record_says_otherwise_both_values_are_shown(place: Place, sit
     assert place.download().exit_code == 0
 
 
-@pytest.mark.parametrize("answer", [b"", b"[]", b"<html>", b'{"message": "gone"}'])
+@pytest.mark.parametrize("answer", [b"", b"[]", b"<html>", b'{"message": "gone"}', b'{"files": {"enabled": true}}'])
 def test_a_record_that_says_nothing_of_use_is_done_without(place: Place, site: Site, answer: bytes) -> None:
     site.files["/api/records/1188976"] = answer
     result = place.download()
-    if answer.startswith(b"{"):
-        assert "does not list" in one_line(result)
-    else:
-        assert result.exit_code == 0 and "going by the size and md5 known" in result.stderr
+    assert result.exit_code == 0 and "going by the size and md5 known" in result.stderr
+
+
+def test_a_folder_of_the_right_name_without_the_right_clips_is_passed_over(place: Place, site: Site) -> None:
+    (place.folder / "own/Actor_01").mkdir(parents=True)
+    (place.folder / "own/Actor_01/03-01-01-01-01-01-01.wav").write_bytes(b"a voice alone")
+    place.change(fetch={"local": str(place.folder / "own")})
+    assert place.download().exit_code == 0
+    assert place.clips() == sorted(ravdess_like.stems("01"))
+
+
+def test_own_tracking_that_holds_a_clip_twice_is_refused(place: Place, two: Corpus) -> None:
+    folder = place.folder / "own/FacialTracking_Actors_01-24"
+    for part in ("a", "b"):
+        (folder / part).mkdir(parents=True)
+        (folder / part / f"{ravdess_like.stems('01')[0]}.csv").write_bytes(_table(two))
+    place.change(fetch={"local": str(place.folder / "own")})
+    assert "twice" in one_line(place.landmarks())
 
 
 @pytest.mark.parametrize("unpacked", [True, False])
@@ -257,21 +274,19 @@ def test_an_own_archive_that_is_another_is_refused(place: Place, site: Site) -> 
     assert "is no folder" in one_line(place.download())
 
 
-@pytest.mark.parametrize("policy", ["fail", "skip"])
-def test_tracking_that_cannot_be_read_is_a_bad_clip(
-    tmp_path: Path, root: Path, site: Site, two: Corpus, monkeypatch: pytest.MonkeyPatch, policy: str
+def test_tracking_that_cannot_be_read_is_kept_with_its_reason(
+    tmp_path: Path, root: Path, site: Site, two: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stem = ravdess_like.stems("01")[0]
     tables = {f"{one}.csv": b"frame\n1\n" if one == stem else _table(two) for one in ravdess_like.stems("01")}
     corpus = Corpus(two.archives | {"FacialTracking_Actors_01-24.zip": ravdess_like.zipped(tables)})
     place = Place(tmp_path, root, site, corpus, monkeypatch)
-    preset.merge(place.params, {"on_bad_clip": policy}, lambda _: None)
-    result = place.landmarks()
-    if policy == "fail":
-        assert f"{stem}.csv: lacks the columns" in one_line(result)
-    else:
-        assert result.exit_code == 0 and f"skipped {stem}: lacks the columns" in result.stderr
-        assert len(set(pq.read_table(place.folder / "landmarks/01.parquet")["clip"].to_pylist())) == 59
+    assert place.landmarks().exit_code == 0
+    found, refused = tracks.read(place.folder / "landmarks/01.parquet")
+    assert len(found) == 59 and list(refused) == [stem]
+    track = openface.tracker(place.folder / "landmarks/01.parquet")
+    with pytest.raises(CfnsrError, match=f"{stem}: lacks the columns timestamp"):
+        track(naming.parse(Path(f"{stem}.mp4")))
 
 
 def _table(two: Corpus) -> bytes:
@@ -298,7 +313,6 @@ def test_twenty_four_actors_through_dvc_from_a_server_that_errs(tmp_path: Path, 
     site.faults[of[5]] = [FORBIDDEN]
     site.faults[of[6]] = [lambda it, content: it.whole(content[:-1] + b"?")]
     site.faults[of[7]] = [cut_after(100_000), status(200, PAGE, Content_Type="text/html")]
-    ran = []
     for told in ("answered 403 Forbidden with a web page", "its md5 is", "sent a web page, not the archive"):
         said = there.run("dvc", "repro", "check@ravdess", status=255)
         assert told in said and "Traceback" not in said

@@ -109,7 +109,7 @@ def test_every_dep_and_every_param_exists(stage: str) -> None:
 # docs/decisions/0004-what-stages-depend-on.md: what changes no byte of a good result.
 UNDECLARED = {
     *("parallel.jobs", "on_bad_clip"),
-    *(f"fetch.{name}" for name in ("base_url", "local", "tries", "wait_s", "timeout_s")),
+    *(f"fetch.{name}" for name in ("base_url", "tries", "wait_s", "timeout_s")),
 }
 
 

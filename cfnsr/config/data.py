@@ -40,6 +40,7 @@ class Ravdess(Section):
 class Folder(Section):
     videos: str
     sheet: str
+    sheet_md5: str
     labels: list[Name]
 
 

@@ -5,8 +5,6 @@ Each offers, with the options of its own section of params.yaml as keywords:
 - ``labels(**options) -> list[str]``: the emotions' names in the order of their class index.
 - ``prepare(actor, folder, *, source, jobs, **options)``: write one speaker's videos into a folder. Landmarks that
   come with a clip lie beside it, in a file of the same stem.
-- ``landmarks(folder, *, source, jobs, bad, **options)``: write the landmarks that are published apart from the clips
-  into a folder, one Parquet file a speaker (``cfnsr.landmarks.write``); where there are none, nothing.
 - ``clips(folder, bad) -> list[Clip]``: what ``prepare`` has written, with label and speaker, in the order of the names.
 - ``expected(actor, **options) -> Counter[str] | None``: how many clips of each emotion the speaker must have.
 """

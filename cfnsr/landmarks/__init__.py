@@ -60,14 +60,21 @@ _SCHEMA = pa.schema(
         "clip": pa.string(),
         "frame": pa.int32(),
         "frame_rate_hz": pa.float64(),
-        "confidence": pa.float32(),
+        "confidence": pa.float64(),
         "points": pa.list_(pa.float32(), 2 * POINTS),  # x_0, y_0, x_1, ...
+        "refused": pa.string(),
     }
 )
 
 
-def write(path: Path, tracks: Mapping[str, Track]) -> None:
-    """Write one speaker's landmarks, by clip id."""
+def write(path: Path, tracks: Mapping[str, Track], refused: Mapping[str, str]) -> None:
+    """Write one speaker's landmarks.
+
+    Args:
+        path: where.
+        tracks: by clip id.
+        refused: by clip id, why a clip has none; it gets one row, with the reason alone.
+    """
     with atomic_file(path) as partial, pq.ParquetWriter(partial, _SCHEMA, compression="zstd") as file:
         for clip, track in tracks.items():
             count = len(track.points)
@@ -75,14 +82,17 @@ def write(path: Path, tracks: Mapping[str, Track]) -> None:
                 "clip": pa.array([clip] * count),
                 "frame": np.arange(count, dtype=np.int32),
                 "frame_rate_hz": np.full(count, track.frame_rate_hz),
-                "confidence": track.confidence.astype(np.float32),
+                "confidence": track.confidence,
                 "points": pa.FixedSizeListArray.from_arrays(track.points.astype(np.float32).ravel(), 2 * POINTS),
+                "refused": pa.nulls(count, pa.string()),
             }
             file.write_table(pa.table(columns, schema=_SCHEMA))
+        reasons = [{"clip": clip, "refused": reason} for clip, reason in refused.items()]
+        file.write_table(pa.Table.from_pylist(reasons, schema=_SCHEMA))
 
 
-def read(path: Path) -> dict[str, Track]:
-    """One speaker's landmarks, by clip id.
+def read(path: Path) -> tuple[dict[str, Track], dict[str, str]]:
+    """One speaker's landmarks, and why clips have none, both by clip id.
 
     Raises:
         CfnsrError: it is not such a file.
@@ -91,11 +101,15 @@ def read(path: Path) -> dict[str, Track]:
         table = pq.read_table(path, schema=_SCHEMA)
     except (OSError, pa.ArrowInvalid) as error:
         raise CfnsrError(path, f"is not a file of landmarks ({error})", "Run `dvc repro landmarks`") from error
+    gone = np.array([reason is not None for reason in table["refused"].to_pylist()], bool)
+    refused = table.filter(pa.array(gone)).to_pylist()
+    table = table.filter(pa.array(~gone))
     clips, frames = table["clip"].to_pylist(), table["frame"].to_numpy()
     points = table["points"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2).astype(np.float64)
-    confidence, rate = table["confidence"].to_numpy().astype(np.float64), table["frame_rate_hz"].to_numpy()
+    confidence, rate = table["confidence"].to_numpy(), table["frame_rate_hz"].to_numpy()
     first = np.flatnonzero(frames == 0)
-    return {
+    found = {
         clips[start]: Track(points[start:end], confidence[start:end], float(rate[start]))
         for start, end in zip(first, np.append(first, len(clips))[1:], strict=True)
     }
+    return found, {row["clip"]: row["refused"] for row in refused}

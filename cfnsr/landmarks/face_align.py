@@ -57,6 +57,8 @@ def tracker(
     Raises:
         CfnsrError: the package, its detector or its weights are missing.
     """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise CfnsrError("crop.face_align.device", "cuda was asked for, and there is no GPU", "Set it to auto or cpu")
     chosen = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     detect = _detector(detector, chosen, batch_size, fetch_weights)
     locate = _network(chosen, compile, fetch_weights) if points else _corners

@@ -28,14 +28,16 @@ _WANTED = ("timestamp", "confidence", *_numbered("x", POINTS), *_numbered("y", P
 
 def tracker(published: Path, **_: object) -> Callable[[Clip], Track]:
     """From the landmarks that were published apart from the clips, else from a CSV file beside the clip."""
-    known = landmarks.read(published) if published.is_file() else {}
+    known, refused = landmarks.read(published) if published.is_file() else ({}, {})
 
     def track(clip: Clip) -> Track:
         beside = clip.path.with_suffix(".csv")
         if clip.id in known:
             return known[clip.id]
+        if clip.id in refused:
+            raise CfnsrError(published, f"{clip.id}: {refused[clip.id]}", _REMEDY)
         if not beside.is_file():
-            raise CfnsrError(clip.path, "has no landmarks", _REMEDY)
+            raise CfnsrError(clip.path, "has no landmarks", "Fetch them, or set crop.landmarks: face_align")
         return read(beside)
 
     return track
@@ -85,4 +87,4 @@ def parse(table: bytes, place: Path) -> Track:
     span_s = values[-1, 0] - values[0, 0]
     if not span_s > 0:
         raise CfnsrError(place, "its timestamps do not advance", _REMEDY)
-    return Track(points=points, confidence=values[:, 1], frame_rate_hz=float((len(read) - 1) / span_s))
+    return Track(points=points, confidence=np.nan_to_num(values[:, 1]), frame_rate_hz=float((len(read) - 1) / span_s))

@@ -1,6 +1,6 @@
 """Landmarks that are published apart from a corpus's clips: one file for each corpus that has some, of its name.
 
-Each offers ``landmarks(folder, *, source, jobs, bad, **options)``, with the options of the corpus's section of
+Each offers ``landmarks(folder, *, source, jobs, **options)``, with the options of the corpus's section of
 params.yaml: it writes one Parquet file a speaker (``cfnsr.landmarks.write``).
 """
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 from joblib import Parallel, delayed
 
+from cfnsr import disk, progress, unpack
 from cfnsr import landmarks as tracks
-from cfnsr import progress, unpack
-from cfnsr.bad_clips import BadClips
 from cfnsr.corpora.ravdess import SPEECH, record, refuse_unless
 from cfnsr.errors import CfnsrError
 from cfnsr.landmarks import Track, openface
@@ -24,37 +23,39 @@ from cfnsr.source import Source
 _NAME = "FacialTracking_Actors_01-24"
 
 
-def landmarks(folder: Path, *, licence_accepted: bool, source: Source, jobs: int, bad: BadClips) -> None:
+def landmarks(folder: Path, *, licence_accepted: bool, source: Source, jobs: int) -> None:
     """Get the tracking that was published apart from the clips: one Parquet file an actor, all actors.
 
     Args:
-        folder: where the files go.
+        folder: where the files go; a clip whose tracking cannot be read stands there with the reason.
         licence_accepted: by the user.
         source: where the archive comes from; a folder of its name, of the user's own, will do.
         jobs: clips at a time; 0 takes every core.
-        bad: is told of clips whose tracking cannot be read.
     """
     refuse_unless(licence_accepted)
     wanted = re.compile(rf"{SPEECH}\d\d\.csv").fullmatch
     own = source.own(_NAME)
     if own is not None:
-        paths = {path.name: path for path in sorted(own.rglob("*.csv")) if wanted(path.name)}
-        _convert({name: path.read_bytes for name, path in paths.items()}, own, folder, jobs, bad)
+        paths = [path for path in sorted(own.rglob("*.csv")) if wanted(path.name)]
+        twice = {path.name for path in paths if [one.name for one in paths].count(path.name) > 1}
+        if twice:
+            raise CfnsrError(own, f"holds {', '.join(sorted(twice)[:3])} twice", "Remove one of each")
+        _convert({path.name: path.read_bytes for path in paths}, own, folder, jobs)
         return
     with source.archive(record.archive(f"{_NAME}.zip", source)) as path, unpack.opened(path) as file:
         entries = unpack.chosen(file, lambda name: wanted(name) is not None)
-        reads = {name: lambda entry=entry: file.read(entry) for name, entry in entries.items()}
-        _convert(reads, path, folder, jobs, bad)
+        _convert({name: partial(unpack.read, file, entry) for name, entry in entries.items()}, path, folder, jobs)
 
 
-def _convert(tables: dict[str, Callable[[], bytes]], place: Path, folder: Path, jobs: int, bad: BadClips) -> None:
+def _convert(tables: dict[str, Callable[[], bytes]], place: Path, folder: Path, jobs: int) -> None:
     """CSV files, by name -> one Parquet file an actor."""
 
-    def read(name: str, table: Callable[[], bytes]) -> Track | CfnsrError:
+    def read(name: str) -> Track | str:
+        table = tables[name]()
         try:
-            return openface.parse(table(), place / name)
-        except CfnsrError as error:  # told in the files' order, not in the threads'
-            return error
+            return openface.parse(table, Path(name))
+        except CfnsrError as error:
+            return error.problem
 
     if not tables:
         raise CfnsrError(place, "there is no tracking of a speech clip", "Name another source")
@@ -64,11 +65,12 @@ def _convert(tables: dict[str, Callable[[], bytes]], place: Path, folder: Path, 
     with progress.bar("tracking") as advance, Parallel(n_jobs=jobs or -1, backend="threading") as threads:
         for actor, names in sorted(by_actor.items()):
             found: dict[str, Track] = {}
-            read_all = cast("list[Track | CfnsrError]", threads(delayed(read)(name, tables[name]) for name in names))
-            for name, track in zip(names, read_all, strict=True):
-                if isinstance(track, CfnsrError):
-                    bad.meet(Path(name).stem, track)
-                else:
+            refused: dict[str, str] = {}
+            for name, track in zip(names, threads(delayed(read)(name) for name in names), strict=True):
+                if isinstance(track, Track):
                     found[Path(name).stem] = track
+                else:
+                    refused[Path(name).stem] = str(track)
                 advance(len(tables))
-            tracks.write(folder / f"{actor}.parquet", found)
+            with disk.room(folder, 0):
+                tracks.write(folder / f"{actor}.parquet", found, refused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -57,13 +58,25 @@ def clips(folder: Path, bad: BadClips) -> list[Clip]:
     rows = {row["file"]: row for row in pq.read_table(folder / _OWN).to_pylist()}
 
     def describe(path: Path) -> Clip:
-        row = rows[path.name]
+        row = rows.get(path.name)
+        if row is None:
+            raise CfnsrError(path, "is a video that the sheet does not name", "Remove it, or run `dvc repro download`")
         return Clip(path.stem, path, row["speaker"], row["label"], intensity="", statement=0, repetition=0)
 
     return described(folder, bad, describe)
 
 
-def prepare(actor: str, folder: Path, *, videos: str, sheet: str, labels: list[str], source: Source, jobs: int) -> None:
+def prepare(
+    actor: str,
+    folder: Path,
+    *,
+    videos: str,
+    sheet: str,
+    sheet_md5: str,
+    labels: list[str],
+    source: Source,
+    jobs: int,
+) -> None:
     """Link or copy one speaker's videos, and OpenFace's CSV files where they lie beside them.
 
     Args:
@@ -71,13 +84,17 @@ def prepare(actor: str, folder: Path, *, videos: str, sheet: str, labels: list[s
         folder: where to.
         videos: the user's folder.
         sheet: CSV or Parquet; the columns ``file`` (its path within ``videos``), ``label``, ``speaker``.
+        sheet_md5: of the sheet as it was taken into params.yaml.
         labels: the emotions there may be.
         source, jobs: have no use here.
 
     Raises:
         CfnsrError: the sheet cannot be read, lacks a column or the speaker, or names what is not there.
     """
-    rows = [row for row in read(Path(sheet)) if row.speaker == actor]
+    everyone = read(Path(sheet))
+    if md5_of(Path(sheet)) != sheet_md5:
+        raise CfnsrError(sheet, "has changed since it was taken in", "Run `cfnsr folder VIDEOS SHEET` again")
+    rows = [row for row in everyone if row.speaker == actor]
     if not rows:
         raise CfnsrError(sheet, f"has no row of speaker {actor}", "Add the speaker's clips, or drop it from actors")
     for row in rows:
@@ -98,6 +115,11 @@ def prepare(actor: str, folder: Path, *, videos: str, sheet: str, labels: list[s
     pq.write_table(pa.Table.from_pylist(sorted(named, key=itemgetter("file"))), folder / _OWN)
 
 
+def md5_of(sheet: Path) -> str:
+    """Names the sheet's content in params.yaml, where DVC sees it."""
+    return hashlib.md5(sheet.read_bytes(), usedforsecurity=False).hexdigest()
+
+
 def read(sheet: Path) -> list[Row]:
     """A sheet, row by row.
 
@@ -106,13 +128,18 @@ def read(sheet: Path) -> list[Row]:
             folder, or a speaker that can name no file.
     """
     try:
-        table = pd.read_parquet(sheet) if sheet.suffix == ".parquet" else pd.read_csv(sheet, dtype=str)
+        if sheet.suffix == ".parquet":
+            table = pd.read_parquet(sheet)
+        else:  # every word as it stands: None may be an emotion's name
+            table = pd.read_csv(sheet, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:  # pandas' and Arrow's are among them
         raise CfnsrError(sheet, f"cannot be read ({error})", "Give a CSV or Parquet file") from error
     table.columns = [str(name).strip() for name in table.columns]
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise CfnsrError(sheet, f"lacks the column {', '.join(missing)}", f"It needs {', '.join(COLUMNS)}")
+    if table.columns.has_duplicates:
+        raise CfnsrError(sheet, "has a column twice", "Rename one")
     rows: dict[str, Row] = {}
     for number, cells in enumerate(zip(*(table[name] for name in COLUMNS), strict=True), start=1):
         if any(pd.isna(cell) or not str(cell).strip() for cell in cells):

@@ -58,16 +58,16 @@ def prepare(actor: str, folder: Path, *, licence_accepted: bool, source: Source,
     refuse_unless(licence_accepted)
     wanted = re.compile(rf"{SPEECH}{re.escape(actor)}\.mp4").fullmatch
     own = source.own(f"Actor_{actor}")
-    if own is not None:
-        for path in sorted(own.iterdir()):
-            if wanted(path.name):
-                place(path, folder / path.name)
-    else:
+    # A folder of that name may hold the songs, or the voices alone.
+    clips = [] if own is None else [path for path in sorted(own.iterdir()) if wanted(path.name)]
+    for path in clips:
+        place(path, folder / path.name)
+    if not clips:
         archive = record.archive(f"Video_Speech_Actor_{actor}.zip", source)
         with source.archive(archive) as path:
             unpack.unpack(path, folder, lambda name: wanted(name) is not None)
     if not any(folder.iterdir()):
-        raise CfnsrError(own or f"actor {actor}", "there is no speech clip with face and voice", "Name another source")
+        raise CfnsrError(f"actor {actor}", "there is no speech clip with face and voice", "Name another source")
 
 
 def refuse_unless(licence_accepted: bool) -> None:

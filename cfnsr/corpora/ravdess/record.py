@@ -37,10 +37,11 @@ def archive(name: str, source: Source) -> Archive:
 def _compare(pinned: Archive, url: str, source: Source) -> None:
     """Raise where the record's own metadata contradict what is pinned; a mirror may have none."""
     told = source.metadata(url)
-    if told is None:
-        click.echo(f"{url} did not answer: going by the size and md5 known for {pinned.name}", err=True)
+    listed = None if told is None else told.get("files")
+    if not (isinstance(listed, list) and all(isinstance(one, dict) for one in listed)):
+        click.echo(f"{url} gave no list of files: going by the size and md5 known for {pinned.name}", err=True)
         return
-    for one in told.get("files", []):
+    for one in listed:
         if one.get("key", one.get("filename")) == pinned.name:
             size, md5 = _size(one), str(one.get("checksum", pinned.md5)).removeprefix("md5:")
             if size != pinned.size or md5 != pinned.md5:
