@@ -79,9 +79,9 @@ def test_killed_in_every_stage_it_ends_in_the_same_bytes(finished: Repository, t
                     process.kill()
                 try:
                     assert dvc.wait(timeout=5) == 255
-                except subprocess.TimeoutExpired:
+                    dvc.communicate()
+                except subprocess.TimeoutExpired:  # it had ended, and DVC went on to the next
                     kill(dvc, broken)
-                dvc.communicate()
             mended(broken)
     broken.run("dvc", "repro")
     assert broken.lock == finished.lock
