@@ -78,7 +78,8 @@ def test_killed_in_every_stage_it_ends_in_the_same_bytes(finished: Repository, t
                 with suppress(psutil.NoSuchProcess):  # it may have ended before its moment came
                     process.kill()
                 try:
-                    assert dvc.wait(timeout=5) == 255
+                    # the last stage may have ended before its moment came, and with it the run
+                    assert dvc.wait(timeout=5) in ({0, 255} if stage == STAGES[-1] else {255})
                     dvc.communicate()
                 except subprocess.TimeoutExpired:  # it had ended, and DVC went on to the next
                     kill(dvc, broken)
