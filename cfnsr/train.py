@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from cfnsr.batch import Batch
+from cfnsr.batch import Batch, Prediction
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluate import LogProbabilities, Normalise, accuracy
 from cfnsr.optimiser import Adam
@@ -24,7 +25,7 @@ class Epoch:
 
     Attributes:
         number: from 1.
-        train_loss: mean over the epoch's clips, nats.
+        train_loss: mean over the epoch's clips of what was lowered, nats.
         validation_loss: negative log-likelihood of the validation speakers, nats.
         validation_accuracy: share of their clips that is right.
     """
@@ -92,7 +93,8 @@ def fit(
     The best has the highest validation accuracy; of equals, the lowest validation loss.
 
     Args:
-        network: on the device of ``prepare``.
+        network: on the device of ``prepare``; its ``loss`` is lowered, or else the negative log-likelihood of what
+            it predicts.
         batches: of the training speakers.
         validation: of the validation speakers; alone decides which epoch is kept.
         prepare: brings a batch to the device.
@@ -135,18 +137,23 @@ def _one_epoch(
     network: nn.Module, batches: DataLoader[Batch], optimiser: torch.optim.Optimizer, prepare: Normalise, precision: str
 ) -> float:
     network.train()
+    loss_of = getattr(network, "loss", _likelihood)
     total, count = 0.0, 0
     for batch in batches:
         frames, mel, mfcc, label = prepare(batch)
         with torch.autocast(prepare.device.type, torch.bfloat16, enabled=precision == "bf16"):
             prediction = network(frames, mel, mfcc)
-        loss = F.nll_loss(prediction.fused.float(), label)
+        loss = loss_of(prediction, label)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         total += loss.item() * len(label)
         count += len(label)
     return total / count
+
+
+def _likelihood(prediction: Prediction, label: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
+    return F.nll_loss(prediction.fused.float(), label)
 
 
 def _likelihood_loss(predicted: LogProbabilities, classes: np.ndarray) -> float:

@@ -6,13 +6,16 @@ head, which a fusion may leave out.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cfnsr.about import About
 from cfnsr.batch import Prediction
 from cfnsr.errors import CfnsrError
 
@@ -24,6 +27,7 @@ class Encoder(nn.Module):
         trunk: the stages, in order, by name.
         channels: how many channels leave each stage.
         dim: length of the pooled features.
+        about: what was published of it.
         head: pooling first, the classifier last: the trunk's features -> logits.
     """
 
@@ -31,14 +35,30 @@ class Encoder(nn.Module):
     channels: dict[str, int]
     dim: int
     head: nn.Sequential
+    about: ClassVar[About]
 
     def forward(self, inputs: Float[Tensor, "batch channel *place"]) -> Float[Tensor, "batch classes"]:
         """Logits of each class."""
         return self.head(self.trunk(inputs))
 
-    def pooled(self, features: Float[Tensor, "batch feature *place"]) -> Float[Tensor, "batch dim"]:
-        """What leaves the trunk, as one vector a clip."""
-        return self.head[0](features)
+    @property
+    def pooled(self) -> nn.Sequential:
+        """Trunk and pooling: inputs -> one vector of ``dim`` a clip. Shares the encoder's weights."""
+        return nn.Sequential(OrderedDict(trunk=self.trunk, pool=self.head[0]))
+
+    def segments(self, *sites: str) -> list[nn.Sequential]:
+        """The trunk, cut after each of these stages. Shares the encoder's weights.
+
+        Args:
+            sites: names of stages in their order, the trunk's last one included.
+        """
+        parts = [nn.Sequential()]
+        for name, stage in self.trunk.named_children():
+            parts[-1].add_module(name, stage)
+            if name in sites:
+                parts.append(nn.Sequential())
+        assert len(parts) == len(sites) + 1 and not len(parts[-1]), f"{sites} do not end the trunk"
+        return parts[:-1]
 
 
 class Unimodal(nn.Module):
@@ -49,10 +69,14 @@ class Unimodal(nn.Module):
         modality: ``"video"`` or ``"audio"``: which input the encoder reads.
     """
 
+    trains = True
+
     def __init__(self, encoder: Encoder, modality: str) -> None:
         super().__init__()
         _known(modality)
         self.encoder, self.modality = encoder, modality
+        self.about = encoder.about
+        self.features = {modality: ("encoder",)}
 
     def forward(
         self,

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cfnsr.about import About
 from cfnsr.encoders import Encoder
 from cfnsr.errors import CfnsrError
 
@@ -31,6 +32,8 @@ class VideoEncoder(Encoder):
     Raises:
         CfnsrError: ``layers`` does not give four layers a bottleneck or more each.
     """
+
+    about = About(fusion="none", paper="2111.02172", accuracy=62.99, parameters=25.88)
 
     def __init__(self, classes: int, *, layers: list[int], width: int, cardinality: int, stem_relu: bool) -> None:
         super().__init__()

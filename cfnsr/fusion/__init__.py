@@ -4,8 +4,12 @@ Each file defines ``Fusion(nn.Module)``:
 
 - ``__init__(video, audio, classes, *, <its options>)``: two encoders, whose weights it goes on training.
 - ``forward(frames, mel, mfcc) -> Prediction``: pixels already normalised.
+- ``about``: what was published of it.
 - ``trains``: whether it has anything to learn beyond its encoders' own training.
-- where it only joins two predictions, ``combine(video_log_probs, audio_log_probs) -> fused_log_probs``.
+- ``features``: for each modality that it reads, the modules whose outputs are all that the rest sees of it.
+- where it joins two predictions, ``combine(video_log_probs, audio_log_probs) -> fused_log_probs``.
+- where it trains on another loss than the negative log-likelihood of ``fused``, ``loss(prediction, label)``: the mean
+  over the batch.
 """
 
 from __future__ import annotations

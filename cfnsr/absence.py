@@ -1,0 +1,82 @@
+"""What a network says when the face, or the voice, is taken from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from cfnsr.batch import Batch
+from cfnsr.evaluate import Normalise
+
+StandIns = dict[str, Tensor]
+
+
+def removable(network: nn.Module) -> list[str]:
+    """The modalities that may be taken away and leave another: none where the network reads only one."""
+    modalities = list(network.features)  # pyright: ignore[reportArgumentType]
+    return modalities if len(modalities) > 1 else []
+
+
+def stand_ins(network: nn.Module, batches: DataLoader[Batch], prepare: Normalise) -> StandIns:
+    """What stands where a modality's features were: their mean over clips, by module.
+
+    Where two predictions are joined, the stand-in is one that knows nothing: equal logits.
+
+    Args:
+        network: a system that reads both modalities; left in evaluation mode no longer than this takes.
+        batches: the training clips, as they are.
+        prepare: brings a batch to the device.
+    """
+    sums: StandIns = {}
+    count = 0
+
+    def add(name: str) -> Any:
+        def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
+            # fp64: the sum over a whole corpus must not depend on how it was cut into batches.
+            total = output.double().sum(dim=0)
+            sums[name] = sums[name] + total if name in sums else total
+
+        return hook
+
+    training = network.training
+    network.eval()
+    with torch.inference_mode(), ExitStack() as hooks:
+        for name in _modules(network):
+            hooks.callback(network.get_submodule(name).register_forward_hook(add(name)).remove)
+        for batch in batches:
+            count += len(batch.label)
+            network(*prepare(batch)[:3])
+    network.train(training)
+    joins = hasattr(network, "combine")
+    return {
+        name: torch.zeros_like(total, dtype=torch.float32) if joins else (total / count).float()
+        for name, total in sums.items()
+    }
+
+
+@contextmanager
+def without(network: nn.Module, modality: str, instead: StandIns) -> Iterator[None]:
+    """Within it, the network sees ``instead`` where the features of a modality were.
+
+    Args:
+        network: the system.
+        modality: one of ``removable(network)``.
+        instead: of ``stand_ins``.
+    """
+
+    def replace(stand_in: Tensor) -> Any:
+        return lambda module, inputs, output: stand_in.to(output.dtype).expand_as(output).clone()
+
+    with ExitStack() as hooks:
+        for name in network.features[modality]:  # pyright: ignore[reportIndexIssue]
+            hooks.callback(network.get_submodule(name).register_forward_hook(replace(instead[name])).remove)
+        yield
+
+
+def _modules(network: nn.Module) -> list[str]:
+    return [name for names in network.features.values() for name in names]  # pyright: ignore

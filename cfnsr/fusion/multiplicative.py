@@ -1,0 +1,78 @@
+"""Multiplicative combination: a modality is listened to where the other one does not know.
+
+    q_video = (1 - p_audio)^beta        q_audio = (1 - p_video)^beta        class by class
+    fused   = log_softmax(q_video * log p_video + q_audio * log p_audio)
+    loss    = -(q_video * log p_video + q_audio * log p_audio) at the true class
+
+Liu, Li, Xu and Natarajan, "Learn to Combine Modalities in Multimodal Deep Learning", arXiv:1805.11730 (2018), section
+3: the exponent is beta / (M - 1), and two modalities make M - 1 = 1. **Trains on the loss above**, not on the fused
+prediction's negative log-likelihood. No gradient goes through q.
+
+Options, with the published value: ``beta`` 0.3. With 0 it is the product of both predictions.
+
+No departure. Probabilities are clamped before their logarithm.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from cfnsr.about import About
+from cfnsr.batch import Prediction
+from cfnsr.encoders import Encoder
+
+_LEAST = math.log(1e-12)  # log of the least probability
+
+
+class Fusion(nn.Module):
+    """Two encoders trained on, together, by what each is responsible for; no weights of its own.
+
+    Args:
+        video, audio: the two encoders, heads included.
+        classes: how many emotions; the heads know already.
+        beta: how much a modality that knows silences the other; 0 not at all.
+    """
+
+    about = About(fusion="decision", paper="1805.11730", accuracy=70.35, parameters=25.92)
+    trains = True
+    features: ClassVar = {"video": ("video",), "audio": ("audio",)}
+
+    def __init__(self, video: Encoder, audio: Encoder, classes: int, *, beta: float) -> None:
+        super().__init__()
+        self.video, self.audio, self.beta = video, audio, beta
+
+    def forward(
+        self,
+        frames: Float[Tensor, "batch 3 time height width"],
+        mel: Float[Tensor, "batch mel step"],
+        mfcc: Float[Tensor, "batch coef step"],
+    ) -> Prediction:
+        """The combination, and the two that it combines."""
+        video = self.video(frames).log_softmax(dim=1, dtype=torch.float32)
+        audio = self.audio(mfcc).log_softmax(dim=1, dtype=torch.float32)
+        return Prediction(self.combine(video, audio), video, audio)
+
+    def combine(
+        self, video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Log-probabilities of both, from those of each."""
+        return self._evidence(video, audio).log_softmax(dim=1)
+
+    def loss(self, prediction: Prediction, label: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """What training lowers: the mean over clips of the loss above, in nats."""
+        assert prediction.video is not None and prediction.audio is not None
+        evidence = self._evidence(prediction.video, prediction.audio)
+        return -evidence.gather(1, label[:, None]).mean()
+
+    def _evidence(
+        self, video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]
+    ) -> Float[Tensor, "batch classes"]:
+        video, audio = video.clamp(min=_LEAST), audio.clamp(min=_LEAST)
+        # 1 - p, exact where p is near 1; never 0, whose power has an infinite slope and 0 * log 0 no value.
+        unsure = [(-torch.expm1(one)).clamp(min=1e-12).detach() ** self.beta for one in (audio, video)]
+        return unsure[0] * video + unsure[1] * audio
