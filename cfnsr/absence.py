@@ -18,7 +18,7 @@ StandIns = dict[str, Tensor]
 
 def removable(network: nn.Module) -> list[str]:
     """The modalities that may be taken away and leave another: none where the network reads only one."""
-    modalities = list(network.features)  # pyright: ignore[reportArgumentType]
+    modalities = list(_features(network))
     return modalities if len(modalities) > 1 else []
 
 
@@ -46,7 +46,7 @@ def stand_ins(network: nn.Module, batches: DataLoader[Batch], prepare: Normalise
     training = network.training
     network.eval()
     with torch.inference_mode(), ExitStack() as hooks:
-        for name in _modules(network):
+        for name in (name for names in _features(network).values() for name in names):
             hooks.callback(network.get_submodule(name).register_forward_hook(add(name)).remove)
         for batch in batches:
             count += len(batch.label)
@@ -73,10 +73,10 @@ def without(network: nn.Module, modality: str, instead: StandIns) -> Iterator[No
         return lambda module, inputs, output: stand_in.to(output.dtype).expand_as(output).clone()
 
     with ExitStack() as hooks:
-        for name in network.features[modality]:  # pyright: ignore[reportIndexIssue]
+        for name in _features(network)[modality]:
             hooks.callback(network.get_submodule(name).register_forward_hook(replace(instead[name])).remove)
         yield
 
 
-def _modules(network: nn.Module) -> list[str]:
-    return [name for names in network.features.values() for name in names]  # pyright: ignore
+def _features(network: nn.Module) -> dict[str, tuple[str, ...]]:
+    return network.features  # pyright: ignore[reportReturnType]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ import torch
 from dvclive.live import Live
 from torch import nn
 
-from cfnsr import checkpoint, dataset, evaluate, train
+from cfnsr import absence, checkpoint, dataset, evaluate, train
 from cfnsr.atomic import atomic_file, atomic_folder
 from cfnsr.dataset import Clips
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluate import LogProbabilities
 from cfnsr.gate import Gate
+
+CHOICES = ("selected", "last", "optimistic")  # of the epoch
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class Cell:
 
         Scores are not in it: they are the report's to compute, from the predictions.
         """
-        checkpoint.save(self.places.model / "model.safetensors", self.network, self.specification)
+        network: Any = self.network  # with what every system says of itself
+        checkpoint.save(self.places.model / "model.safetensors", network, self.specification)
         with atomic_file(self.places.predictions) as partial:
             evaluate.table(self.fold.test.index, self.gate.labels, choices).to_parquet(partial, index=False)
         account = {
@@ -87,7 +91,10 @@ class Cell:
             "protocol": self.gate.protocol,
             "seed": self.specification["seed"],
             "data": self.gate.fingerprint,
-            "parameters": sum(value.numel() for value in self.network.parameters()),
+            "parameters": sum(value.numel() for value in network.parameters()),
+            "reads": sorted(network.features),
+            "reconstructed": network.about.reconstructed,
+            "imported": self.specification["imported"],
             **epochs,
         }
         with atomic_file(self.places.cell) as partial:
@@ -103,22 +110,15 @@ def run(cell: Cell, *, training: dict[str, Any], shared: dict[str, Any], device:
         shared: ``seed``, ``precision``, ``augment``.
         device: where to train.
     """
-    cell.network.to(device)
-    prepare = evaluate.Normalise(**cell.specification["pixels"], device=device)
-    size = training["batch_size"]
-
-    def look_at(clips: Clips) -> Callable[[nn.Module], LogProbabilities]:
-        batches = dataset.in_order(clips, size)
-        return lambda network: evaluate.predict(network, batches, prepare)
-
-    onlooker = evaluate.Onlooker(look_at(cell.fold.test), cell.fold.test.classes)
+    looks = _Looks(cell, training["batch_size"], device)
+    onlooker = evaluate.Onlooker(looks.at(cell.fold.test), cell.fold.test.classes)
     with atomic_folder(cell.places.curves) as curves:
         with Live(str(curves), dvcyaml=False, save_dvc_exp=False) as live:
             kept = train.fit(
                 cell.network,
-                dataset.shuffled(cell.fold.train, size, **shared["augment"], seed=shared["seed"]),
-                train.Validation(look_at(cell.fold.validation), cell.fold.validation.classes),
-                prepare=prepare,
+                dataset.shuffled(cell.fold.train, looks.size, **shared["augment"], seed=shared["seed"]),
+                train.Validation(looks.at(cell.fold.validation), cell.fold.validation.classes),
+                prepare=looks.prepare,
                 epochs=training["epochs"],
                 learning_rate=training["learning_rate"],
                 weight_decay=training["weight_decay"],
@@ -130,8 +130,54 @@ def run(cell: Cell, *, training: dict[str, Any], shared: dict[str, Any], device:
         tested = pd.DataFrame({"epoch": epochs, "accuracy": onlooker.accuracies})
         tested.to_csv(curves / "test.csv", index=False, lineterminator="\n")
     assert onlooker.best is not None and onlooker.last is not None
-    choices = {"selected": onlooker.look(cell.network), "last": onlooker.last, "optimistic": onlooker.best}
+    choices = {
+        "selected": onlooker.look(cell.network),
+        "last": onlooker.last,
+        "optimistic": onlooker.best,
+        **looks.without_each_modality(),
+    }
     cell.write(choices, epochs=training["epochs"], selected_epoch=kept, optimistic_epoch=onlooker.best_epoch)
+
+
+def score(cell: Cell, *, batch_size: int, device: torch.device) -> None:
+    """The cell of a network that was trained elsewhere: what it predicts of the test speakers, and no curves.
+
+    Args:
+        cell: its network is evaluated as it is; there is no other epoch to show beside.
+        batch_size: clips at a time.
+        device: where to evaluate.
+    """
+    looks = _Looks(cell, batch_size, device)
+    choices = {"selected": looks.at(cell.fold.test)(cell.network), **looks.without_each_modality()}
+    with atomic_folder(cell.places.curves):
+        pass
+    cell.write(choices, epochs=0, selected_epoch=0, optimistic_epoch=0)
+
+
+class _Looks:
+    """A cell's network on its device, and how it is shown clips there."""
+
+    def __init__(self, cell: Cell, batch_size: int, device: torch.device) -> None:
+        cell.network.to(device)
+        self.cell, self.size = cell, batch_size
+        self.prepare = evaluate.Normalise(**cell.specification["pixels"], device=device)
+
+    def at(self, clips: Clips) -> Callable[[nn.Module], LogProbabilities]:
+        batches = dataset.in_order(clips, self.size)
+        return lambda network: evaluate.predict(network, batches, self.prepare)
+
+    def without_each_modality(self) -> dict[str, LogProbabilities]:
+        """What the test speakers' clips are taken for without the face, and without the voice; see ``absence``."""
+        network, fold = self.cell.network, self.cell.fold
+        modalities = absence.removable(network)
+        if not modalities:
+            return {}
+        instead = absence.stand_ins(network, dataset.in_order(fold.train, self.size), self.prepare)
+        found = {}
+        for modality in modalities:
+            with absence.without(network, modality, instead):
+                found[f"without_{modality}"] = self.at(fold.test)(network)
+        return found
 
 
 def combine(cell: Cell, unimodal: Path) -> None:
@@ -151,8 +197,10 @@ def combine(cell: Cell, unimodal: Path) -> None:
             raise CfnsrError(path, "is missing", "Run `dvc repro pretrain`")
     tables = [pd.read_parquet(path) for path in paths]
     tested = cell.fold.test.index["clip"].tolist()
+    combined: Any = cell.network.combine
     choices = {}
-    for choice in ("selected", "last", "optimistic"):
+    # An imported unimodal model has no other epoch than the one there is.
+    for choice in (one for one in CHOICES if all(one in set(table["choice"]) for table in tables)):
         parts = []
         for path, table in zip(paths, tables, strict=True):
             if table.loc[table["choice"] == choice, "clip"].tolist() != tested:
@@ -162,7 +210,11 @@ def combine(cell: Cell, unimodal: Path) -> None:
                     "Run `dvc repro pretrain`",
                 )
             parts.append(torch.from_numpy(evaluate.untable(table, cell.gate.labels, choice)))
-        choices[choice] = cell.network.combine(*parts).numpy()  # pyright: ignore[reportCallIssue]
+        choices[choice] = combined(*parts).numpy()
+        if choice == "selected":
+            uniform = torch.full_like(parts[0], -math.log(len(cell.gate.labels)))
+            choices["without_video"] = combined(uniform, parts[1]).numpy()
+            choices["without_audio"] = combined(parts[0], uniform).numpy()
     with atomic_folder(cell.places.curves):
         pass
     cell.write(choices, epochs=0, selected_epoch=0, optimistic_epoch=0)

@@ -19,17 +19,22 @@ from cfnsr.atomic import atomic_file
 from cfnsr.errors import CfnsrError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cfnsr.source import Source
 
-PARAMS = Path("params.yaml")
+PARAMS, PRESETS = Path("params.yaml"), Path("presets")
 LOGS = Path("data/logs")
-STAGES = ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report")
+STAGES = ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "ablate", "evaluate", "report")
 
 # What a command reads must be there; what it writes need not.
 IN_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 IN_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 OUT_FILE = click.Path(path_type=Path, dir_okay=False)
 OUT_FOLDER = click.Path(path_type=Path, file_okay=False)
+params_option = click.option(
+    "--params", type=click.Path(path_type=Path), default=PARAMS, show_default=True, help="The file of numbers."
+)
 
 
 def stage(function: Callable[..., None]) -> click.Command:
@@ -45,10 +50,14 @@ def stage(function: Callable[..., None]) -> click.Command:
             function(config.load(params), **arguments)
         log_time()
 
-    option = click.option(
-        "--params", type=click.Path(path_type=Path), default=PARAMS, show_default=True, help="The file of numbers."
-    )
-    return click.command(context_settings={"help_option_names": ["-h", "--help"]})(option(run))
+    return click.command(context_settings={"help_option_names": ["-h", "--help"]})(params_option(run))
+
+
+def console() -> Console:
+    """As wide as the terminal; elsewhere as wide as the tables are."""
+    from rich.console import Console  # the stages do without
+
+    return Console(width=None if Console().is_terminal else 160)
 
 
 @contextmanager

@@ -23,17 +23,21 @@ class Normalise:
     """Moves a batch to the device and brings its frames to zero mean and unit deviation.
 
     Attributes:
-        mean, deviation: per channel (RGB), on the scale 0 to 255.
+        mean, deviation: per channel of what the network takes, on the scale 0 to 255.
+        order: of these channels: ``rgb``, as the shards have them, or ``bgr``.
         device: where the network is.
     """
 
     mean: list[float]
     deviation: list[float]
+    order: str
     device: torch.device
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         frames, mel, mfcc, label = (value.to(self.device, non_blocking=True) for value in batch)
         mean, deviation = (torch.tensor(values, device=self.device) for values in (self.mean, self.deviation))
+        if self.order == "bgr":
+            frames = frames.flip(-1)
         return dataset.normalised(frames, mean, deviation), mel, mfcc, label
 
 

@@ -1,4 +1,4 @@
-"""The network that a cell starts with: a new encoder, or a system on its own fold's unimodal models."""
+"""The network that a cell starts with: a new encoder, a system on its own fold's unimodal models, an imported one."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def unimodal(
         "pixels": pixels,
         "preprocessing": gate.preprocessing,
         "data": gate.fingerprint,
+        "imported": [],
     }
     return checkpoint.build(specification), specification
 
@@ -75,6 +76,36 @@ def fused(
         "options": options,
         "seed": seed,
         "encoders": {modality: described[modality]["encoders"][modality] for modality in paths},
+        "imported": [file for modality in paths for file in described[modality]["imported"]],
     }
     trained = {modality: checkpoint.encoder(path) for modality, path in paths.items()}
     return checkpoint.build(combined, trained), combined
+
+
+def imported(path: Path, name: str, fold: str, gate: Gate, *, seed: int) -> tuple[nn.Module, Specification]:
+    """A network that was trained elsewhere, and its specification as of this run.
+
+    Args:
+        path: written by ``cfnsr import-checkpoint``.
+        name: the system it should be.
+        fold: whose test speakers it should not have learned from.
+        gate: labels and shapes must be those it was made for.
+        seed: of the run; nothing here draws from it.
+
+    Raises:
+        CfnsrError: it is of another system or fold, or was made for other emotions or another length of sound.
+    """
+    described = checkpoint.specification(path)
+    audio = described["encoders"].get("audio", {})
+    for what, has, wanted in (
+        ("system", described["name"], name),
+        ("fold", described["fold"], fold),
+        ("emotions", described["labels"], gate.labels),
+        ("MFCC", [audio["coefficients"], audio["steps"]] if audio else None, gate.shapes["mfcc"] if audio else None),
+    ):
+        if has != wanted:
+            raise CfnsrError(
+                path, f"its {what} is {has}, not {wanted}", "Import the right file: `cfnsr import-checkpoint --help`"
+            )
+    here = {"seed": seed, "preprocessing": gate.preprocessing, "data": gate.fingerprint}
+    return checkpoint.load(path), {**described, **here}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import math
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, gate:
     scores = {choice: metrics.scores(part, gate.labels) for choice, part in chosen.items()}
     per_fold = [metrics.scores(part, gate.labels).accuracy for _, part in chosen["selected"].groupby("fold")]
     low, high = metrics.interval(chosen["selected"], level)
-    common = {key: cells[0][key] for key in ("parameters", "protocol", "seed", "data")}
+    common = {key: cells[0][key] for key in ("parameters", "protocol", "seed", "data", "reads", "reconstructed")}
     if any({**cell, **common} != cell for cell in cells):
         raise CfnsrError(name, f"its folds differ in {', '.join(common)}", "Run `dvc repro -f train`")
     return Row(
@@ -43,9 +44,16 @@ def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, gate:
         deviation=float(np.std(per_fold, ddof=1)),
         low=low,
         high=high,
-        last=scores["last"].accuracy,
-        optimistic=scores["optimistic"].accuracy,
-        **common,
+        **{
+            choice: scores[choice].accuracy if choice in scores else math.nan
+            for choice in ("last", "optimistic", "without_video", "without_audio")
+        },
+        imported="; ".join(
+            f"{cell['fold']} {file['file']} (sha256 {file['sha256'][:12]})"
+            for cell in cells
+            for file in cell["imported"]
+        ),
+        **{**common, "reads": " ".join(common["reads"])},
         clips=sum(gate.clips.values()),
         skipped=len(gate.skipped),
         speakers=len(gate.clips),
@@ -114,7 +122,10 @@ def read(out: Path) -> list[Row]:
     """
     path = _existing(out / "results.csv")
     try:
-        return [Row(**values) for values in pd.read_csv(path).to_dict("records")]  # pyright: ignore
+        # An empty cell is a number that is not there, or an empty text.
+        empty = {one.name: [""] for one in fields(Row) if one.type == "float"}
+        table = pd.read_csv(path, na_values=empty, keep_default_na=False, dtype={"imported": str, "reconstructed": str})
+        return [Row(**values) for values in table.to_dict("records")]  # pyright: ignore
     except (ValueError, TypeError) as error:
         raise CfnsrError(path, f"is not a table of results ({error})", "Run `dvc repro -f report`") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,8 +21,12 @@ class Row:
         accuracy, uar, f1, top2: on all test clips, at the epoch the validation speakers chose.
         deviation: standard deviation of the folds' accuracies.
         low, high: interval of the accuracy over speakers.
-        last: accuracy at the last epoch.
-        optimistic: accuracy at each fold's best test epoch; not a result.
+        last: accuracy at the last epoch; NaN for imported networks, of which one epoch is known.
+        optimistic: accuracy at each fold's best test epoch; not a result; likewise.
+        without_video, without_audio: accuracy without the face, without the voice; NaN where only one is read.
+        reads: the modalities it reads, ``audio video`` or one of them.
+        reconstructed: what of it no source gives exactly; empty where all is known.
+        imported: where it was trained elsewhere, each fold's file; else empty.
         parameters: trainable and not.
         protocol, seed, data: of the run.
         clips, speakers, folds: how many it had.
@@ -39,6 +44,11 @@ class Row:
     top2: float
     last: float
     optimistic: float
+    without_video: float
+    without_audio: float
+    reads: str
+    reconstructed: str
+    imported: str
     parameters: int
     protocol: str
     seed: int
@@ -61,6 +71,8 @@ COLUMNS = (
     "Last epoch",
     "Optimistic",
     "Gap",
+    "No face",
+    "No voice",
     "Parameters",
 )
 
@@ -77,7 +89,9 @@ def cells_of(line: Row) -> tuple[str, ...]:
         _percent(line.top2),
         _percent(line.last),
         _percent(line.optimistic),
-        f"{100 * (line.optimistic - line.accuracy):+.1f}",
+        _percent(line.optimistic - line.accuracy, sign="+"),
+        _percent(line.without_video),
+        _percent(line.without_audio),
         f"{line.parameters:,}",
     )
 
@@ -97,11 +111,36 @@ def footnotes(rows: list[Row], corpus: str) -> Iterator[str]:
         "Optimistic: the best test epoch of the same run, as the published code reports it. It is not a result; "
         "Gap says how far it flatters. A system that trains nothing joins both modalities' best test epochs."
     )
+    yield (
+        "No face, no voice: the same networks, given the training clips' mean features in place of that modality, or a "
+        "uniform prediction where two predictions are joined. A dash: it reads one modality alone."
+    )
+    yield from _provenance(rows)
     yield f"Seed {rows[0].seed}, data {rows[0].data}."
     if rows[0].skipped:
         yield f"{rows[0].skipped} more clips could not be used and were skipped; report.md says which and why."
     if corpus == "studio":
         yield STUDIO_NOTE
+
+
+def _provenance(rows: list[Row]) -> Iterator[str]:
+    """What kind of rows these are, where they are not all alike."""
+    for reads, told in (("audio", "Voice alone"), ("video", "Face alone")):
+        names = [line.name for line in rows if line.reads == reads]
+        if names:
+            yield f"{told}: {', '.join(names)}."
+    for line in rows:
+        if line.reconstructed:
+            yield f"{line.name} is a reconstruction: {line.reconstructed}."
+    imported = [line for line in rows if line.imported]
+    if imported:
+        yield (
+            "Imported, not trained here: a fold's file must not have been trained on the speakers it is tested on, nor "
+            "its epoch chosen by them, which cannot be checked here. The published files' epochs were chosen on their "
+            "test folds: their figures are optimistic."
+        )
+    for line in imported:
+        yield f"{line.name}: {line.imported}."
 
 
 def markdown(rows: list[Row], corpus: str, skipped: Mapping[str, str]) -> str:
@@ -132,5 +171,5 @@ def _plain(text: str) -> str:
     return "".join(f"&#{ord(one)};" if one in "&<>|`*_[]\\~" else one for one in text)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
+def _percent(share: float, sign: str = "") -> str:
+    return "–" if math.isnan(share) else f"{100 * share:{sign}.1f}"

@@ -19,7 +19,7 @@ def main(params: Params, cells, predictions, curves, corpus, out) -> None:
     Example: python -m stages.report data/studio/cells data/studio/predictions data/studio/curves
              data/studio/corpus.json metrics/studio
     """
-    names = ["video", "audio", *params.systems]
+    names = params.run.names
     gate = Gate.read(corpus)
     for folder, ending in ((cells, ".json"), (predictions, ".parquet"), (curves, "")):
         for path in fan_in.keep(folder, [f"{name}/{fold}{ending}" for name in names for fold in gate.folds]):

@@ -17,7 +17,10 @@ from cfnsr.gate import Gate
 @click.argument("curves", type=OUT_FOLDER)
 @click.option("--models", type=IN_FOLDER, required=True, help="Where the unimodal models of pretrain are.")
 @click.option("--unimodal", type=IN_FOLDER, required=True, help="Where their predictions are.")
-def main(params: Params, system, fold, shards, corpus, model, cell, predictions, curves, models, unimodal) -> None:
+@click.option("--variant", help="An ablation of it: a name under `ablations.variants`.")
+def main(
+    params: Params, system, fold, shards, corpus, model, cell, predictions, curves, models, unimodal, variant
+) -> None:
     """Train one audiovisual SYSTEM on one FOLD, from that fold's unimodal models; CORPUS is the gate's file.
 
     \b
@@ -27,10 +30,11 @@ def main(params: Params, system, fold, shards, corpus, model, cell, predictions,
     """
     gate = Gate.read(corpus)
     chosen = params.system(system)
-    fusion.check(system, chosen.options, chosen.training is not None)
+    options = {**chosen.options, **(params.variant(variant) if variant else {})}
+    fusion.check(system, options, chosen.training is not None)
     device = train.pick_device(params.train.device)
     train.make_reproducible(params.train.seed, params.train.threads, device)
-    network, specification = networks.fused(system, chosen.options, fold, gate, models, seed=params.train.seed)
+    network, specification = networks.fused(system, options, fold, gate, models, seed=params.train.seed)
     places = cells.Places(model, cell, predictions, curves)
     made = cells.Cell(network, specification, cells.Fold.open(fold, shards, gate), gate, places)
     if chosen.training is None:

@@ -19,7 +19,7 @@ from tests import corpus
 
 VIDEO = {"layers": [1, 1, 1, 1], "width": 4, "cardinality": 2, "stem_relu": True}
 AUDIO = {"dropout": 0.2, "head_dropout": 0.4}
-PIXELS = {"mean": [110.0] * 3, "deviation": [40.0] * 3}
+PIXELS = {"mean": [110.0] * 3, "deviation": [40.0] * 3, "order": "rgb"}
 CPU = torch.device("cpu")
 SHARED = {"seed": 7, "precision": "fp32", "augment": {"flip": 0.5, "shift": 0.1}}
 TRAINING = {"epochs": 3, "batch_size": 4, "learning_rate": 0.003, "weight_decay": 0.0}

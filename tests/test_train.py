@@ -18,7 +18,7 @@ from cfnsr.naming import LABELS
 from cfnsr.optimiser import Adam
 from tests import corpus
 
-PREPARE = evaluate.Normalise([110.0] * 3, [40.0] * 3, torch.device("cpu"))
+PREPARE = evaluate.Normalise([110.0] * 3, [40.0] * 3, "rgb", torch.device("cpu"))
 SETTINGS: dict[str, Any] = {"prepare": PREPARE, "learning_rate": 0.003, "weight_decay": 0.0, "precision": "fp32"}
 
 

@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 from cfnsr import folds
 from cfnsr.config.data import Corpora, Crop, Extract, Fetch, ParallelJobs
-from cfnsr.config.model import Encoders, Pixels, Pretrain, System, Train
+from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
 from cfnsr.config.sections import Count, Name, Section, no_repeats
 from cfnsr.errors import CfnsrError
 
@@ -49,7 +49,10 @@ class Params(Section):
     encoders: Encoders
     pretrain: Pretrain
     train: Train
+    run: Run
     systems: Annotated[dict[Name, System], Field(min_length=1)]
+    ablations: Ablations
+    evaluate: Evaluate
     report: Report
 
     @model_validator(mode="after")
@@ -85,6 +88,29 @@ class Params(Section):
             no_repeats("corpora.folder.labels", self.corpora.folder.labels)
         return self
 
+    @model_validator(mode="after")
+    def rows_are_told_apart(self) -> Params:
+        run, modalities = self.run, ("video", "audio")
+        no_repeats("run", run.names)
+        if not run.names:
+            raise ValueError("run: names nothing to run")
+        for key, names, known in (
+            ("run.train", run.train, self.systems),
+            ("run.ablate", run.ablate, self.ablations.variants),
+            ("run.evaluate", run.evaluate, {*self.systems, *modalities}),
+            ("ablations.system", [self.ablations.system], self.systems),
+        ):
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise ValueError(f"{key}: {', '.join(unknown)} has no section; there are {', '.join(sorted(known))}")
+        clash = sorted({*self.ablations.variants} & {*self.systems, *modalities})
+        if clash:
+            raise ValueError(f"ablations.variants: {', '.join(clash)} is the name of a system or modality")
+        for modality in modalities:
+            if (run.train or run.ablate) and modality not in [*run.pretrain, *run.evaluate]:
+                raise ValueError(f"run: the systems to train start from {modality}; add it to pretrain or evaluate")
+        return self
+
     def system(self, name: str) -> System:
         """One system's section.
 
@@ -96,6 +122,19 @@ class Params(Section):
                 "systems", f"no section {name!r}; there are {', '.join(self.systems)}", "Add it to params.yaml"
             )
         return self.systems[name]
+
+    def variant(self, name: str) -> Options:
+        """The options of one ablation, where they differ from the system's own.
+
+        Raises:
+            CfnsrError: there is none.
+        """
+        variants = self.ablations.variants
+        if name not in variants:
+            raise CfnsrError(
+                "ablations.variants", f"no {name!r}; there are {', '.join(variants) or 'none'}", "Add it to params.yaml"
+            )
+        return variants[name]
 
 
 def load(path: Path) -> Params:

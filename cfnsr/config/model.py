@@ -12,6 +12,7 @@ from cfnsr.config.sections import UNSEEN_BY_DVC, Count, Name, NotNegative, Posit
 class Pixels(Section):
     mean: Annotated[list[NotNegative], Field(min_length=3, max_length=3)]
     deviation: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    order: Literal["rgb", "bgr"]
 
 
 class VideoEncoder(Section):
@@ -56,8 +57,11 @@ class Train(Section):
     augment: Augment
 
 
+Options = dict[Name, bool | int | float | str | list[int | float | str]]
+
+
 class System(Section):
-    options: dict[Name, bool | int | float | str | list[int | float | str]]
+    options: Options
     training: Training | None = None
 
     @field_validator("options")
@@ -67,3 +71,29 @@ class System(Section):
         if unseen:
             raise ValueError(f"DVC does not see changes of a key named {', '.join(unseen)}; name it otherwise")
         return options
+
+
+class Ablations(Section):
+    """Variants of one system: options that differ from its own, by the variant's name."""
+
+    system: Name
+    variants: dict[Name, Options]
+
+
+class Evaluate(Section):
+    checkpoints: str
+    batch_size: Count
+
+
+class Run(Section):
+    """Which cells each stage has: rows of the table."""
+
+    pretrain: list[Literal["video", "audio"]]
+    train: list[Name]
+    ablate: list[Name]
+    evaluate: list[Name]
+
+    @property
+    def names(self) -> list[str]:
+        """Every row's, in the table's order: one modality, imported, systems, variants."""
+        return [*self.pretrain, *self.evaluate, *self.train, *self.ablate]

@@ -10,7 +10,8 @@ Options, with the published values: ``width`` 4, the W above; ``depth`` 4 blocks
 of stages, of the second to the fourth, that stride by 4 in time instead of 2; ``slope`` 0.01 of the leaky ReLU.
 
 Where ours departs: **a reconstruction from secondary sources**; 24,021,322 weights at the published scale, where no
-count is on record. It reads the log-mel of ``extract.audio`` (128 bands at 44.1 kHz), and starts from no unimodal model.
+count is on record. It reads the log-mel of ``extract.audio`` (128 bands at 44.1 kHz), and starts from no unimodal
+model.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Fusion(nn.Module):
         strides = [(1, 1), *((2, _LONG if number < long_strides else 2) for number in range(_MAY_BE_LONG)), (2, 2)]
         self.stages = nn.Sequential(
             OrderedDict(
-                (f"stage{number + 1}", _stage(*channels[number : number + 2], depth, strides[number], slope))
+                (f"stage{number + 1}", _stage(channels[number], channels[number + 1], depth, strides[number], slope))
                 for number in range(_STAGES)
             )
         )

@@ -91,10 +91,11 @@ class CountSketch(nn.Module):
     def __init__(self, incoming: int, outgoing: int, chance: torch.Generator) -> None:
         super().__init__()
         self.outgoing = outgoing
-        # Drawn on the CPU wherever the network is made: the same for every device.
-        self.register_buffer("places", torch.randint(outgoing, (incoming,), generator=chance, device="cpu"))
-        signs = 2 * torch.randint(2, (incoming,), generator=chance, device="cpu") - 1
-        self.register_buffer("signs", signs.to(torch.float32))
+        # Drawn on the CPU: the same for every device.
+        places = torch.randint(outgoing, (incoming,), generator=chance, device="cpu")
+        signs = 2.0 * torch.randint(2, (incoming,), generator=chance, device="cpu") - 1.0
+        self.register_buffer("places", places.to(torch.get_default_device()))
+        self.register_buffer("signs", signs.to(torch.get_default_device()))
 
     def forward(self, vectors: Float[Tensor, "batch incoming"]) -> Float[Tensor, "batch outgoing"]:
         """The sketches, in fp32."""

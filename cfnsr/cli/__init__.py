@@ -5,17 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from cfnsr import __version__, config, entry, preset, table
+from cfnsr.cli.models import export_checkpoint, import_checkpoint, models
 from cfnsr.errors import CfnsrError
-
-PRESETS = Path("presets")
-
-params_option = click.option(
-    "--params", type=click.Path(path_type=Path), default=entry.PARAMS, show_default=True, help="The file of numbers."
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,11 +23,16 @@ def main() -> None:
       cfnsr preset tiny        the smallest run, a minute or two
       dvc repro                run the pipeline
       cfnsr results            the table of the last run, and where the time went
+      cfnsr models             the systems, their sizes, and what was published of them
     """
 
 
+for command in (models, import_checkpoint, export_checkpoint):
+    main.add_command(command)
+
+
 @main.command()
-@params_option
+@entry.params_option
 def check(params: Path) -> None:
     """Check params.yaml: unknown keys, types, ranges, folds, and each system's options; and DVC's own files.
 
@@ -45,10 +44,10 @@ def check(params: Path) -> None:
         dvc_files.unharmed(params.parent)
         values = config.load(params)
         _check_systems(params, values)
-    cells = len(values.folds) * (2 + len(values.systems))
+    rows = values.run.names
     click.echo(
-        f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, "
-        f"{len(values.systems)} systems: {3 * len(values.actors) + cells + 3} stages"
+        f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, {len(rows)} rows "
+        f"({', '.join(rows)}): {3 * len(values.actors) + len(rows) * len(values.folds) + 3} stages"
     )
 
 
@@ -60,12 +59,20 @@ def _check_systems(path: Path, values: config.Params) -> None:
             fusion.check(name, section.options, section.training is not None)
         except CfnsrError as error:
             raise CfnsrError(path, f"systems.{error.where}: {error.problem}", error.remedy) from error
+    varied = values.system(values.ablations.system)
+    for name, options in values.ablations.variants.items():
+        try:
+            fusion.check(values.ablations.system, {**varied.options, **options}, varied.training is not None)
+        except CfnsrError as error:
+            raise CfnsrError(path, f"ablations.variants.{name}: {error}", error.remedy) from error
 
 
 @main.command("preset")
 @click.argument("name", required=False)
-@params_option
-@click.option("--presets", type=entry.IN_FOLDER, default=PRESETS, show_default=True, help="Where the overlays are.")
+@entry.params_option
+@click.option(
+    "--presets", type=entry.IN_FOLDER, default=entry.PRESETS, show_default=True, help="Where the overlays are."
+)
 @click.option("--accept-licence", is_flag=True, help="Accept the licence of the preset's corpus, which is printed.")
 def preset_command(name: str | None, params: Path, presets: Path, accept_licence: bool) -> None:
     """Merge the preset NAME into params.yaml and print what changed; without NAME, list the presets.
@@ -106,7 +113,7 @@ def _licence(corpus: str) -> str:
 @click.argument("videos", type=entry.IN_FOLDER)
 @click.argument("sheet", type=entry.IN_FILE)
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(3), help="How many, of whole speakers.")
-@params_option
+@entry.params_option
 def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
     """Take the corpus from the folder VIDEOS and the SHEET (CSV or Parquet: file, label, speaker).
 
@@ -142,7 +149,7 @@ def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
 
 
 @main.command()
-@params_option
+@entry.params_option
 @click.option("--metrics", type=entry.IN_FOLDER, default=Path("metrics"), show_default=True, help="Where results are.")
 def results(params: Path, metrics: Path) -> None:
     """Print the last run's table, and where its time went.
@@ -151,7 +158,7 @@ def results(params: Path, metrics: Path) -> None:
     """
     from cfnsr import report  # imports scikit-learn, as above
 
-    console = Console(width=None if Console().is_terminal else 140)
+    console = entry.console()
     with entry.one_line_errors():
         values = config.load(params)
         rows = report.read(metrics / values.corpus)
@@ -183,7 +190,7 @@ def _clock(spent: dict[str, tuple[int, float]]) -> Table:
 @main.command()
 @click.argument("actor")
 @click.argument("out", type=entry.OUT_FILE)
-@params_option
+@entry.params_option
 @click.option("--data", type=entry.IN_FOLDER, default=Path("data"), show_default=True, help="Where the shards are.")
 def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     """Draw all face crops of ACTOR into the picture OUT: a clip a row, a frame a column.
