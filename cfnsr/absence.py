@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from cfnsr.batch import Batch
 from cfnsr.evaluate import Normalise
@@ -22,7 +21,7 @@ def removable(network: nn.Module) -> list[str]:
     return modalities if len(modalities) > 1 else []
 
 
-def stand_ins(network: nn.Module, batches: DataLoader[Batch], prepare: Normalise) -> StandIns:
+def stand_ins(network: nn.Module, batches: Iterable[Batch], prepare: Normalise) -> StandIns:
     """What stands where a modality's features were: their mean over clips, by module.
 
     Where two predictions are joined, the stand-in is one that knows nothing: equal logits.

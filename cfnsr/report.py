@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, gate:
         low=low,
         high=high,
         **{
-            choice: scores[choice].accuracy if choice in scores else math.nan
+            choice: scores[choice].accuracy if choice in scores else None
             for choice in ("last", "optimistic", "without_video", "without_audio")
         },
         imported="; ".join(
@@ -122,10 +121,14 @@ def read(out: Path) -> list[Row]:
     """
     path = _existing(out / "results.csv")
     try:
-        # An empty cell is a number that is not there, or an empty text.
-        empty = {one.name: [""] for one in fields(Row) if one.type == "float"}
-        table = pd.read_csv(path, na_values=empty, keep_default_na=False, dtype={"imported": str, "reconstructed": str})
-        return [Row(**values) for values in table.to_dict("records")]  # pyright: ignore
+        # An empty cell is an empty text, or a number that is not there.
+        texts = [one.name for one in fields(Row) if one.type == "str"]
+        numbers = {one.name: [""] for one in fields(Row) if one.name not in texts}
+        figures = pd.read_csv(path, dtype=dict.fromkeys(texts, "str"), na_values=numbers, keep_default_na=False)
+        return [
+            Row(**{name: None if pd.isna(value) else value for name, value in values.items()})  # pyright: ignore
+            for values in figures.to_dict("records")
+        ]
     except (ValueError, TypeError) as error:
         raise CfnsrError(path, f"is not a table of results ({error})", "Run `dvc repro -f report`") from error
 

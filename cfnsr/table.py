@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -21,9 +20,9 @@ class Row:
         accuracy, uar, f1, top2: on all test clips, at the epoch the validation speakers chose.
         deviation: standard deviation of the folds' accuracies.
         low, high: interval of the accuracy over speakers.
-        last: accuracy at the last epoch; NaN for imported networks, of which one epoch is known.
+        last: accuracy at the last epoch; none for imported networks, of which one epoch is known.
         optimistic: accuracy at each fold's best test epoch; not a result; likewise.
-        without_video, without_audio: accuracy without the face, without the voice; NaN where only one is read.
+        without_video, without_audio: accuracy without the face, without the voice; none where only one is read.
         reads: the modalities it reads, ``audio video`` or one of them.
         reconstructed: what of it no source gives exactly; empty where all is known.
         imported: where it was trained elsewhere, each fold's file; else empty.
@@ -42,10 +41,10 @@ class Row:
     uar: float
     f1: float
     top2: float
-    last: float
-    optimistic: float
-    without_video: float
-    without_audio: float
+    last: float | None
+    optimistic: float | None
+    without_video: float | None
+    without_audio: float | None
     reads: str
     reconstructed: str
     imported: str
@@ -89,7 +88,7 @@ def cells_of(line: Row) -> tuple[str, ...]:
         _percent(line.top2),
         _percent(line.last),
         _percent(line.optimistic),
-        _percent(line.optimistic - line.accuracy, sign="+"),
+        _percent(None if line.optimistic is None else line.optimistic - line.accuracy, sign="+"),
         _percent(line.without_video),
         _percent(line.without_audio),
         f"{line.parameters:,}",
@@ -171,5 +170,5 @@ def _plain(text: str) -> str:
     return "".join(f"&#{ord(one)};" if one in "&<>|`*_[]\\~" else one for one in text)
 
 
-def _percent(share: float, sign: str = "") -> str:
-    return "–" if math.isnan(share) else f"{100 * share:{sign}.1f}"
+def _percent(share: float | None, sign: str = "") -> str:
+    return "–" if share is None else f"{100 * share:{sign}.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from cfnsr import config
+from tests.repository import Repository
+
+# docs/decisions/0004-what-stages-depend-on.md: what changes no byte of a good result.
+UNDECLARED = {
+    *("parallel.jobs", "on_bad_clip"),
+    *(f"fetch.{name}" for name in ("base_url", "tries", "wait_s", "timeout_s")),
+}
 
 read: set[str] = set()
 
@@ -44,6 +52,19 @@ def watched(value: Any, path: str) -> Any:
         return Watched(value, path)
     read.add(path)
     return value
+
+
+def hold(repository: Repository, name: str) -> None:
+    """Run one of a repository's stages; what it reads of params.yaml must be what it declares."""
+    entry = repository.entries()[name]
+    repository.run(*re.sub(r"-m stages\.(\w+)", r"-m tests.recorded \1", entry["cmd"]).split())
+    taken = set(json.loads((repository.folder / "read.json").read_text()))
+    found = {
+        key: {one for one in taken if one == key or one.startswith(f"{key}.")} for key in entry["params"]["params.yaml"]
+    }
+    assert all(found.values()), f"declared, but not read: {[key for key in found if not found[key]]}"
+    undeclared = taken - set().union(*found.values()) - UNDECLARED
+    assert not undeclared, f"read, but not declared: {sorted(undeclared)}"
 
 
 if __name__ == "__main__":

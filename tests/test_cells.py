@@ -95,7 +95,8 @@ def predictions(run: Run, name: str, fold: str) -> pd.DataFrame:
 def test_predictions_are_of_the_test_speakers_alone(run: Run) -> None:
     for name in ("video", "audio", "averaging", "cfnsr"):
         table = predictions(run, name, "fold_2")
-        assert set(table["actor"]) == {"02"} and set(table["choice"]) == {"selected", "last", "optimistic"}
+        without = {"without_video", "without_audio"} if name not in checkpoint.MODALITIES else set()
+        assert set(table["actor"]) == {"02"} and set(table["choice"]) == {"selected", "last", "optimistic", *without}
         probabilities = table[[f"p_{label}" for label in LABELS]].to_numpy()
         assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
         assert table["predicted"].tolist() == [LABELS[best] for best in probabilities.argmax(axis=1)]
@@ -130,6 +131,110 @@ def test_the_optimistic_row_of_late_fusion_combines_both_best_test_epochs(run: R
         for name in ("video", "audio", "averaging")
     ]
     assert np.allclose((parts[0] + parts[1]) / 2, parts[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("modality", checkpoint.MODALITIES)
+def test_averaging_without_one_modality_predicts_the_others_class(run: Run, modality: str) -> None:
+    other = "audio" if modality == "video" else "video"
+    alone = predictions(run, other, "fold_1").query("choice == 'selected'")
+    without = predictions(run, "averaging", "fold_1").query(f"choice == 'without_{modality}'")
+    assert without["predicted"].tolist() == alone["predicted"].tolist()
+    columns = [f"p_{label}" for label in LABELS]
+    assert np.allclose(without[columns], (alone[columns].to_numpy() + 1 / 8) / 2, atol=1e-6)
+
+
+def test_without_the_voice_the_test_speakers_voices_change_nothing(run: Run, tmp_path: Path) -> None:
+    """The stand-in is the training speakers': scrambling the test speaker's sound moves no such prediction."""
+    other = Run(tmp_path)
+    shard = shards.read(other.shards / "01")
+    np.save(other.shards / "01" / "mfcc.npy", shard.mfcc[::-1].copy())
+    (tmp_path / "models").symlink_to(run.folder / "models")
+    cell = other.fused("cfnsr", CFNSR, "fold_1")
+    cell = replace(cell, places=other.places("changed", "fold_1"))
+    cells.run(cell, training=TRAINING, shared=SHARED, device=CPU)
+    ours, theirs = predictions(run, "cfnsr", "fold_1"), predictions(other, "changed", "fold_1")
+    for choice, same in (("without_audio", True), ("without_video", False)):
+        assert ours.query(f"choice == '{choice}'").equals(theirs.query(f"choice == '{choice}'")) == same
+
+
+def imported(run: Run, folder: Path, name: str = "audio", **changes: Any) -> Path:
+    """A model as the importer leaves it."""
+    model = run.places(name, "fold_1").model / "model.safetensors"
+    described = checkpoint.specification(model)
+    provenance = [{"file": "published.pth", "sha256": "0123456789abcdef" * 4}]
+    path = folder / "imported.safetensors"
+    checkpoint.save(path, checkpoint.load(model), {**described, "imported": provenance, **changes})
+    return path
+
+
+@pytest.mark.parametrize("name", ["audio", "cfnsr"])
+def test_an_imported_network_is_scored_as_it_is(run: Run, tmp_path: Path, name: str) -> None:
+    network, described = networks.imported(imported(run, tmp_path, name), name, "fold_1", run.gate, seed=7)
+    places = Run.places(replace_folder(run, tmp_path), name, "fold_1")
+    cells.score(
+        cells.Cell(network, described, run.open("fold_1"), run.gate, places), batch_size=3, device=torch.device("cpu")
+    )
+    table, trained = pd.read_parquet(places.predictions), predictions(run, name, "fold_1")
+    columns = [f"p_{label}" for label in LABELS]
+    for choice in ["selected", *(["without_video", "without_audio"] if name == "cfnsr" else [])]:
+        ours, theirs = (one.query(f"choice == '{choice}'")[columns].to_numpy() for one in (table, trained))
+        assert np.abs(ours - theirs).max() < 1e-5
+    assert not {"last", "optimistic"} & set(table["choice"])
+    account = json.loads(places.cell.read_text())
+    assert account["imported"][0]["file"] == "published.pth" and account["data"] == run.gate.fingerprint
+    assert not list(places.curves.iterdir())
+
+
+def replace_folder(run: Run, folder: Path) -> Run:
+    other = Run.__new__(Run)
+    other.__dict__.update(run.__dict__, folder=folder)
+    return other
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked", "told"),
+    [
+        ({}, {"name": "video"}, "its system is audio, not video"),
+        ({}, {"fold": "fold_2"}, "its fold is fold_1, not fold_2"),
+        ({"labels": list(LABELS)[::-1]}, {}, r"its emotions is \['surprised'"),
+    ],
+)
+def test_an_imported_network_of_another_kind_is_refused(
+    run: Run, tmp_path: Path, changes: dict[str, Any], asked: dict[str, str], told: str
+) -> None:
+    path = imported(run, tmp_path, **changes)
+    with pytest.raises(CfnsrError, match=told):
+        networks.imported(path, **{"name": "audio", "fold": "fold_1", **asked}, gate=run.gate, seed=7)
+    other = replace(run.gate, shapes={**run.gate.shapes, "mfcc": [13, 99]})
+    with pytest.raises(CfnsrError, match=r"its MFCC is \[13, 36\], not \[13, 99\]"):
+        networks.imported(imported(run, tmp_path), "audio", "fold_1", other, seed=7)
+
+
+def test_what_imported_rows_are_made_of_stands_in_the_table(run: Run, tmp_path: Path) -> None:
+    """Imported unimodal models, joined: no other epoch is known, and both files are named."""
+    other = replace_folder(run, tmp_path)
+    for fold in run.gate.folds:
+        for modality in checkpoint.MODALITIES:
+            path = imported(run, tmp_path, modality, fold=fold)
+            network, described = networks.imported(path, modality, fold, run.gate, seed=7)
+            places = other.places(modality, fold)
+            cells.score(cells.Cell(network, described, run.open(fold), run.gate, places), batch_size=4, device=CPU)
+        other.fuse("averaging", {}, fold)
+    rows = report.write(
+        *(tmp_path / name for name in ("cells", "predictions", "curves")),
+        run.gate,
+        tmp_path / "out",
+        names=["video", "audio", "averaging"],
+        level=0.95,
+    )
+    assert report.read(tmp_path / "out") == rows
+    assert rows[0].imported.startswith("fold_1 published.pth (sha256 0123456789ab); fold_2 published.pth")
+    assert rows[2].imported.count("published.pth") == 6
+    assert (rows[0].last, rows[0].optimistic, rows[2].optimistic) == (None, None, None)
+    assert cells_of(rows[0])[7:12] == ("–",) * 5 and "–" not in cells_of(rows[2])[10:12]
+    page = (tmp_path / "out/report.md").read_text()
+    assert "Imported, not trained here" in page and "averaging: fold_1 published.pth" in page
+    assert "Voice alone: audio." in page and "Face alone: video." in page
 
 
 def test_curves_are_dvclives_and_the_test_scores_stand_apart(run: Run) -> None:

@@ -68,6 +68,32 @@ def test_a_wrong_value_is_refused_by_its_key(
         load(tmp_path, change)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda v: v["run"].update(train=["ghost"]), r"run\.train: ghost has no section"),
+        (lambda v: v["run"].update(train=["cfnsr", "cfnsr"]), "run: cfnsr named twice"),
+        (lambda v: v["run"].update(evaluate=["video"]), "run: video named twice"),
+        (lambda v: v["run"].update(pretrain=["audio"]), "run: the systems to train start from video"),
+        (lambda v: v["run"].update(pretrain=[], train=[]), "run: names nothing to run"),
+        (lambda v: v["run"].update(ablate=["msaf"]), r"run\.ablate: msaf has no section"),
+        (lambda v: v["ablations"].update(system="ghost"), r"ablations\.system: ghost has no section"),
+        (lambda v: v["ablations"]["variants"].update(audio={}), r"ablations\.variants: audio is the name of a"),
+        (lambda v: v["evaluate"].update(checkpoints="a; rm -r b"), r"evaluate\.checkpoints: String should match"),
+    ],
+)
+def test_rows_that_cannot_be_run_are_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    with pytest.raises(CfnsrError, match=told):
+        load(tmp_path, change)
+
+
+def test_rows_may_be_imported_alone_or_mixed(tmp_path: Path) -> None:
+    rows = {"pretrain": ["audio"], "evaluate": ["video", "msaf"], "train": ["averaging"]}
+    assert load(tmp_path, lambda v: v["run"].update(rows)).run.names == ["audio", "video", "msaf", "averaging"]
+
+
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match=r"(?s)crop\.margin.*train\.threads"):
         load(tmp_path, lambda v: v.update(crop={**v["crop"], "margin": -1}, train={**v["train"], "threads": 0}))
@@ -94,7 +120,8 @@ PATHS = [
     for section, values in SHIPPED.items()
     if isinstance(values, dict) and section != "folds"
     for key in values
-    if (section, key) != ("fetch", "local")  # a path may be any text
+    # a path may be any text or a word; there may be no variants
+    if (section, key) not in {("fetch", "local"), ("evaluate", "checkpoints"), ("ablations", "variants")}
 ]
 
 

@@ -73,10 +73,18 @@ def test_channels_are_those_of_the_stages(name: str) -> None:
 
 def test_head_reads_what_the_trunk_gives(name: str) -> None:
     encoder, clips = small(name).eval(), inputs(name, 2)
-    features = encoder.trunk(clips)
-    assert encoder.pooled(features).shape == (2, encoder.dim)
-    torch.testing.assert_close(encoder.head(features), encoder(clips))
-    torch.testing.assert_close(encoder.head.linear(encoder.pooled(features)), encoder(clips))
+    assert encoder.pooled(clips).shape == (2, encoder.dim)
+    torch.testing.assert_close(encoder.head(encoder.trunk(clips)), encoder(clips))
+    torch.testing.assert_close(encoder.head.linear(encoder.pooled(clips)), encoder(clips))
+
+
+def test_segments_are_the_trunk_cut_after_its_sites() -> None:
+    encoder, clips = small("video").eval(), inputs("video", 2)
+    first, second = encoder.segments("layer2", "layer4")
+    assert [name for name, _ in first.named_children()] == ["stem", "layer1", "layer2"]
+    torch.testing.assert_close(second(first(clips)), encoder.trunk(clips))
+    with pytest.raises(AssertionError, match="do not end the trunk"):
+        encoder.segments("layer2", "layer3")
 
 
 def test_a_clip_does_not_depend_on_its_batch(name: str) -> None:

@@ -18,18 +18,17 @@ MCBP = import_module("cfnsr.fusion.mcbp")
 
 def test_concat_by_numbers() -> None:
     network = small_scale("concat", hidden=2).eval()
-    video, audio = network.video, network.audio
-    network.video, network.audio = nn.Identity(), nn.Identity()
-    network.classifier.hidden = nn.Linear(3, 2)
-    network.classifier.hidden.weight.data = torch.tensor([[1.0, 0.0, 2.0], [0.0, -1.0, 0.0]])
+    network.video, network.audio = nn.Flatten(), nn.Flatten()  # what is given are the features themselves
+    network.classifier.hidden = nn.Linear(4, 2)
+    network.classifier.hidden.weight.data = torch.tensor([[1.0, 0.0, 0.0, 2.0], [0.0, -1.0, 0.0, 0.0]])
     network.classifier.hidden.bias.data = torch.tensor([-1.0, 0.0])
     network.classifier.linear.weight.data = torch.zeros(8, 2)
     network.classifier.linear.weight.data[0] = torch.tensor([0.5, 100.0])
     network.classifier.linear.bias.data = torch.zeros(8)
-    fused = nn.Module.__call__(network, torch.tensor([[1.0, 3.0]]), torch.zeros(1), torch.tensor([[2.0]])).fused
+    frames = torch.tensor([1.0, 3.0, 9.0]).view(1, 3, 1, 1, 1)
+    fused = network(frames, torch.zeros(1, 1, 1), torch.tensor([[[2.0]]])).fused
     # relu(1 + 4 - 1) = 4, relu(-3) = 0: the first class's logit is 2, the others' 0.
     torch.testing.assert_close(fused[0, 0].exp(), torch.tensor(math.exp(2) / (math.exp(2) + 7)))
-    assert video(clips(1)[0]).shape == (1, 512) and audio(clips(1)[2]).shape == (1, 1664)
 
 
 def test_concats_features_are_the_encoders_pooled() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from cfnsr import config, faces, shards
 from cfnsr.gate import Gate
-from tests.repository import Repository
+from tests.repository import ROOT, Repository
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
@@ -34,7 +34,7 @@ def gate(repository: Repository) -> Gate:
 
 def test_every_stage_ran_and_a_second_repro_runs_none(repository: Repository, params: config.Params) -> None:
     stages = repository.stages
-    cells = len(params.folds) * (2 + len(params.systems))
+    cells = len(params.folds) * (2 + len(params.run.train))
     assert len(stages) == 3 * len(params.actors) + len(["landmarks", "check", "report"]) + cells
     assert not repository.repro()
     assert "Data and pipelines are up to date" in repository.run("dvc", "status")
@@ -49,7 +49,7 @@ def test_every_stage_says_what_it_does(repository: Repository) -> None:
 def test_the_table_is_printed_with_where_the_time_went(repository: Repository, params: config.Params) -> None:
     text = repository.run("cfnsr", "results")
     results = pd.read_csv(repository.folder / "metrics/studio/results.csv")
-    assert results["name"].tolist() == ["video", "audio", *params.systems]
+    assert results["name"].tolist() == ["video", "audio", *params.run.train]
     for _, row in results.iterrows():
         line = next(line for line in text.splitlines() if f"│ {row['name']} " in line)
         assert f"{100 * row['accuracy']:.1f}" in line and f"{row['parameters']:,}" in line
@@ -64,7 +64,7 @@ def test_dvcs_metrics_are_two_columns_a_system(repository: Repository, params: c
     found = files.pop("metrics/studio/data.json")["data"]
     assert found["clips"] == 8 * found["speakers"] == 8 * len(params.actors) and found["contradictions"] == 0
     results = pd.read_csv(repository.folder / "metrics/studio/results.csv").set_index("name")
-    assert len(files) == 2 + len(params.systems)
+    assert len(files) == 2 + len(params.run.train)
     for path, figures in files.items():
         assert list(figures["data"]) == ["accuracy", "uar"]
         assert figures["data"]["accuracy"] == pytest.approx(results.loc[Path(path).stem, "accuracy"], abs=1e-4)
@@ -84,7 +84,7 @@ def test_no_speaker_stands_in_two_sets_and_predictions_are_of_the_test_speakers(
     for fold, sets in gate.folds.items():
         assert not set(sets.test) & set(sets.validation) and not set(sets.train) & {*sets.test, *sets.validation}
         assert list(sets.test) == params.folds[fold]
-        for name in ("video", "audio", *params.systems):
+        for name in ("video", "audio", *params.run.train):
             predictions = pd.read_parquet(repository.folder / f"data/studio/predictions/{name}/{fold}.parquet")
             assert set(predictions["actor"]) == set(sets.test)
 
@@ -168,7 +168,7 @@ def test_a_systems_section_is_checked_when_its_cell_starts(repository: Repositor
         repository.run("dvc", "checkout", "train@studio-cfnsr-fold_1")
 
 
-@pytest.mark.parametrize("stage", ["download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report"])
+@pytest.mark.parametrize("stage", sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py")))
 def test_each_stage_has_help_with_an_example(repository: Repository, stage: str) -> None:
     text = repository.run("python", "-m", f"stages.{stage}", "--help")
     assert text.startswith(f"Usage: python -m stages.{stage}") and "Example: python -m stages" in text

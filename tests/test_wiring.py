@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import grimp
 import pytest
 from ruamel.yaml import YAML
 
+from tests import recorded
 from tests.repository import Repository
 
 pytestmark = pytest.mark.xdist_group("wiring")
@@ -38,7 +39,10 @@ BY_NAME = {
     "check": ["cfnsr.corpora.${corpus}"],
     "pretrain": ["cfnsr.encoders.${item.modality}"],
     "train": ["cfnsr.encoders.video", "cfnsr.encoders.audio", "cfnsr.fusion.${item.system}"],
+    "ablate": ["cfnsr.encoders.video", "cfnsr.encoders.audio", "cfnsr.fusion.${ablations.system}"],
+    "evaluate": ["cfnsr.encoders.video", "cfnsr.encoders.audio", "cfnsr.fusion.cfnsr", "cfnsr.fusion.msaf"],
 }
+SCRIPTS = {name: re.match(r"python -m stages\.(\w+)", stage["cmd"])[1] for name, stage in STAGES.items()}
 CHOICES = [
     {"corpus": "studio", "crop.landmarks": "openface", "extract.video.decoder": "pyav"},
     {"corpus": "ravdess", "crop.landmarks": "openface", "extract.video.decoder": "decord"},
@@ -47,7 +51,8 @@ CHOICES = [
 
 
 def chosen(text: str, choice: dict[str, str]) -> str:
-    for name, value in {**choice, "item.modality": "video", "item.system": "cfnsr"}.items():
+    named = {"item.modality": "video", "item.system": "cfnsr", "ablations.system": "cfnsr"}
+    for name, value in {**choice, **named}.items():
         text = text.replace(f"${{{name}}}", value)
     return text
 
@@ -60,13 +65,13 @@ def graph() -> grimp.ImportGraph:
 
 def test_every_script_is_a_stage_and_the_other_way_round() -> None:
     scripts = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
-    assert scripts == set(STAGES)
+    assert scripts == set(SCRIPTS.values())
 
 
 def run_by(graph: grimp.ImportGraph, stage: str, choice: dict[str, str]) -> set[str]:
     """The files of the modules that a stage imports, at first or second hand, but not by way of the plumbing."""
     named = [chosen(name, choice) for name in BY_NAME.get(stage, [])]
-    found, ahead = set(), [f"stages.{stage}", *(name for name in named if name in graph.modules)]
+    found, ahead = set(), [f"stages.{SCRIPTS[stage]}", *(name for name in named if name in graph.modules)]
     while ahead:
         module = ahead.pop()
         if module not in found | PLUMBING:
@@ -86,7 +91,7 @@ def test_the_code_a_stage_imports_is_among_its_deps(
 ) -> None:
     deps = {chosen(str(dep), choice) for dep in STAGES[stage]["deps"]}
     files = run_by(graph, stage, choice)
-    assert f"stages/{stage}.py" in files and len(files) >= 3
+    assert f"stages/{SCRIPTS[stage]}.py" in files and len(files) >= 3
     missing = {file for file in files if not any(file == dep or file.startswith(f"{dep}/") for dep in deps)}
     assert not missing
 
@@ -104,13 +109,6 @@ def test_every_dep_and_every_param_exists(stage: str) -> None:
                 break
             assert part in section, key
             section = section[part]
-
-
-# docs/decisions/0004-what-stages-depend-on.md: what changes no byte of a good result.
-UNDECLARED = {
-    *("parallel.jobs", "on_bad_clip"),
-    *(f"fetch.{name}" for name in ("base_url", "tries", "wait_s", "timeout_s")),
-}
 
 
 @pytest.fixture(scope="module")
@@ -131,15 +129,7 @@ def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -
 )
 def test_the_params_a_stage_reads_are_those_it_declares(repository: Repository, name: str) -> None:
     """Each stage, run for real with an eye on what it takes from params.yaml."""
-    entry, stage = repository.entries()[name], name.partition("@")[0]
-    repository.run(*entry["cmd"].replace(f"-m stages.{stage}", f"-m tests.recorded {stage}").split())
-    read = set(json.loads((repository.folder / "read.json").read_text()))
-    found = {
-        key: {one for one in read if one == key or one.startswith(f"{key}.")} for key in entry["params"]["params.yaml"]
-    }
-    assert all(found.values()), f"declared, but not read: {[key for key in found if not found[key]]}"
-    undeclared = read - set().union(*found.values()) - UNDECLARED
-    assert not undeclared, f"read, but not declared: {sorted(undeclared)}"
+    recorded.hold(repository, name)
 
 
 def test_the_pipelines_picture_in_the_readme_is_what_dvc_draws(repository: Repository) -> None:

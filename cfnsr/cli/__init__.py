@@ -43,12 +43,25 @@ def check(params: Path) -> None:
     with entry.one_line_errors():
         dvc_files.unharmed(params.parent)
         values = config.load(params)
+        _check_checkpoints(params, values)
         _check_systems(params, values)
     rows = values.run.names
     click.echo(
         f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, {len(rows)} rows "
         f"({', '.join(rows)}): {3 * len(values.actors) + len(rows) * len(values.folds) + 3} stages"
     )
+
+
+def _check_checkpoints(path: Path, values: config.Params) -> None:
+    for name in values.run.evaluate:
+        for fold in values.folds:
+            file = path.parent / values.evaluate.checkpoints / name / f"{fold}.safetensors"
+            if not file.is_file():
+                raise CfnsrError(
+                    path,
+                    f"run.evaluate names {name}, and {file} is missing",
+                    "Write it with `cfnsr import-checkpoint`, or take the name out",
+                )
 
 
 def _check_systems(path: Path, values: config.Params) -> None:

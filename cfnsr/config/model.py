@@ -81,7 +81,7 @@ class Ablations(Section):
 
 
 class Evaluate(Section):
-    checkpoints: str
+    checkpoints: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$")]  # DVC puts it into a shell's line
     batch_size: Count
 
 
