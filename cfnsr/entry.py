@@ -60,6 +60,20 @@ def console() -> Console:
     return Console(width=None if Console().is_terminal else 160)
 
 
+def cell_arguments(function: Callable[..., None]) -> Callable[..., None]:
+    """The arguments of every stage that makes one cell of the table: what it reads, and where its outputs go."""
+    for name, kind in (
+        ("curves", OUT_FOLDER),
+        ("predictions", OUT_FILE),
+        ("cell", OUT_FILE),
+        ("model", OUT_FOLDER),
+        ("corpus", IN_FILE),
+        ("shards", IN_FOLDER),
+    ):
+        function = click.argument(name, type=kind)(function)
+    return function
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn a ``CfnsrError`` into one line on stderr and exit status 1."""

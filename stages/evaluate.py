@@ -2,19 +2,14 @@ import click
 
 from cfnsr import cells, networks, train
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FILE, OUT_FOLDER, stage
+from cfnsr.entry import IN_FILE, cell_arguments, stage
 from cfnsr.gate import Gate
 
 
 @stage
 @click.argument("name")
 @click.argument("fold")
-@click.argument("shards", type=IN_FOLDER)
-@click.argument("corpus", type=IN_FILE)
-@click.argument("model", type=OUT_FOLDER)
-@click.argument("cell", type=OUT_FILE)
-@click.argument("predictions", type=OUT_FILE)
-@click.argument("curves", type=OUT_FOLDER)
+@cell_arguments
 @click.option("--checkpoint", type=IN_FILE, required=True, help="Written by `cfnsr import-checkpoint`.")
 def main(params: Params, name, fold, shards, corpus, model, cell, predictions, curves, checkpoint) -> None:
     """Evaluate the imported network NAME on the test speakers of one FOLD; CORPUS is the gate's file.

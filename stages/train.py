@@ -2,19 +2,14 @@ import click
 
 from cfnsr import cells, fusion, networks, train
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FILE, OUT_FOLDER, stage
+from cfnsr.entry import IN_FOLDER, cell_arguments, stage
 from cfnsr.gate import Gate
 
 
 @stage
 @click.argument("system")
 @click.argument("fold")
-@click.argument("shards", type=IN_FOLDER)
-@click.argument("corpus", type=IN_FILE)
-@click.argument("model", type=OUT_FOLDER)
-@click.argument("cell", type=OUT_FILE)
-@click.argument("predictions", type=OUT_FILE)
-@click.argument("curves", type=OUT_FOLDER)
+@cell_arguments
 @click.option("--models", type=IN_FOLDER, required=True, help="Where the unimodal models of pretrain are.")
 @click.option("--unimodal", type=IN_FOLDER, required=True, help="Where their predictions are.")
 @click.option("--variant", help="An ablation of it: a name under `ablations.variants`.")

@@ -30,8 +30,8 @@ def test_a_gate_by_numbers(factor: float) -> None:
 
 def test_mmtm_meets_at_three_depths_and_averages_both_heads() -> None:
     network, (frames, mel, mfcc) = small_scale("mmtm").eval(), clips(2)
-    assert [gate.joint.in_features for gate in network.gates] == [128 + 32, 256 + 32, 512 + 64]
-    for gate in network.gates:  # open: as if they were not there
+    assert [gate.joint.in_features for gate in network.between] == [128 + 32, 256 + 32, 512 + 64]
+    for gate in network.between:  # open: as if they were not there
         for part in (gate.video, gate.audio):
             nn.init.zeros_(part.weight), nn.init.constant_(part.bias, 100.0)
     predicted = network(frames, mel, mfcc)

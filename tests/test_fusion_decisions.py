@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
-from typing import Any
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,14 +11,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from torch import Tensor
+from torch import Tensor, nn
 
 from cfnsr.batch import Prediction
 from tests.zoo import small_scale
 
 
-def combine(name: str, video: Tensor, audio: Tensor, **options: Any) -> Tensor:
-    return small_scale(name, **options).combine(video, audio)
+@cache
+def rule(name: str, beta: float | None = None) -> nn.Module:
+    return small_scale(name, **({} if beta is None else {"beta": beta}))
+
+
+def combine(name: str, video: Tensor, audio: Tensor, beta: float | None = None) -> Tensor:
+    return rule(name, beta).combine(video, audio)
 
 
 def logs(*rows: list[float]) -> Tensor:
@@ -69,11 +73,7 @@ DISTRIBUTIONS = arrays.arrays(np.float32, (3, 8), elements=st.floats(-8, 8, widt
 
 @given(DISTRIBUTIONS, DISTRIBUTIONS)
 def test_multiplicative_with_beta_0_is_the_sum_of_log_likelihoods(video: Tensor, audio: Tensor) -> None:
-    network = import_module("cfnsr.fusion.multiplicative").Fusion.__new__(
-        import_module("cfnsr.fusion.multiplicative").Fusion
-    )
-    torch.nn.Module.__init__(network)
-    network.beta = 0.0
+    network = rule("multiplicative", 0.0)
     torch.testing.assert_close(network.combine(video, audio), (video + audio).log_softmax(dim=1))
     labels = torch.tensor([0, 3, 7])
     expected = -(video + audio)[torch.arange(3), labels].mean()
@@ -84,7 +84,6 @@ def test_multiplicative_with_beta_0_is_the_sum_of_log_likelihoods(video: Tensor,
 def test_with_one_modality_uniform_both_rules_predict_the_others_class(known: Tensor) -> None:
     uniform = torch.full_like(known, -math.log(8))
     for name in ("averaging", "multiplication"):
-        rule = import_module(f"cfnsr.fusion.{name}").Fusion.combine
-        for fused in (rule(known, uniform), rule(uniform, known)):
+        for fused in (combine(name, known, uniform), combine(name, uniform, known)):
             best = known.gather(1, fused.argmax(dim=1, keepdim=True))
             torch.testing.assert_close(best, known.amax(dim=1, keepdim=True), atol=1e-5, rtol=1e-5)

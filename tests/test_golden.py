@@ -103,7 +103,7 @@ def test_cfnsr_without_one_of_its_parts_differs(
 
 def test_msaf_with_its_scores_in_another_order_differs(clip: tuple[Tensor, Tensor, Tensor], tmp_path: Path) -> None:
     network = imported("msaf", tmp_path)
-    scores = network.attention[0].scores
+    scores = network.between[0].scores
     scores.weight.data = scores.weight.data.roll(16 * 2, dims=0)  # as if the voice's two blocks came first
     with torch.inference_mode():
         assert published.difference(network(*clip).fused, "msaf") > TOLERANCE

@@ -44,14 +44,14 @@ BY_NAME = {
 }
 SCRIPTS = {name: re.match(r"python -m stages\.(\w+)", stage["cmd"])[1] for name, stage in STAGES.items()}
 CHOICES = [
-    {"corpus": "studio", "crop.landmarks": "openface", "extract.video.decoder": "pyav"},
-    {"corpus": "ravdess", "crop.landmarks": "openface", "extract.video.decoder": "decord"},
-    {"corpus": "folder", "crop.landmarks": "face_align", "extract.video.decoder": "pyav"},
+    {"corpus": "studio", "crop.landmarks": "openface", "extract.video.decoder": "pyav", "item.system": "cfnsr"},
+    {"corpus": "ravdess", "crop.landmarks": "openface", "extract.video.decoder": "decord", "item.system": "msaf"},
+    {"corpus": "folder", "crop.landmarks": "face_align", "extract.video.decoder": "pyav", "item.system": "averaging"},
 ]
 
 
 def chosen(text: str, choice: dict[str, str]) -> str:
-    named = {"item.modality": "video", "item.system": "cfnsr", "ablations.system": "cfnsr"}
+    named = {"item.modality": "video", "ablations.system": "cfnsr"}
     for name, value in {**choice, **named}.items():
         text = text.replace(f"${{{name}}}", value)
     return text

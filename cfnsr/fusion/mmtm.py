@@ -27,11 +27,12 @@ from cfnsr.about import About
 from cfnsr.batch import Prediction
 from cfnsr.encoders import Encoder
 from cfnsr.errors import CfnsrError
+from cfnsr.layers import Meeting
 
 _SITES = (("layer2", "conv1"), ("layer3", "conv2"), ("layer4", "conv3"))
 
 
-class Fusion(nn.Module):
+class Fusion(Meeting):
     """Both encoders with their heads, and a gate between them at each site.
 
     Args:
@@ -55,13 +56,10 @@ class Fusion(nn.Module):
     features: ClassVar = {"video": ("video.0", "video.1", "video.2"), "audio": ("audio.0", "audio.1", "audio.2")}
 
     def __init__(self, video: Encoder, audio: Encoder, classes: int, *, ratio: int, factor: float) -> None:
-        super().__init__()
-        self.video = nn.ModuleList(video.segments(*(face for face, _ in _SITES)))
-        self.audio = nn.ModuleList(audio.segments(*(voice for _, voice in _SITES)))
-        self.gates = nn.ModuleList(
+        gates = [
             Gate(video.channels[face], audio.channels[voice], ratio=ratio, factor=factor) for face, voice in _SITES
-        )
-        self.video_head, self.audio_head = video.head, audio.head
+        ]
+        super().__init__(video, audio, _SITES, gates)
 
     def forward(
         self,
@@ -70,10 +68,7 @@ class Fusion(nn.Module):
         mfcc: Float[Tensor, "batch coef step"],
     ) -> Prediction:
         """The mean of both heads' logits, and each head's own."""
-        face, voice = frames, mfcc
-        for video, audio, gate in zip(self.video, self.audio, self.gates, strict=True):
-            face, voice = gate(video(face), audio(voice))
-        logits = torch.stack([self.video_head(face), self.audio_head(voice)])
+        logits = self.logits(frames, mfcc)
         fused = logits.mean(dim=0).log_softmax(dim=1, dtype=torch.float32)
         return Prediction(fused, *logits.log_softmax(dim=2, dtype=torch.float32))
 

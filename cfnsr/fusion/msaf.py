@@ -29,11 +29,12 @@ from cfnsr.about import About
 from cfnsr.batch import Prediction
 from cfnsr.encoders import Encoder
 from cfnsr.errors import CfnsrError
+from cfnsr.layers import Meeting
 
 _SITES = (("layer3", "conv2"), ("layer4", "conv3"))
 
 
-class Fusion(nn.Module):
+class Fusion(Meeting):
     """Both encoders with their heads, and an attention between them at each site.
 
     Args:
@@ -54,22 +55,19 @@ class Fusion(nn.Module):
     def __init__(
         self, video: Encoder, audio: Encoder, classes: int, *, widths: list[int], reduction: int, block_dropout: float
     ) -> None:
-        super().__init__()
         if len(widths) != len(_SITES) or min(widths) < reduction:
             raise CfnsrError(
                 "systems.msaf.options.widths",
                 f"{widths} are not two widths of {reduction}, the reduction, or more",
                 "Give one for each site",
             )
-        self.video = nn.ModuleList(video.segments(*(face for face, _ in _SITES)))
-        self.audio = nn.ModuleList(audio.segments(*(voice for _, voice in _SITES)))
-        self.attention = nn.ModuleList(
+        attention = [
             SplitAttention(
                 [video.channels[face], audio.channels[voice]], width=width, reduction=reduction, dropout=block_dropout
             )
             for (face, voice), width in zip(_SITES, widths, strict=True)
-        )
-        self.video_head, self.audio_head = video.head, audio.head
+        ]
+        super().__init__(video, audio, _SITES, attention)
 
     def forward(
         self,
@@ -78,10 +76,7 @@ class Fusion(nn.Module):
         mfcc: Float[Tensor, "batch coef step"],
     ) -> Prediction:
         """The sum of both heads' logits, and each head's own."""
-        face, voice = frames, mfcc
-        for video, audio, attention in zip(self.video, self.audio, self.attention, strict=True):
-            face, voice = attention(video(face), audio(voice))
-        logits = torch.stack([self.video_head(face), self.audio_head(voice)])
+        logits = self.logits(frames, mfcc)
         fused = logits.sum(dim=0).log_softmax(dim=1, dtype=torch.float32)
         return Prediction(fused, *logits.log_softmax(dim=2, dtype=torch.float32))
 

@@ -16,20 +16,20 @@ No departure. Probabilities are clamped before their logarithm.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from cfnsr.about import About
 from cfnsr.batch import Prediction
 from cfnsr.encoders import Encoder
+from cfnsr.layers import Decision
 
 _LEAST = math.log(1e-12)  # log of the least probability
 
 
-class Fusion(nn.Module):
+class Fusion(Decision):
     """Two encoders trained on, together, by what each is responsible for; no weights of its own.
 
     Args:
@@ -40,22 +40,10 @@ class Fusion(nn.Module):
 
     about = About(fusion="decision", paper="1805.11730", accuracy=70.35, parameters=25.92)
     trains = True
-    features: ClassVar = {"video": ("video",), "audio": ("audio",)}
 
     def __init__(self, video: Encoder, audio: Encoder, classes: int, *, beta: float) -> None:
-        super().__init__()
-        self.video, self.audio, self.beta = video, audio, beta
-
-    def forward(
-        self,
-        frames: Float[Tensor, "batch 3 time height width"],
-        mel: Float[Tensor, "batch mel step"],
-        mfcc: Float[Tensor, "batch coef step"],
-    ) -> Prediction:
-        """The combination, and the two that it combines."""
-        video = self.video(frames).log_softmax(dim=1, dtype=torch.float32)
-        audio = self.audio(mfcc).log_softmax(dim=1, dtype=torch.float32)
-        return Prediction(self.combine(video, audio), video, audio)
+        super().__init__(video, audio, classes)
+        self.beta = beta
 
     def combine(
         self, video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]

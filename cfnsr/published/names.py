@@ -76,15 +76,15 @@ _RULES: dict[str, list[tuple[str, str]]] = {
         (r"^audio\.1\.conv3\.conv\.", "audio_model_blocks.1.3."),
         (r"^audio\.1\.conv3\.norm\.", "audio_model_blocks.1.5."),
         (r"^audio_head\.linear\.", "audio_model_blocks.2.2."),
-        (r"^attention\.(\d)\.joint\.", r"msaf.\1.blocks.0.joint_features.0."),
-        (r"^attention\.(\d)\.norm\.", r"msaf.\1.blocks.0.joint_features.1."),
+        (r"^between\.(\d)\.joint\.", r"msaf.\1.blocks.0.joint_features.0."),
+        (r"^between\.(\d)\.norm\.", r"msaf.\1.blocks.0.joint_features.1."),
         *_BOTTLENECK,
     ],
 }
 SYSTEMS = tuple(_RULES)
 
 # The published MSAF has a layer a block; ours has all of a site in one matrix.
-_SCORES = re.compile(r"^attention\.(\d)\.scores\.(weight|bias)$")
+_SCORES = re.compile(r"^between\.(\d)\.scores\.(weight|bias)$")
 
 
 def parts(system: str, name: str, tensor: Tensor, widths: list[int]) -> list[Part]:
