@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from dvclive.live import Live
@@ -88,7 +89,7 @@ class Cell:
         account = {
             "name": self.specification["name"],
             "fold": self.fold.name,
-            "protocol": self.gate.protocol,
+            "protocol": "imported" if self.specification["imported"] else self.gate.protocol,
             "seed": self.specification["seed"],
             "data": self.gate.fingerprint,
             "parameters": sum(value.numel() for value in network.parameters()),
@@ -149,6 +150,8 @@ def score(cell: Cell, *, batch_size: int, device: torch.device) -> None:
     """
     looks = _Looks(cell, batch_size, device)
     choices = {"selected": looks.at(cell.fold.test)(cell.network), **looks.without_each_modality()}
+    if not all(np.isfinite(predicted).all() for predicted in choices.values()):
+        raise CfnsrError(cell.specification["name"], "its predictions are no numbers", "Import another file")
     with atomic_folder(cell.places.curves):
         pass
     cell.write(choices, epochs=0, selected_epoch=0, optimistic_epoch=0)
@@ -194,7 +197,7 @@ def combine(cell: Cell, unimodal: Path) -> None:
     paths = [unimodal / modality / f"{cell.fold.name}.parquet" for modality in checkpoint.MODALITIES]
     for path in paths:
         if not path.is_file():
-            raise CfnsrError(path, "is missing", "Run `dvc repro pretrain`")
+            raise CfnsrError(path, "is missing", "Run `dvc repro pretrain evaluate`")
     tables = [pd.read_parquet(path) for path in paths]
     tested = cell.fold.test.index["clip"].tolist()
     combined: Any = cell.network.combine
@@ -207,7 +210,7 @@ def combine(cell: Cell, unimodal: Path) -> None:
                 raise CfnsrError(
                     path,
                     f"predictions of other clips than those that {cell.fold.name} tests",
-                    "Run `dvc repro pretrain`",
+                    "Run `dvc repro pretrain evaluate`",
                 )
             parts.append(torch.from_numpy(evaluate.untable(table, cell.gate.labels, choice)))
         choices[choice] = combined(*parts).numpy()

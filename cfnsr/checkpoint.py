@@ -17,6 +17,7 @@ from cfnsr.errors import CfnsrError
 # One key: safetensors orders several by chance, and the file's bytes would differ from run to run.
 _KEY = "cfnsr"
 MODALITIES = ("video", "audio")
+_WANTED = frozenset({"name", "labels", "encoders", "options", "fold", "pixels", "preprocessing", "imported"})
 
 Specification = dict[str, Any]
 
@@ -59,7 +60,14 @@ def specification(path: Path) -> Specification:
         raise CfnsrError(path, f"cannot be read as safetensors ({error})", "Run its training stage again") from error
     if _KEY not in metadata:
         raise CfnsrError(path, "is safetensors, but not a model of cfnsr", "Give a model.safetensors written by cfnsr")
-    return json.loads(metadata[_KEY])
+    try:
+        described = json.loads(metadata[_KEY])
+        missing = sorted(_WANTED - set(described)) or sorted({"order"} - set(described["pixels"]))
+    except (ValueError, TypeError) as error:
+        raise CfnsrError(path, f"its description cannot be read ({error})", "Write it again") from error
+    if missing:
+        raise CfnsrError(path, f"its description lacks {', '.join(missing)}", "It is of another version")
+    return described
 
 
 def load(path: Path) -> nn.Module:

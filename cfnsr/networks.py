@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from cfnsr import checkpoint
+from cfnsr import checkpoint, fusion
 from cfnsr.checkpoint import Specification
 from cfnsr.errors import CfnsrError
 from cfnsr.gate import Gate
@@ -68,15 +71,22 @@ def fused(
                 path,
                 f"was trained for {described[modality]['fold']} on data {described[modality]['data']}, "
                 f"not for {fold} on data {gate.fingerprint}",
-                "Run `dvc repro pretrain`",
+                "Run `dvc repro pretrain`, or import the right file",
             )
+    imported = [file for modality in paths for file in described[modality]["imported"]]
+    if imported and fusion.trains(system):
+        raise CfnsrError(
+            paths["video"].parent,
+            f"{system} would train on imported models, which have learned from this fold's validation speakers",
+            "Name video and audio in run.pretrain",
+        )
     combined = {
         **described["video"],
         "name": system,
         "options": options,
         "seed": seed,
         "encoders": {modality: described[modality]["encoders"][modality] for modality in paths},
-        "imported": [file for modality in paths for file in described[modality]["imported"]],
+        "imported": imported,
     }
     trained = {modality: checkpoint.encoder(path) for modality, path in paths.items()}
     return checkpoint.build(combined, trained), combined
@@ -107,5 +117,25 @@ def imported(path: Path, name: str, fold: str, gate: Gate, *, seed: int) -> tupl
             raise CfnsrError(
                 path, f"its {what} is {has}, not {wanted}", "Import the right file: `cfnsr import-checkpoint --help`"
             )
-    here = {"seed": seed, "preprocessing": gate.preprocessing, "data": gate.fingerprint}
+    files = described["imported"] or [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}]
+    differs = list(_differences(described["preprocessing"], gate.preprocessing))
+    here = {
+        "seed": seed,
+        "preprocessing": gate.preprocessing,
+        "data": gate.fingerprint,
+        "imported": [
+            # A header may say anything, and this will stand on a page.
+            {**{key: re.sub(r"[^\w.-]", "_", str(file[key])) for key in ("file", "sha256")}, "differs": differs}
+            for file in files
+        ],
+    }
     return checkpoint.load(path), {**described, **here}
+
+
+def _differences(made_for: dict[str, Any], here: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Where the clips were not prepared as a network's were, as far as its file says."""
+    for key, value in made_for.items():
+        if isinstance(value, dict):
+            yield from _differences(value, here.get(key, {}), f"{path}{key}.")
+        elif here.get(key) != value:
+            yield f"{path}{key} was {value}, is {here.get(key)}"

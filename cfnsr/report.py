@@ -53,12 +53,18 @@ def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, gate:
             for file in cell["imported"]
         ),
         **{**common, "reads": " ".join(common["reads"])},
-        clips=sum(gate.clips.values()),
+        clips=len(chosen["selected"]),
         skipped=len(gate.skipped),
-        speakers=len(gate.clips),
+        speakers=len(set(chosen["selected"]["actor"])),
         folds=len(gate.folds),
         level=level,
     )
+
+
+def _told(fold: str, file: dict[str, Any]) -> str:
+    """Where imported weights came from, and how the clips differ from those they know."""
+    differs = f", made for other clips: {', '.join(file['differs'])}" if file["differs"] else ""
+    return f"{fold} {file['file']} (sha256 {file['sha256'][:12]}{differs})"
 
 
 def write(

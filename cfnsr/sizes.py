@@ -105,7 +105,7 @@ def size(name: str, network: nn.Module, inputs: Inputs) -> Size:
 
 
 def layers(network: nn.Module, inputs: Inputs, depth: int) -> str:
-    """A network's layers as a table: name, shape of the output, weights, multiplications.
+    """A network's layers as a table: name, shape of the output, weights.
 
     Args:
         network: of ``build``.
@@ -114,8 +114,9 @@ def layers(network: nn.Module, inputs: Inputs, depth: int) -> str:
     """
     with torch.device("meta"):
         tensors = inputs.tensors()
-    columns = ("output_size", "num_params", "mult_adds")
-    return str(
+    # Not its multiplications: of a layer that is applied at many places it counts one.
+    columns = ("output_size", "num_params")
+    drawn = str(
         torchinfo.summary(
             network.eval(),
             input_data=tensors,
@@ -126,3 +127,4 @@ def layers(network: nn.Module, inputs: Inputs, depth: int) -> str:
             verbose=0,
         )
     )
+    return "\n".join(line for line in drawn.splitlines() if not line.startswith("Total mult-adds"))

@@ -27,8 +27,8 @@ class Row:
         reconstructed: what of it no source gives exactly; empty where all is known.
         imported: where it was trained elsewhere, each fold's file; else empty.
         parameters: trainable and not.
-        protocol, seed, data: of the run.
-        clips, speakers, folds: how many it had.
+        protocol, seed, data: of the run; ``imported`` is no protocol of ours.
+        clips, speakers, folds: how many were tested.
         skipped: clips beside these that could not be used.
         level: of the interval.
     """
@@ -79,7 +79,7 @@ COLUMNS = (
 def cells_of(line: Row) -> tuple[str, ...]:
     """One row's text, column by column; the terminal and the page show the same."""
     return (
-        line.name,
+        f"{line.name}, imported" if line.imported else line.name,
         _percent(line.accuracy),
         _percent(line.deviation),
         f"{_percent(line.low)}–{_percent(line.high)}",
@@ -102,9 +102,11 @@ def title(rows: list[Row], corpus: str) -> str:
 
 def footnotes(rows: list[Row], corpus: str) -> Iterator[str]:
     """What a reader must know beside the figures."""
+    trained = sorted({line.protocol for line in rows if not line.imported})
+    chosen = f", at the epoch that the validation speakers chose ({', '.join(trained)})" if trained else ""
     yield (
-        f"Accuracy, UAR, F1 and top-2 in % on test speakers, at the epoch that the validation speakers chose "
-        f"({rows[0].protocol}). Interval: {rows[0].level:.0%} over speakers (Student's t)."
+        f"Accuracy, UAR, F1 and top-2 in % on test speakers{chosen}. Interval: {rows[0].level:.0%} over speakers "
+        "(Student's t)."
     )
     yield (
         "Optimistic: the best test epoch of the same run, as the published code reports it. It is not a result; "

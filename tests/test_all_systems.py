@@ -26,7 +26,7 @@ from cfnsr.batch import Prediction
 
 
 class Fusion(nn.Module):
-    about = About(fusion="decision", paper="0000.00000", accuracy=0.0)
+    about = About(fusion="decision")
     trains = True
     features = {"video": ("video",), "audio": ("audio",)}
 
@@ -88,6 +88,8 @@ def test_every_row_is_in_the_table(repository: Repository) -> None:
 
 def test_a_change_of_the_tenth_system_runs_its_cells_alone(repository: Repository) -> None:
     assert not repository.repro()
+    line = next(line for line in repository.run("cfnsr", "models").splitlines() if "│ louder " in line)
+    assert line.count("–") == 3, line
     repository.edit("gain: 1.5", "gain: 2.5")
     path = repository.folder / "cfnsr/fusion/louder.py"
     assert set(repository.repro()) == {"train@studio-louder-fold_1", "train@studio-louder-fold_2", "report@studio"}
@@ -147,6 +149,8 @@ def test_imported_checkpoints_are_evaluated_without_training(finished: Repositor
     assert results["optimistic"].isna().all()
     told = there.run("cfnsr", "results")
     assert "Imported, not trained here" in told and "cfnsr: fold_1 cfnsr_best_0.pth (sha256 " in told
+    assert "made for other clips: extract.video.frames was 30, is 4, extract.video.side_px was 224, is 64" in told
+    assert results["protocol"].unique().tolist() == ["imported"] and "│ cfnsr, imported " in told
     assert "Seed 1234" in told
     recorded.hold(there, "evaluate@studio-audio-fold_1")
     assert "checkpoints" not in there.run("git", "status", "--porcelain")

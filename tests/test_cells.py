@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -161,7 +162,7 @@ def imported(run: Run, folder: Path, name: str = "audio", **changes: Any) -> Pat
     """A model as the importer leaves it."""
     model = run.places(name, "fold_1").model / "model.safetensors"
     described = checkpoint.specification(model)
-    provenance = [{"file": "published.pth", "sha256": "0123456789abcdef" * 4}]
+    provenance = [{"file": "published.pth", "sha256": "0123456789abcdef" * 4, "differs": []}]
     path = folder / "imported.safetensors"
     checkpoint.save(path, checkpoint.load(model), {**described, "imported": provenance, **changes})
     return path
@@ -210,6 +211,32 @@ def test_an_imported_network_of_another_kind_is_refused(
         networks.imported(imported(run, tmp_path), "audio", "fold_1", other, seed=7)
 
 
+def test_a_model_of_our_own_is_provenance_too_and_no_header_reaches_the_page(run: Run, tmp_path: Path) -> None:
+    path = imported(run, tmp_path, imported=[])
+    _, described = networks.imported(path, "audio", "fold_1", run.gate, seed=7)
+    assert described["imported"][0]["file"] == "imported.safetensors"
+    assert described["imported"][0]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    path = imported(run, tmp_path, imported=[{"file": "<b>|x", "sha256": "<img>"}])
+    _, described = networks.imported(path, "audio", "fold_1", run.gate, seed=7)
+    assert described["imported"] == [{"file": "_b__x", "sha256": "_img_", "differs": []}]
+
+
+def test_how_the_clips_differ_from_those_it_knows_is_told(run: Run, tmp_path: Path) -> None:
+    path = imported(run, tmp_path, preprocessing={"size": 32, "extract": {"video": {"frames": 30}}})
+    _, described = networks.imported(path, "audio", "fold_1", run.gate, seed=7)
+    assert described["imported"][0]["differs"] == ["extract.video.frames was 30, is None", "size was 32, is 16"]
+    assert described["preprocessing"] == run.gate.preprocessing
+
+
+def test_nothing_trains_on_imported_models(run: Run, tmp_path: Path) -> None:
+    for modality in checkpoint.MODALITIES:
+        (tmp_path / modality / "fold_1").mkdir(parents=True)
+        imported(run, tmp_path, modality).rename(tmp_path / modality / "fold_1" / "model.safetensors")
+    with pytest.raises(CfnsrError, match="cfnsr would train on imported models"):
+        run.fused("cfnsr", CFNSR, "fold_1", tmp_path)
+    assert run.fused("averaging", {}, "fold_1", tmp_path).specification["imported"]
+
+
 def test_what_imported_rows_are_made_of_stands_in_the_table(run: Run, tmp_path: Path) -> None:
     """Imported unimodal models, joined: no other epoch is known, and both files are named."""
     other = replace_folder(run, tmp_path)
@@ -230,6 +257,8 @@ def test_what_imported_rows_are_made_of_stands_in_the_table(run: Run, tmp_path: 
     assert report.read(tmp_path / "out") == rows
     assert rows[0].imported.startswith("fold_1 published.pth (sha256 0123456789ab); fold_2 published.pth")
     assert rows[2].imported.count("published.pth") == 6
+    assert {line.protocol for line in rows} == {"imported"} and cells_of(rows[0])[0] == "video, imported"
+    assert (rows[0].clips, rows[0].speakers) == (24, 3)
     assert (rows[0].last, rows[0].optimistic, rows[2].optimistic) == (None, None, None)
     assert cells_of(rows[0])[7:12] == ("–",) * 5 and "–" not in cells_of(rows[2])[10:12]
     page = (tmp_path / "out/report.md").read_text()

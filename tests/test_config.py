@@ -74,6 +74,19 @@ def test_a_wrong_value_is_refused_by_its_key(
         (lambda v: v["run"].update(train=["ghost"]), r"run\.train: ghost has no section"),
         (lambda v: v["run"].update(train=["cfnsr", "cfnsr"]), "run: cfnsr named twice"),
         (lambda v: v["run"].update(evaluate=["video"]), "run: video named twice"),
+        (
+            lambda v: v["run"].update(pretrain=["audio"], evaluate=["video"], train=["averaging", "msaf"]),
+            "run: msaf would train on imported video, whose weights have learned from the fold's validation",
+        ),
+        (
+            lambda v: v["run"].update(pretrain=[], evaluate=["video", "audio"], train=[], ablate=["cfnsr_no_residual"]),
+            "run: cfnsr_no_residual would train on imported video and audio",
+        ),
+        (lambda v: v["ablations"]["variants"].update(same={}), r"variants\.same: no option differs from cfnsr's"),
+        (
+            lambda v: v["ablations"]["variants"].update(same={"residual": True}),
+            r"variants\.same: no option differs from cfnsr's",
+        ),
         (lambda v: v["run"].update(pretrain=["audio"]), "run: the systems to train start from video"),
         (lambda v: v["run"].update(pretrain=[], train=[]), "run: names nothing to run"),
         (lambda v: v["run"].update(ablate=["msaf"]), r"run\.ablate: msaf has no section"),

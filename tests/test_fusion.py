@@ -21,7 +21,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def test_every_system_has_options_here() -> None:
-    assert sorted(OPTIONS) == fusion.names() and len(OPTIONS) == 9
+    assert sorted(OPTIONS) == fusion.names()
 
 
 def test_prediction_is_a_distribution_for_each_clip(name: str) -> None:
@@ -70,6 +70,17 @@ def test_bfloat16_predicts_in_float32_what_float32_does(name: str) -> None:
     torch.testing.assert_close(rough, exact, atol=0.05, rtol=0.02)
 
 
+def test_a_step_of_training_in_bfloat16_is_finite(name: str) -> None:
+    network, batch = small_scale(name).train(), clips(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = loss_of(network, batch, torch.tensor([0, 5, 2, 7]))
+    loss.backward()
+    assert loss.dtype == torch.float32 and loss.isfinite()
+    # In bfloat16 torch's grouped 3D convolution sometimes leaves no number in a weight's gradient (decision 6).
+    for weights, value in network.named_parameters():
+        assert value.grad is not None and ("conv2" in weights or value.grad.isfinite().all()), weights
+
+
 def test_only_systems_with_weights_or_a_loss_of_their_own_train(name: str) -> None:
     network = small_scale(name)
     joined = {"video", "audio"}
@@ -95,6 +106,10 @@ def test_what_is_saved_and_loaded_predicts_the_same(name: str, tmp_path: Path) -
             "audio": {"coefficients": 13, "steps": zoo.STEPS, "dropout": 0.2, "head_dropout": 0.4},
         },
         "options": {**OPTIONS[name], **zoo.SMALLER.get(name, {})},
+        "fold": "fold_1",
+        "pixels": {"order": "rgb"},
+        "preprocessing": {},
+        "imported": [],
     }
     network, batch = checkpoint.build(described).train(), clips(2)
     network(*batch)  # so that normalisation has seen something
@@ -148,6 +163,26 @@ def test_a_new_system_is_one_new_file(tmp_path: Path, monkeypatch: pytest.Monkey
         assert small_scale("throw_away")(*clips(2)).fused.shape == (2, 8)
     finally:
         sys.modules.pop("cfnsr.fusion.throw_away", None)
+
+
+def test_sizes_that_leave_nothing_are_refused() -> None:
+    with torch.device("meta"), pytest.raises(CfnsrError, match=r"systems\.concat\.options: .*(leave nothing|no-op)"):
+        small_scale("concat", hidden=0)
+
+
+@pytest.mark.parametrize("lost", ["about", "trains", "features"])
+def test_a_new_system_that_does_not_say_what_it_is_is_refused(
+    lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"about": "About('none')", "trains": "True", "features": "{}"}
+    lines = [f"    {name} = {value}\n" for name, value in body.items() if name != lost]
+    (tmp_path / "lost.py").write_text("from cfnsr.about import About\nclass Fusion:\n" + "".join(lines))
+    monkeypatch.setattr(fusion, "__path__", [*fusion.__path__, str(tmp_path)])
+    try:
+        with pytest.raises(CfnsrError, match=f"Fusion has no {lost}"):
+            fusion.check("lost", {}, training=True)
+    finally:
+        sys.modules.pop("cfnsr.fusion.lost", None)
 
 
 def test_an_unknown_system_is_refused_by_name() -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from torch import nn
 
-from cfnsr import cli, config, preset
+from cfnsr import checkpoint, cli, config, preset
+from cfnsr import published as exchange
 from cfnsr.errors import CfnsrError
 
 PRESETS = Path(__file__).parents[1] / "presets"
@@ -29,13 +32,61 @@ def test_each_preset_is_valid_and_studio_undoes_it_to_the_byte(params: Path, nam
     for imported in values.run.evaluate:
         for fold in values.folds:
             file = params.parent / values.evaluate.checkpoints / imported / f"{fold}.safetensors"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
+            described = exchange.specification("audio", fold, params) | {"name": imported}
+            checkpoint.save(file, nn.Linear(1, 1), described)
     checked = CliRunner().invoke(cli.main, ["check", "--params", str(params)])
     assert checked.exit_code == 0, checked.output
     assert bool(changes) == (params.read_bytes() != shipped)
     preset.apply(params, PRESETS / "studio.yaml", config.load)
     assert params.read_bytes() == shipped
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (None, "run.evaluate names video, and .*fold_1.safetensors is missing. Write it with"),
+        (b"", "fold_1.safetensors: cannot be read as safetensors"),
+        ({"name": "audio"}, "is of audio, fold_1, not of video, fold_1. Import the right file there"),
+        ({"name": "video", "fold": "fold_2"}, "is of video, fold_2, not of video, fold_1"),
+    ],
+)
+def test_a_checkpoint_that_is_not_there_or_another_is_told_before_any_work(
+    params: Path, written: bytes | dict[str, str] | None, told: str
+) -> None:
+    preset.apply(params, PRESETS / "evaluate.yaml", config.load)
+    file = params.parent / "checkpoints/video/fold_1.safetensors"
+    if isinstance(written, bytes):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(written)
+    elif written is not None:
+        checkpoint.save(file, nn.Linear(1, 1), exchange.specification("audio", "fold_1", params) | written)
+    checked = CliRunner().invoke(cli.main, ["check", "--params", str(params)])
+    assert checked.exit_code == 1 and re.search(told, checked.output) and len(checked.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("heads: 8 ", "heads: 7 ", "systems.cfnsr.options: no network can be built with"),
+        ("ratio: 4 ", "ratio: 0 ", "ZeroDivisionError"),
+        ("hidden: 256 ", "hidden: 0 ", "systems.concat.options: "),
+        ("dropout: 0.5 ", "dropout: 1.5 ", "no network can be built with"),
+        ("depth: 1 ", "depth: 0 ", "systems.eranns.options.depth: 0 blocks make no stage"),
+        ("block_dropout: 0.2 ", "block_dropout: 2.0 ", "systems.msaf.options.block_dropout: 2.0 is not a share"),
+        ("beta: 0.3 ", "beta: -1.0 ", "systems.multiplicative.options.beta: -1.0 is not 0 or more"),
+        ("beta: 0.3 ", "beta: .nan ", "systems.multiplicative.options.beta: nan is not 0 or more"),
+    ],
+)
+def test_options_of_which_no_network_can_be_made_are_told_before_any_work(
+    params: Path, old: str, new: str, told: str
+) -> None:
+    text = params.read_text()
+    assert text.count(old) == 1
+    params.write_text(text.replace(old, new))
+    checked = CliRunner().invoke(cli.main, ["check", "--params", str(params)])
+    assert checked.exit_code == 1 and told in checked.output and len(checked.output.splitlines()) == 1
+    shown = CliRunner().invoke(cli.main, ["models", "--params", str(params)])
+    assert shown.exit_code == 1 and told in shown.output
 
 
 @pytest.mark.parametrize("name", preset.names(PRESETS))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cfnsr import checkpoint, cli
 from cfnsr import published as exchange
@@ -97,6 +100,61 @@ def test_a_file_of_another_system_is_refused_in_one_line(tmp_path: Path) -> None
     assert not (tmp_path / "b.safetensors").exists()
 
 
+@pytest.mark.parametrize(
+    ("tensor", "told"),
+    [
+        (torch.full((32,), float("nan")), "bn1.weight"),
+        (torch.ones(32, dtype=torch.int32), "bn1.weight"),
+        (torch.ones(32, dtype=torch.complex64), "bn1.weight"),
+        (torch.ones(32).to_sparse(), "bn1.weight"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused(tensor: torch.Tensor, told: str, tmp_path: Path) -> None:
+    torch.save(published.state("audio") | {"bn1.weight": tensor}, tmp_path / "a.pth")
+    with pytest.raises(CfnsrError, match=f"1 not finite, or no plain tensor of numbers: {told}"):
+        exchange.read("audio", "fold_1", tmp_path / "a.pth")
+
+
+def test_a_variance_below_zero_and_a_tensor_named_twice_are_refused(tmp_path: Path) -> None:
+    state = published.state("audio")
+    torch.save(state | {"bn1.running_var": -torch.ones(32)}, tmp_path / "a.pth")
+    with pytest.raises(CfnsrError, match=r"1 not finite.*bn1\.running_var"):
+        exchange.read("audio", "fold_1", tmp_path / "a.pth")
+    torch.save(state | {"module.bn1.bias": state["bn1.bias"]}, tmp_path / "a.pth")
+    with pytest.raises(CfnsrError, match="names a tensor twice"):
+        exchange.read("audio", "fold_1", tmp_path / "a.pth")
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=40)
+def test_a_damaged_file_is_refused_or_right(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    torch.save({"bn1.bias": torch.zeros(3)}, folder / "a.pth")
+    chance, content = random.Random(seed), bytearray((folder / "a.pth").read_bytes())
+    for _ in range(chance.randint(1, 8)):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    (folder / "a.pth").write_bytes(content[: chance.choice([len(content), chance.randrange(len(content))])])
+    with pytest.raises(CfnsrError):
+        exchange.read("audio", "fold_1", folder / "a.pth")
+
+
+def test_exported_twice_the_bytes_are_the_same(tmp_path: Path) -> None:
+    made = model(tmp_path)
+    for name in ("a.pth", "b.pth"):
+        exchange.export(made, tmp_path / name)
+    assert (tmp_path / "a.pth").read_bytes() == (tmp_path / "b.pth").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["import-checkpoint", "export-checkpoint"])
+def test_a_place_that_cannot_be_written_to_is_told_in_one_line(command: str, tmp_path: Path) -> None:
+    torch.save(published.state("audio"), tmp_path / "a.pth")
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out"
+    given = ["--system", "audio", "--fold", "f", tmp_path / "a.pth"] if command[0] == "i" else [model(tmp_path)]
+    said = run(command, *given, out)
+    assert said.exit_code == 1 and f"{out}: cannot be written" in said.output and len(said.output.splitlines()) == 1
+
+
 class Harmful:
     def __reduce__(self) -> Any:
         return Path.touch, (Path("harmed"),)
@@ -117,7 +175,9 @@ def test_what_is_no_state_dict_is_refused_and_its_code_is_not_run(
         path.write_bytes(path.read_bytes()[:2000])
     else:
         path.write_bytes(b"weights" if content == "text" else b"")
-    with pytest.raises(CfnsrError, match=r"a\.pth: (cannot be read as weights alone|holds no state dict)"):
+    with pytest.raises(
+        CfnsrError, match=r"a\.pth: (cannot be read as tensors alone \(.*nothing in it was run|holds no state dict)"
+    ):
         exchange.read("audio", "fold_1", path)
     assert not Path("harmed").exists()
 
@@ -125,7 +185,7 @@ def test_what_is_no_state_dict_is_refused_and_its_code_is_not_run(
 def test_a_plain_pickle_is_not_run_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.pth").write_bytes(pickle.dumps(Harmful(), protocol=2))
-    with pytest.raises(CfnsrError, match="cannot be read as weights alone"):
+    with pytest.raises(CfnsrError, match="cannot be read as tensors alone"):
         exchange.read("audio", "fold_1", Path("a.pth"))
     assert not Path("harmed").exists()
 
@@ -145,11 +205,16 @@ VIDEO = {"layers": [1, 1, 1, 1], "width": 8, "cardinality": 4, "stem_relu": True
     ("changes", "told"),
     [
         ({"encoders": {"audio": {**AUDIO, "steps": 100}}}, r"encoders\.audio\.steps is 100, not 212"),
-        ({"labels": ["sad", "glad"]}, "it knows 2 emotions, not 8"),
+        ({"labels": ["sad", "glad"]}, r"labels is \['sad', 'glad'\], not"),
         (
             {"name": "averaging", "encoders": {"audio": AUDIO, "video": VIDEO}},
             r"is a model of averaging\. Published are checkpoints of video, audio, cfnsr, msaf",
         ),
+        (
+            {"pixels": {**exchange.specification("audio", "f", published.GOLDEN)["pixels"], "order": "rgb"}},
+            r"pixels\.order is rgb, not bgr",
+        ),
+        ({"preprocessing": {"extract": {"audio": {"rate_hz": 8000}}}}, r"audio\.rate_hz is 8000, not 44100"),
         ({"name": "video", "encoders": {"video": VIDEO}}, r"encoders\.video\.layers is \[1, 1, 1, 1\]"),
     ],
 )

@@ -53,6 +53,8 @@ def check(params: Path) -> None:
 
 
 def _check_checkpoints(path: Path, values: config.Params) -> None:
+    from cfnsr import checkpoint  # imports torch, three seconds that the other commands need not wait
+
     for name in values.run.evaluate:
         for fold in values.folds:
             file = path.parent / values.evaluate.checkpoints / name / f"{fold}.safetensors"
@@ -62,22 +64,30 @@ def _check_checkpoints(path: Path, values: config.Params) -> None:
                     f"run.evaluate names {name}, and {file} is missing",
                     "Write it with `cfnsr import-checkpoint`, or take the name out",
                 )
+            described = checkpoint.specification(file)
+            if (described["name"], described["fold"]) != (name, fold):
+                raise CfnsrError(
+                    file,
+                    f"is of {described['name']}, {described['fold']}, not of {name}, {fold}",
+                    "Import the right file there",
+                )
 
 
 def _check_systems(path: Path, values: config.Params) -> None:
-    from cfnsr import fusion  # imports torch, three seconds that the other commands need not wait
+    from cfnsr import fusion, sizes  # imports torch, as above
 
-    for name, section in values.systems.items():
-        try:
-            fusion.check(name, section.options, section.training is not None)
-        except CfnsrError as error:
-            raise CfnsrError(path, f"systems.{error.where}: {error.problem}", error.remedy) from error
-    varied = values.system(values.ablations.system)
+    inputs = sizes.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
+    varied = values.ablations.system
+    sections = [("", name, section.options) for name, section in values.systems.items()]
     for name, options in values.ablations.variants.items():
+        sections.append((f"ablations.variants.{name}, with it ", varied, {**values.system(varied).options, **options}))
+    for variant, name, options in sections:
         try:
-            fusion.check(values.ablations.system, {**varied.options, **options}, varied.training is not None)
+            fusion.check(name, options, values.system(name).training is not None)
+            sizes.build(name, 8, values.encoders.model_dump(), options, inputs)
         except CfnsrError as error:
-            raise CfnsrError(path, f"ablations.variants.{name}: {error}", error.remedy) from error
+            where = f"systems.{str(error.where).removeprefix('systems.')}"
+            raise CfnsrError(path, f"{variant}{where}: {error.problem}", error.remedy) from error
 
 
 @main.command("preset")

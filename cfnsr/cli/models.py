@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,8 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
 
     with entry.one_line_errors():
         network, described = exchange.read(system, fold, published)
-        checkpoint.save(out, network, described)
+        with _writing(out):
+            checkpoint.save(out, network, described)
     click.echo(f"{out}: {system}, {sum(value.numel() for value in network.parameters()):,} parameters")
 
 
@@ -78,9 +81,18 @@ def export_checkpoint(model: Path, out: Path) -> None:
     """
     from cfnsr import published  # imports torch
 
-    with entry.one_line_errors():
+    with entry.one_line_errors(), _writing(out):
         system = published.export(model, out)
     click.echo(f"{out}: {system}")
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """A place that cannot be written to is the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        raise CfnsrError(out, f"cannot be written ({error.strerror})", "Name another place") from error
 
 
 def _as_if(params: Path, overlay: Path | None) -> config.Params:
@@ -89,7 +101,7 @@ def _as_if(params: Path, overlay: Path | None) -> config.Params:
         return config.load(params)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(params, folder))
-        preset.apply(copy, overlay, config.load)
+        preset.apply(copy, overlay, lambda path: None)
         return config.load(copy)
 
 
@@ -116,9 +128,9 @@ def _overview(values: config.Params) -> tuple[Table, list[str]]:
             f"{counted.parameters:,}",
             f"{counted.flops / 1e9:.4g}",
             about.fusion,
-            f"{about.accuracy:.2f}",
+            "–" if about.accuracy is None else f"{about.accuracy:.2f}",
             "–" if about.parameters is None else f"{about.parameters:.2f} M",
-            f"arXiv:{about.paper}",
+            "–" if about.paper is None else f"arXiv:{about.paper}",
         )
         if about.reconstructed:
             notes.append(f"{name} is a reconstruction: {about.reconstructed}.")
@@ -140,8 +152,8 @@ def _layers(values: config.Params, name: str, depth: int) -> str:
 
 
 def _built(values: config.Params, name: str, inputs: Any) -> Any:
-    from cfnsr import sizes  # as above
-    from cfnsr.naming import LABELS
+    from cfnsr import corpora, sizes  # as above
 
+    classes = len(corpora.get(values.corpus).labels(**getattr(values.corpora, values.corpus).model_dump()))
     options = {} if name in ("video", "audio") else values.system(name).options
-    return sizes.build(name, len(LABELS), values.encoders.model_dump(), options, inputs)
+    return sizes.build(name, classes, values.encoders.model_dump(), options, inputs)

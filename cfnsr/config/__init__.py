@@ -106,6 +106,16 @@ class Params(Section):
         clash = sorted({*self.ablations.variants} & {*self.systems, *modalities})
         if clash:
             raise ValueError(f"ablations.variants: {', '.join(clash)} is the name of a system or modality")
+        learning = [*(name for name in run.train if self.systems[name].training), *run.ablate]
+        imported = [modality for modality in modalities if modality in run.evaluate]
+        if learning and imported:
+            raise ValueError(
+                f"run: {', '.join(learning)} would train on imported {' and '.join(imported)}, whose weights have "
+                "learned from the fold's validation speakers; only what trains nothing may start from those"
+            )
+        for name, options in self.ablations.variants.items():
+            if options.items() <= self.systems[self.ablations.system].options.items():
+                raise ValueError(f"ablations.variants.{name}: no option differs from {self.ablations.system}'s")
         for modality in modalities:
             if (run.train or run.ablate) and modality not in [*run.pretrain, *run.evaluate]:
                 raise ValueError(f"run: the systems to train start from {modality}; add it to pretrain or evaluate")

@@ -41,9 +41,30 @@ def build(name: str, video: Encoder, audio: Encoder, classes: int, **options: ob
         options: what the signature of the system's ``Fusion`` asks for.
 
     Raises:
-        CfnsrError: there is no such system.
+        CfnsrError: there is no such system, or none can be built with these options.
     """
-    return _system(name)(video, audio, classes, **options)
+    system = _system(name)
+    try:
+        network = system(video, audio, classes, **options)
+    except CfnsrError:
+        raise
+    except Exception as error:  # torch has many ways to say that a size is impossible
+        raise CfnsrError(
+            f"systems.{name}.options",
+            f"no network can be built with {options} ({type(error).__name__}: {error})",
+            "The system's file says what was published",
+        ) from error
+    empty = [weights for weights, value in network.named_parameters() if not value.numel()]
+    if empty:
+        raise CfnsrError(f"systems.{name}.options", f"{options} leave nothing of {empty[0]}", "Give larger sizes")
+    for module in (module for modules in system.features.values() for module in modules):
+        network.get_submodule(module)
+    return network
+
+
+def trains(name: str) -> bool:
+    """Whether a system has anything to learn beyond its encoders' own training."""
+    return _system(name).trains
 
 
 def check(name: str, options: dict[str, Any], training: bool) -> None:
@@ -86,4 +107,8 @@ def check(name: str, options: dict[str, Any], training: bool) -> None:
 def _system(name: str) -> Any:
     if name not in names():
         raise CfnsrError(name, "there is no such system", f"Name one of: {', '.join(names())}")
-    return import_module(f"{__name__}.{name}").Fusion
+    system = import_module(f"{__name__}.{name}").Fusion
+    for attribute in ("about", "trains", "features"):
+        if not hasattr(system, attribute):
+            raise CfnsrError(f"cfnsr/fusion/{name}.py", f"Fusion has no {attribute}", "cfnsr/fusion says what it is")
+    return system

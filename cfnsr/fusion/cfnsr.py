@@ -6,7 +6,7 @@
     V' = V * a + V                                         the residual
     logits = W [mean(V'), A]
 
-Fu, Liu, Wang, Qin, Fu, Zhou, Li, "A cross-modal fusion network based on self-attention and residual structure for
+Fu, Liu, Wang, Qi, Fu, Zhou, Li, "A cross-modal fusion network based on self-attention and residual structure for
 multimodal emotion recognition", arXiv:2111.02172 (2021): its cross-modal blocks, in the form that the published code
 gives them.
 

@@ -46,7 +46,7 @@ class Fusion(nn.Module):
         slope: of the leaky ReLU below zero.
 
     Raises:
-        CfnsrError: there are not so many stages that may stride by 4.
+        CfnsrError: there are not so many stages that may stride by 4, or no blocks.
     """
 
     about = About(
@@ -71,6 +71,8 @@ class Fusion(nn.Module):
             raise CfnsrError(
                 "systems.eranns.options.long_strides", f"{long_strides} is not 0 to {_MAY_BE_LONG}", "Give one of them"
             )
+        if depth < 1:
+            raise CfnsrError("systems.eranns.options.depth", f"{depth} blocks make no stage", "Give 1 or more")
         channels = [1, *(width * 2 ** (3 + number) for number in range(_STAGES))]
         strides = [(1, 1), *((2, _LONG if number < long_strides else 2) for number in range(_MAY_BE_LONG)), (2, 2)]
         self.stages = nn.Sequential(

@@ -2,7 +2,7 @@
 
     sketch(x)_k = sum over i with h(i) = k of s(i) x_i      h: feature -> 0..d-1, s: feature -> -1 or 1, drawn once
     z = irfft(rfft(sketch(V)) * rfft(sketch(A)))            the sketch of the outer product of V and A
-    logits = W_2 relu(W_1 (y / |y|))    y = sign(z) sqrt(|z| + epsilon)
+    logits = W_2 relu(W_1 (y / |y|))    y = z / sqrt(|z| + epsilon), which is sign(z) sqrt(|z|) but at 0
 
 Gao, Beijbom, Zhang and Darrell, "Compact Bilinear Pooling", arXiv:1511.06062 (2016); Fukui et al., "Multimodal Compact
 Bilinear Pooling for Visual Question Answering and Visual Grounding", arXiv:1606.01847 (2016).
@@ -108,4 +108,4 @@ def bilinear(
 ) -> Float[Tensor, "batch dimension"]:
     """The circular convolution of two sketches, its root with the sign kept, at length one."""
     product = torch.fft.irfft(torch.fft.rfft(video) * torch.fft.rfft(audio), n=video.shape[1])
-    return F.normalize(product.sign() * (product.abs() + _EPSILON).sqrt())
+    return F.normalize(product * (product.abs() + _EPSILON).rsqrt())

@@ -45,7 +45,7 @@ class Fusion(Meeting):
         block_dropout: share of blocks silenced in training.
 
     Raises:
-        CfnsrError: there are not two widths, or one is narrower than the reduction.
+        CfnsrError: there are not two widths, one is narrower than the reduction, or all blocks would be silenced.
     """
 
     about = About(fusion="intermediate", paper="2012.07175", accuracy=74.86, parameters=25.94)
@@ -61,6 +61,8 @@ class Fusion(Meeting):
                 f"{widths} are not two widths of {reduction}, the reduction, or more",
                 "Give one for each site",
             )
+        if not 0 <= block_dropout < 1:
+            raise CfnsrError("systems.msaf.options.block_dropout", f"{block_dropout} is not a share below 1", "Mend it")
         attention = [
             SplitAttention(
                 [video.channels[face], audio.channels[voice]], width=width, reduction=reduction, dropout=block_dropout

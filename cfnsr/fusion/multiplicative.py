@@ -24,6 +24,7 @@ from torch import Tensor
 from cfnsr.about import About
 from cfnsr.batch import Prediction
 from cfnsr.encoders import Encoder
+from cfnsr.errors import CfnsrError
 from cfnsr.layers import Decision
 
 _LEAST = math.log(1e-12)  # log of the least probability
@@ -36,12 +37,17 @@ class Fusion(Decision):
         video, audio: the two encoders, heads included.
         classes: how many emotions; the heads know already.
         beta: how much a modality that knows silences the other; 0 not at all.
+
+    Raises:
+        CfnsrError: beta is negative or no number.
     """
 
     about = About(fusion="decision", paper="1805.11730", accuracy=70.35, parameters=25.92)
     trains = True
 
     def __init__(self, video: Encoder, audio: Encoder, classes: int, *, beta: float) -> None:
+        if not 0 <= beta < math.inf:
+            raise CfnsrError("systems.multiplicative.options.beta", f"{beta} is not 0 or more", "Give such a number")
         super().__init__(video, audio, classes)
         self.beta = beta
 

@@ -7,8 +7,8 @@ What was published are state dicts of networks at one size, without a word on ho
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,14 +130,14 @@ def export(model: Path, out: Path) -> str:
     system = described["name"]
     if system not in SYSTEMS:
         raise CfnsrError(model, f"is a model of {system}", f"Published are checkpoints of {', '.join(SYSTEMS)}")
-    differs = [
-        f"{where} is {ours}, not {published}"
-        for where, ours, published in _differences(
-            described, {"encoders": _encoders(system), "options": _OPTIONS[system]}
-        )
-    ]
-    if len(described["labels"]) != len(LABELS):
-        differs.append(f"it knows {len(described['labels'])} emotions, not {len(LABELS)}")
+    published = {
+        "encoders": _encoders(system),
+        "options": _OPTIONS[system],
+        "labels": list(LABELS),
+        "pixels": _PIXELS,
+        "preprocessing": _PREPROCESSING,
+    }
+    differs = [f"{where} is {ours}, not {wanted}" for where, ours, wanted in _differences(described, published)]
     if differs:
         raise CfnsrError(model, f"is not the published {system}: {'; '.join(differs)}", "Train it with those values")
     state = {
@@ -145,8 +145,9 @@ def export(model: Path, out: Path) -> str:
         for name, tensor in checkpoint.load(model).state_dict().items()
         for part in _parts(described, name, tensor)
     }
-    with atomic_file(out) as partial:
-        torch.save(state, partial)
+    # By the open file: a name would go into the archive, and the bytes would differ from time to time.
+    with atomic_file(out) as partial, partial.open("wb") as file:
+        torch.save(state, file)
     return system
 
 
@@ -154,9 +155,9 @@ def _differences(ours: dict[str, Any], published: dict[str, Any], path: str = ""
     """Where a model differs from the published network, dropout aside: that is training's, and leaves no trace."""
     for key, value in published.items():
         if isinstance(value, dict):
-            yield from _differences(ours[key], value, f"{path}{key}.")
-        elif ours[key] != value and "dropout" not in key:
-            yield f"{path}{key}", ours[key], value
+            yield from _differences(ours.get(key, {}), value, f"{path}{key}.")
+        elif ours.get(key) != value and "dropout" not in key:
+            yield f"{path}{key}", ours.get(key), value
 
 
 def _encoders(system: str) -> dict[str, dict[str, Any]]:
@@ -175,11 +176,14 @@ def _within(tensor: Tensor, part: Part) -> Tensor:
 
 def _tensors(file: Path) -> dict[str, Tensor]:
     try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).split("\n")[0][:200]
+        with warnings.catch_warnings(action="ignore"):
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged or hostile file makes the unpickler raise has no end
+        # Not torch's own words: they tell how to run the file's code.
         raise CfnsrError(
-            file, f"cannot be read as weights alone ({reason})", "Give a state dict written by torch.save"
+            file,
+            f"cannot be read as tensors alone ({type(error).__name__}); nothing in it was run",
+            "Give a state dict written by torch.save",
         ) from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
@@ -187,11 +191,11 @@ def _tensors(file: Path) -> dict[str, Tensor]:
         isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
     ):
         raise CfnsrError(file, "holds no state dict: names and tensors", "Give a file written by torch.save")
-    return {
-        name.removeprefix("module."): tensor
-        for name, tensor in loaded.items()
-        if name.rpartition(".")[2] not in _CONSTANTS
-    }
+    kept = {name: tensor for name, tensor in loaded.items() if name.rpartition(".")[2] not in _CONSTANTS}
+    plain = {name.removeprefix("module."): tensor for name, tensor in kept.items()}
+    if len(plain) != len(kept):
+        raise CfnsrError(file, "names a tensor twice, with `module.` and without", "Give one of both")
+    return plain
 
 
 def _compare(file: Path, system: str, given: dict[str, Tensor], expected: dict[str, torch.Size]) -> None:
@@ -202,15 +206,30 @@ def _compare(file: Path, system: str, given: dict[str, Tensor], expected: dict[s
         for name, shape in expected.items()
         if name in given and given[name].shape != shape
     ]
+    unfit = [name for name, tensor in given.items() if not _fit(name, tensor)]
     faults = [
         f"{len(names)} {what}: {_some(names)}"
-        for what, names in (("missing", missing), ("extra", extra), ("misshapen", misshapen))
+        for what, names in (
+            ("missing", missing),
+            ("extra", extra),
+            ("misshapen", misshapen),
+            ("not finite, or no plain tensor of numbers", unfit),
+        )
         if names
     ]
     if faults:
         raise CfnsrError(
             file, f"is no published checkpoint of {system}; {'; '.join(faults)}", "Check the file, and --system"
         )
+
+
+def _fit(name: str, tensor: Tensor) -> bool:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        return False
+    if name.endswith(_COUNTER):
+        return tensor.dtype == torch.int64
+    plain = tensor.is_floating_point() and bool(tensor.isfinite().all())
+    return plain and not (name.endswith("running_var") and bool((tensor < 0).any()))
 
 
 def _some(names: list[str]) -> str:
