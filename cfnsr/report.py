@@ -47,11 +47,7 @@ def row(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, gate:
             choice: scores[choice].accuracy if choice in scores else None
             for choice in ("last", "optimistic", "without_video", "without_audio")
         },
-        imported="; ".join(
-            f"{cell['fold']} {file['file']} (sha256 {file['sha256'][:12]})"
-            for cell in cells
-            for file in cell["imported"]
-        ),
+        imported="; ".join(_told(cell["fold"], file) for cell in cells for file in cell["imported"]),
         **{**common, "reads": " ".join(common["reads"])},
         clips=len(chosen["selected"]),
         skipped=len(gate.skipped),

@@ -228,6 +228,28 @@ def test_how_the_clips_differ_from_those_it_knows_is_told(run: Run, tmp_path: Pa
     assert described["preprocessing"] == run.gate.preprocessing
 
 
+def test_the_table_says_how_they_differ() -> None:
+    file = {"file": "a.pth", "sha256": "0123456789abcdef", "differs": ["extract.video.frames was 30, is 4"]}
+    account = {"parameters": 5, "protocol": "imported", "seed": 1, "data": "x", "reconstructed": ""}
+    accounts = [{**account, "reads": ["audio"], "fold": fold, "imported": [file]} for fold in ("one", "two")]
+    table = pd.DataFrame(
+        {
+            "choice": "selected",
+            "label": ["calm", "calm"],
+            "predicted": ["calm", "sad"],
+            "actor": ["01", "02"],
+            "fold": ["one", "two"],
+            **{f"p_{label}": [float(label == "calm")] * 2 for label in LABELS},
+        }
+    )
+    gate = Gate("studio", list(LABELS), "held_out", {}, {}, {}, {}, {}, "")
+    told = report.row("audio", accounts, table, gate, 0.95).imported
+    assert told == "; ".join(
+        f"{fold} a.pth (sha256 0123456789ab, made for other clips: extract.video.frames was 30, is 4)"
+        for fold in ("one", "two")
+    )
+
+
 def test_nothing_trains_on_imported_models(run: Run, tmp_path: Path) -> None:
     for modality in checkpoint.MODALITIES:
         (tmp_path / modality / "fold_1").mkdir(parents=True)
