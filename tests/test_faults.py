@@ -12,11 +12,23 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ruamel.yaml import YAML
 
 from tests.repository import Repository
 
 SEED = random.randrange(10**6)
 STAGES = ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report")
+
+
+def left(repository: Repository, stage: str) -> None:
+    """See to it that DVC has something of ``stage`` to run: a kill that came too late may have let it end."""
+    lock = repository.folder / "dvc.lock"
+    yaml = YAML(typ="safe", pure=True)
+    known = yaml.load(lock) if lock.exists() else {"stages": {}}
+    done = [name for name in known["stages"] if name.split("@")[0] == stage]
+    if len(done) == len([name for name in repository.stages if name.split("@")[0] == stage]):
+        del known["stages"][done[-1]]
+        yaml.dump(known, lock)
 
 
 def started(repository: Repository, stage: str, *command: str) -> tuple[subprocess.Popen[str], psutil.Process]:
@@ -70,7 +82,8 @@ def test_killed_in_every_stage_it_ends_in_the_same_bytes(finished: Repository, t
     (broken.folder / "dvc.lock").unlink()
     for stage in STAGES:
         for victim in ("stage", "dvc"):
-            dvc, process = started(broken, stage, "repro")
+            left(broken, stage)
+            dvc, process = started(broken, stage, "repro", "--no-run-cache")
             time.sleep(chance.uniform(0, 2.5 if stage in {"pretrain", "train", "extract"} else 1))
             if victim == "dvc":
                 kill(dvc, broken)
@@ -85,7 +98,7 @@ def test_killed_in_every_stage_it_ends_in_the_same_bytes(finished: Repository, t
                     kill(dvc, broken)
             mended(broken)
     broken.run("dvc", "repro")
-    assert broken.lock == finished.lock
+    assert broken.entries() == finished.entries()
     assert broken.results() == finished.results()
     assert not broken.corrupt()
     assert not broken.repro()
