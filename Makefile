@@ -15,6 +15,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# Where Python is told to keep no bytecode, every stage would compile torch anew: half of its start. pip does this on
+	@# one core only. What is written for a newer Python does not compile, and is not needed.
+	@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 repro: setup ## run the pipeline, print the table (PRESET=name merges a preset into params.yaml first)

@@ -1,7 +1,7 @@
-"""What a sample costs to load at the published size: 30 frames of 224x224, mirrored and shifted.
+"""What a sample costs to load at the published size, 30 frames of 224x224, and to mirror and shift.
 
-Writes a shard, and takes turns between our loader and the floor of copying the same bytes once. Example:
-python benchmarks/load.py
+Writes a shard, and takes turns between our loader with that augmentation and the floor of copying the same bytes once.
+Example: python benchmarks/load.py
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import click
 import numpy as np
 import torch
 
-from cfnsr import dataset, shards
+from cfnsr import config, dataset, shards
+from cfnsr.augment import Augment
 from cfnsr.naming import LABELS
 from cfnsr.types import Sample
 
 FRAMES, SIDE = 30, 224
+ROOT = Path(__file__).parents[1]
 
 
 def written(folder: Path, clips: int) -> Path:
@@ -37,13 +39,14 @@ def main(clips: int, epochs: int) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         loaded = dataset.Clips(written(Path(folder), clips), ["01"], list(LABELS))
-        training = dataset.shuffled(loaded, 8, flip=0.5, shift=0.08, seed=1)
+        training = dataset.shuffled(loaded, 8, seed=1)
+        augment = Augment(**config.load(ROOT / "params.yaml").train.augment.model_dump(), seed=1)
         mapped = np.load(Path(folder) / "01" / "frames.npy", mmap_mode="r")
         copy = np.empty((8, FRAMES, SIDE, SIDE, 3), np.uint8)
         spent = {"loader": [], "floor": []}
         for _ in range(epochs + 1):
             started = time.process_time()
-            seen = sum(len(batch.label) for batch in training)
+            seen = sum(len(augment(batch).label) for batch in training)
             spent["loader"].append((time.process_time() - started) / seen)
             started = time.process_time()
             for first in range(0, clips, 8):

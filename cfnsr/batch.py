@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from jaxtyping import Float, Int64, UInt8
+import torch
+from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
 
@@ -15,16 +16,20 @@ class Batch(NamedTuple):
     """Clips side by side, as they lie in the shards.
 
     Attributes:
-        frames: RGB, uint8 until it reaches the device.
+        frames: RGB, 0 to 255; uint8 but where augmentation has computed new values.
         mel: log-mel in dB.
         mfcc: mel-frequency cepstral coefficients.
         label: index into the corpus's labels.
     """
 
-    frames: UInt8[Tensor, "batch time height width 3"]
+    frames: Num[Tensor, "batch time height width 3"]
     mel: Float[Tensor, "batch mel step"]
     mfcc: Float[Tensor, "batch coef step"]
     label: Int64[Tensor, " batch"]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(*(value.to(device, non_blocking=True) for value in self))
 
 
 class Prediction(NamedTuple):

@@ -15,14 +15,19 @@ import torch
 from dvclive.live import Live
 from torch import nn
 
-from cfnsr import absence, checkpoint, dataset, evaluate, train
+from cfnsr import absence, checkpoint, dataset, device, evaluate, memory, train
 from cfnsr.atomic import atomic_file, atomic_folder
 from cfnsr.dataset import Clips
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluate import LogProbabilities
+from cfnsr.fold import Fold
 from cfnsr.gate import Gate
+from cfnsr.lesson import lesson_of
+from cfnsr.recipe import Recipe
+from cfnsr.resume import Standing, fingerprint
 
 CHOICES = ("selected", "last", "optimistic")  # of the epoch
+VALIDATION = "validation"  # the validation speakers' predictions at the selected epoch, for the temperature
 
 
 @dataclass(frozen=True)
@@ -34,29 +39,14 @@ class Places:
         cell: JSON, the account.
         predictions: Parquet, of the test speakers.
         curves: folder of DVCLive's files, and of ``test.csv`` that nothing may choose by.
+        resume: folder of what a killed run of this cell goes on from; no output.
     """
 
     model: Path
     cell: Path
     predictions: Path
     curves: Path
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fold's clips: ``test`` may be looked at, but only ``validation`` chooses and only ``train`` teaches."""
-
-    name: str
-    test: Clips
-    validation: Clips
-    train: Clips
-
-    @classmethod
-    def open(cls, name: str, shards: Path, gate: Gate) -> Fold:
-        sets = gate.speakers(name)
-        return cls(
-            name, *(Clips(shards, list(actors), gate.labels) for actors in (sets.test, sets.validation, sets.train))
-        )
+    resume: Path
 
 
 @dataclass(frozen=True)
@@ -81,16 +71,28 @@ class Cell:
         """Write model, predictions and the account: what was run, on what data, which epochs were kept.
 
         Scores are not in it: they are the report's to compute, from the predictions.
+
+        Raises:
+            CfnsrError: a prediction is no number.
         """
+        if not all(np.isfinite(predicted).all() for predicted in choices.values()):
+            raise CfnsrError(
+                self.specification["name"],
+                "its predictions are no numbers",
+                "Set train.precision to fp32, lower the learning rate, or import another file",
+            )
         network: Any = self.network  # with what every system says of itself
         checkpoint.save(self.places.model / "model.safetensors", network, self.specification)
         with atomic_file(self.places.predictions) as partial:
-            evaluate.table(self.fold.test.index, self.gate.labels, choices).to_parquet(partial, index=False)
+            tables = [
+                evaluate.table(self._clips(choice).index, self.gate.labels, {choice: predicted})
+                for choice, predicted in choices.items()
+            ]
+            pd.concat(tables, ignore_index=True).to_parquet(partial, index=False)
         account = {
             "name": self.specification["name"],
-            "fold": self.fold.name,
-            "protocol": "imported" if self.specification["imported"] else self.gate.protocol,
-            "seed": self.specification["seed"],
+            **asdict(self.fold.trial),
+            "protocol": "imported" if self.specification["imported"] else self.fold.trial.protocol,
             "data": self.gate.fingerprint,
             "parameters": sum(value.numel() for value in network.parameters()),
             "reads": sorted(network.features),
@@ -101,34 +103,41 @@ class Cell:
         with atomic_file(self.places.cell) as partial:
             partial.write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
 
+    def _clips(self, choice: str) -> Clips:
+        """Whose predictions a choice holds: the test speakers', but for ``VALIDATION``."""
+        return self.fold.choosing if choice == VALIDATION else self.fold.test
 
-def run(cell: Cell, *, training: dict[str, Any], shared: dict[str, Any], device: torch.device) -> None:
+
+def run(cell: Cell, *, training: dict[str, Any], shared: dict[str, Any], place: torch.device) -> None:
     """Train a network on one fold and write all that is known of it.
 
     Args:
         cell: what to train, and on what.
         training: ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay``.
-        shared: ``seed``, ``precision``, ``augment``.
-        device: where to train.
+        shared: ``train`` of params.yaml.
+        place: the device to train on.
     """
-    looks = _Looks(cell, training["batch_size"], device)
+    memory.keep()
+    recipe = Recipe.of(training, shared, device.pick_precision(shared["precision"], place))
+    if recipe.compile:
+        device.needs_compiler(place)
+    looks = _Looks(cell, recipe.batch_size, place)
+    standing = _standing(cell, recipe, shared, place)
+    lesson = lesson_of(cell.network, cell.fold, recipe, shared["augment"], looks.prepare)
     onlooker = evaluate.Onlooker(looks.at(cell.fold.test), cell.fold.test.classes)
+    choosing = cell.fold.choosing
     with atomic_folder(cell.places.curves) as curves:
         with Live(str(curves), dvcyaml=False, save_dvc_exp=False) as live:
-            kept = train.fit(
-                cell.network,
-                dataset.shuffled(cell.fold.train, looks.size, **shared["augment"], seed=shared["seed"]),
-                train.Validation(looks.at(cell.fold.validation), cell.fold.validation.classes),
-                prepare=looks.prepare,
-                epochs=training["epochs"],
-                learning_rate=training["learning_rate"],
-                weight_decay=training["weight_decay"],
-                precision=shared["precision"],
+            kept, last = train.fit(
+                lesson,
+                train.Validation(looks.at(choosing), choosing.classes),
+                epochs=recipe.epochs,
+                patience=recipe.patience,
                 onlooker=onlooker,
                 report=lambda epoch: _log(live, epoch),
+                saved=standing,
             )
-        epochs = range(1, training["epochs"] + 1)
-        tested = pd.DataFrame({"epoch": epochs, "accuracy": onlooker.accuracies})
+        tested = pd.DataFrame({"epoch": range(1, last + 1), "accuracy": onlooker.accuracies})
         tested.to_csv(curves / "test.csv", index=False, lineterminator="\n")
     assert onlooker.best is not None and onlooker.last is not None
     choices = {
@@ -137,21 +146,27 @@ def run(cell: Cell, *, training: dict[str, Any], shared: dict[str, Any], device:
         "optimistic": onlooker.best,
         **looks.without_each_modality(),
     }
-    cell.write(choices, epochs=training["epochs"], selected_epoch=kept, optimistic_epoch=onlooker.best_epoch)
+    if cell.fold.validation is not None:
+        choices[VALIDATION] = looks.at(cell.fold.validation)(cell.network)
+    cell.write(choices, epochs=last, selected_epoch=kept, optimistic_epoch=onlooker.best_epoch)
+    standing.drop()
 
 
-def score(cell: Cell, *, batch_size: int, device: torch.device) -> None:
+def _standing(cell: Cell, recipe: Recipe, shared: dict[str, Any], place: torch.device) -> Standing:
+    described = [cell.specification, asdict(recipe), shared, asdict(cell.gate), place.type]
+    return Standing(cell.places.resume, fingerprint(cell.network.state_dict(), *described))
+
+
+def score(cell: Cell, *, batch_size: int, place: torch.device) -> None:
     """The cell of a network that was trained elsewhere: what it predicts of the test speakers, and no curves.
 
     Args:
         cell: its network is evaluated as it is; there is no other epoch to show beside.
         batch_size: clips at a time.
-        device: where to evaluate.
+        place: the device to evaluate on.
     """
-    looks = _Looks(cell, batch_size, device)
+    looks = _Looks(cell, batch_size, place)
     choices = {"selected": looks.at(cell.fold.test)(cell.network), **looks.without_each_modality()}
-    if not all(np.isfinite(predicted).all() for predicted in choices.values()):
-        raise CfnsrError(cell.specification["name"], "its predictions are no numbers", "Import another file")
     with atomic_folder(cell.places.curves):
         pass
     cell.write(choices, epochs=0, selected_epoch=0, optimistic_epoch=0)
@@ -194,25 +209,21 @@ def combine(cell: Cell, unimodal: Path) -> None:
     Raises:
         CfnsrError: the predictions are of other clips than the fold's test speakers'.
     """
-    paths = [unimodal / modality / f"{cell.fold.name}.parquet" for modality in checkpoint.MODALITIES]
+    trial = cell.fold.trial
+    paths = [trial.within(unimodal, modality, ".parquet") for modality in checkpoint.MODALITIES]
     for path in paths:
         if not path.is_file():
             raise CfnsrError(path, "is missing", "Run `dvc repro pretrain evaluate`")
     tables = [pd.read_parquet(path) for path in paths]
-    tested = cell.fold.test.index["clip"].tolist()
     combined: Any = cell.network.combine
-    choices = {}
-    # An imported unimodal model has no other epoch than the one there is.
-    for choice in (one for one in CHOICES if all(one in set(table["choice"]) for table in tables)):
-        parts = []
-        for path, table in zip(paths, tables, strict=True):
-            if table.loc[table["choice"] == choice, "clip"].tolist() != tested:
-                raise CfnsrError(
-                    path,
-                    f"predictions of other clips than those that {cell.fold.name} tests",
-                    "Run `dvc repro pretrain evaluate`",
-                )
-            parts.append(torch.from_numpy(evaluate.untable(table, cell.gate.labels, choice)))
+    choices: dict[str, LogProbabilities] = {}
+    # An imported unimodal model has no other epoch than the one there is, and no validation speakers.
+    for choice in (one for one in (*CHOICES, VALIDATION) if all(one in set(table["choice"]) for table in tables)):
+        clips = cell.fold.choosing if choice == VALIDATION else cell.fold.test
+        parts = [
+            torch.from_numpy(_predicted(path, table, choice, clips, cell))
+            for path, table in zip(paths, tables, strict=True)
+        ]
         choices[choice] = combined(*parts).numpy()
         if choice == "selected":
             uniform = torch.full_like(parts[0], -math.log(len(cell.gate.labels)))
@@ -221,6 +232,18 @@ def combine(cell: Cell, unimodal: Path) -> None:
     with atomic_folder(cell.places.curves):
         pass
     cell.write(choices, epochs=0, selected_epoch=0, optimistic_epoch=0)
+
+
+def _predicted(path: Path, table: pd.DataFrame, choice: str, clips: Clips, cell: Cell) -> LogProbabilities:
+    shown = table.loc[table["choice"] == choice]
+    theirs, ours = ([one["actor"].tolist(), one["clip"].tolist()] for one in (shown, clips.index))
+    if theirs != ours:
+        raise CfnsrError(
+            path,
+            f"predictions of other clips than those of {cell.fold.trial.fold} under {cell.fold.trial.protocol}",
+            "Run `dvc repro pretrain evaluate`",
+        )
+    return evaluate.untable(table, cell.gate.labels, choice)
 
 
 def _log(live: Live, epoch: train.Epoch) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cfnsr.source import Source
 
 PARAMS, PRESETS = Path("params.yaml"), Path("presets")
-LOGS = Path("data/logs")
+LOGS, RESUME = Path("data/logs"), Path("data/.resume")
 STAGES = ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "ablate", "evaluate", "report")
 
 # What a command reads must be there; what it writes need not.
@@ -57,21 +57,7 @@ def console() -> Console:
     """As wide as the terminal; elsewhere as wide as the tables are."""
     from rich.console import Console  # the stages do without
 
-    return Console(width=None if Console().is_terminal else 160)
-
-
-def cell_arguments(function: Callable[..., None]) -> Callable[..., None]:
-    """The arguments of every stage that makes one cell of the table: what it reads, and where its outputs go."""
-    for name, kind in (
-        ("curves", OUT_FOLDER),
-        ("predictions", OUT_FILE),
-        ("cell", OUT_FILE),
-        ("model", OUT_FOLDER),
-        ("corpus", IN_FILE),
-        ("shards", IN_FOLDER),
-    ):
-        function = click.argument(name, type=kind)(function)
-    return function
+    return Console(width=None if Console().is_terminal else 180)
 
 
 @contextmanager
@@ -92,6 +78,13 @@ def source(params: config.Params, partial: Path) -> Source:
     if local is not None and not local.is_dir():
         raise CfnsrError("params.yaml, fetch.local", f"{local} is no folder", "Name a folder, or leave it empty")
     return Source(values.base_url, local, partial, values.tries, values.wait_s, values.timeout_s)
+
+
+def resume(cell: Path) -> Path:
+    """Where a cell, or a folder of cells, has what its killed trainings go on from: outside every output."""
+    whole = cell.resolve()
+    here = whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole.relative_to(whole.anchor)
+    return RESUME / here.with_suffix("")
 
 
 def log_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ class Normalise:
     device: torch.device
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        frames, mel, mfcc, label = (value.to(self.device, non_blocking=True) for value in batch)
+        frames, mel, mfcc, label = batch.to(self.device)
         mean, deviation = (torch.tensor(values, device=self.device) for values in (self.mean, self.deviation))
         if self.order == "bgr":
             frames = frames.flip(-1)
@@ -81,6 +82,18 @@ class Onlooker:
         if not self.accuracies or score > max(self.accuracies):
             self.best, self.best_epoch = self.last, len(self.accuracies) + 1
         self.accuracies.append(score)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it has seen so far, of torch's types."""
+        seen = {
+            name: torch.from_numpy(value) for name in ("best", "last") if (value := getattr(self, name)) is not None
+        }
+        return {"accuracies": list(self.accuracies), "best_epoch": self.best_epoch, **seen}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on watching where ``state_dict`` was taken."""
+        self.accuracies, self.best_epoch = list(state["accuracies"]), state["best_epoch"]
+        self.best, self.last = state["best"].numpy(), state["last"].numpy()
 
 
 def table(index: pd.DataFrame, labels: list[str], choices: dict[str, LogProbabilities]) -> pd.DataFrame:

@@ -33,6 +33,7 @@ class Findings:
         interpolated: mean over clips of the share of frames whose face box comes from their neighbours.
         faults: what stops the run.
         fingerprint: md5 over preprocessing, and speaker, label and source file of all clips.
+        arrays: md5 of each speaker's arrays.
     """
 
     clips: dict[str, int] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Findings:
     interpolated: float = 0.0
     faults: list[CfnsrError] = field(default_factory=list)
     fingerprint: str = ""
+    arrays: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path, skipped: int) -> None:
         """Write the counts as a metric file."""
@@ -113,7 +115,7 @@ def inspect(
         found.faults += _of_index(place, shard, actor, labels, min_clips)
         if wanted is not None:
             _count(found, place, shard, wanted, bad)
-        _of_arrays(found, place, shard, silence_db)
+        found.arrays[actor] = _of_arrays(found, place, shard, silence_db)
         for clip, label, source in zip(*(shard.index[name] for name in ("clip", "label", "source_md5")), strict=True):
             if source in owner:
                 found.duplicates += 1
@@ -166,7 +168,9 @@ def _count(found: Findings, place: Path, shard: shards.Shard, wanted: Counter[st
         bad.must_be_whole(CfnsrError(place, f"clips are missing: {told}", "Fetch this speaker again"))
 
 
-def _of_arrays(found: Findings, place: Path, shard: shards.Shard, silence_db: float) -> None:
+def _of_arrays(found: Findings, place: Path, shard: shards.Shard, silence_db: float) -> str:
+    """Check a speaker's arrays; returns their md5."""
+    digest = hashlib.md5(usedforsecurity=False)
     for name in shards.ARRAYS:
         array, path = getattr(shard, name), place / f"{name}.npy"
         shape = list(array.shape[1:])
@@ -175,6 +179,8 @@ def _of_arrays(found: Findings, place: Path, shard: shards.Shard, silence_db: fl
             found.faults.append(CfnsrError(path, problem, "Run `dvc repro -f extract`"))
         for clip, values in zip(shard.index["clip"], array, strict=True):
             _of_clip(found, path, name, clip, values, silence_db)
+            digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 def _of_clip(found: Findings, path: Path, name: str, clip: str, values: np.ndarray, silence_db: float) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from cfnsr.atomic import atomic_file
 from cfnsr.errors import CfnsrError
-from cfnsr.folds import Speakers
+from cfnsr.folds import PROTOCOLS, Speakers, Trial, proved
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,26 @@ class Gate:
     Attributes:
         corpus: its name.
         labels: the emotions in the order of their class index.
-        protocol: how an epoch is chosen.
-        folds: the three sets of speakers of each fold.
+        protocols: the sets of speakers of each fold, by protocol.
         clips: how many each speaker has.
         skipped: by ``actor/clip``, why it could not be used; it counts in no other figure.
         preprocessing: how the shards were made; goes into every saved model.
         shapes: of one clip's ``frames``, ``mel`` and ``mfcc``.
         fingerprint: md5 over preprocessing, and speaker, label and source file of all clips; names the data
             in every result.
+        arrays: md5 of each speaker's arrays. Unlike the fingerprint it differs between machines whose libraries do: a
+            killed training goes on with the very same arrays or not at all.
     """
 
     corpus: str
     labels: list[str]
-    protocol: str
-    folds: dict[str, Speakers]
+    protocols: dict[str, dict[str, Speakers]]
     clips: dict[str, int]
     skipped: dict[str, str]
     preprocessing: dict[str, Any]
     shapes: dict[str, list[int]]
     fingerprint: str
+    arrays: dict[str, str]
 
     def write(self, path: Path) -> None:
         with atomic_file(path) as partial:
@@ -61,14 +62,25 @@ class Gate:
 
     @classmethod
     def _from(cls, values: dict[str, Any]) -> Gate:
-        folds = {
-            name: Speakers(*(tuple(sets[role]) for role in ("test", "validation", "train")))
-            for name, sets in values.pop("folds").items()
-        }
-        return cls(folds=folds, **values)
+        written = values.pop("protocols")
+        protocols = {}
+        for protocol in PROTOCOLS:
+            protocols[protocol] = {
+                name: Speakers(*(tuple(sets[role]) for role in ("test", "validation", "train")))
+                for name, sets in written[protocol].items()
+            }
+            proved(protocol, protocols[protocol])
+        return cls(protocols=protocols, **values)
 
-    def speakers(self, fold: str) -> Speakers:
-        """The three sets of one fold."""
-        if fold not in self.folds:
-            raise CfnsrError("folds", f"no fold {fold!r}; there are {', '.join(self.folds)}", "Run `dvc repro check`")
-        return self.folds[fold]
+    @property
+    def folds(self) -> list[str]:
+        """Their names, in order."""
+        return list(self.protocols["held_out"])
+
+    def speakers(self, trial: Trial) -> Speakers:
+        """The sets of a trial's fold."""
+        if trial.fold not in self.folds:
+            raise CfnsrError(
+                "folds", f"no fold {trial.fold!r}; there are {', '.join(self.folds)}", "Run `dvc repro check`"
+            )
+        return self.protocols[trial.protocol][trial.fold]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,21 @@ from torch import nn
 from cfnsr import checkpoint, fusion
 from cfnsr.checkpoint import Specification
 from cfnsr.errors import CfnsrError
+from cfnsr.folds import Trial
 from cfnsr.gate import Gate
 
 
 def unimodal(
-    modality: str, fold: str, gate: Gate, options: dict[str, Any], *, seed: int, pixels: dict[str, list[float]]
+    modality: str, trial: Trial, gate: Gate, options: dict[str, Any], *, pixels: dict[str, Any]
 ) -> tuple[nn.Module, Specification]:
     """One modality's network with fresh weights, and what is needed to build and use it again.
 
     Args:
         modality: ``video`` or ``audio``.
-        fold: whose training speakers it learns from.
+        trial: whose training speakers it learns from.
         gate: labels, preprocessing and shapes; the audio encoder's weights are sized by the shards' MFCC.
         options: of the encoder.
-        seed: of the training.
-        pixels: ``mean`` and ``deviation`` of each channel.
+        pixels: ``mean`` and ``deviation`` of each channel, and their ``order``.
     """
     if modality == "audio":
         coefficients, steps = gate.shapes["mfcc"]
@@ -37,8 +38,7 @@ def unimodal(
         "labels": gate.labels,
         "encoders": {modality: options},
         "options": {},
-        "fold": fold,
-        "seed": seed,
+        **asdict(trial),
         "pixels": pixels,
         "preprocessing": gate.preprocessing,
         "data": gate.fingerprint,
@@ -48,30 +48,33 @@ def unimodal(
 
 
 def fused(
-    system: str, options: dict[str, Any], fold: str, gate: Gate, models: Path, *, seed: int
+    system: str, options: dict[str, Any], trial: Trial, gate: Gate, models: Path, *, freeze: bool = False
 ) -> tuple[nn.Module, Specification]:
-    """A system on top of its own fold's unimodal models, and its specification.
+    """A system on top of its own trial's unimodal models, and its specification.
 
     Args:
         system: its name.
         options: its own.
-        fold: whose training speakers it learns from.
+        trial: whose training speakers it learns from.
         gate: its fingerprint must be that of the unimodal models.
         models: folder of the unimodal models.
-        seed: of the training.
+        freeze: whether the encoders' trunks stay as they are.
 
     Raises:
-        CfnsrError: a unimodal model is of another fold, whose test speakers it would have trained on, or of other data.
+        CfnsrError: a unimodal model is of another trial, whose test or validation speakers it would have trained on, or
+            of other data.
     """
-    paths = {modality: models / modality / fold / "model.safetensors" for modality in checkpoint.MODALITIES}
+    paths = {name: trial.within(models, name) / "model.safetensors" for name in checkpoint.MODALITIES}
     described = {modality: checkpoint.specification(path) for modality, path in paths.items()}
     for modality, path in paths.items():
-        if (described[modality]["fold"], described[modality]["data"]) != (fold, gate.fingerprint):
+        wanted = {**asdict(trial), "data": gate.fingerprint}
+        of = described[modality]
+        if of["imported"]:
+            wanted["protocol"] = of["protocol"]  # its speakers cannot be checked here, and nothing trains on it
+        differs = [f"{key} {of.get(key)}, not {value}" for key, value in wanted.items() if of.get(key) != value]
+        if differs:
             raise CfnsrError(
-                path,
-                f"was trained for {described[modality]['fold']} on data {described[modality]['data']}, "
-                f"not for {fold} on data {gate.fingerprint}",
-                "Run `dvc repro pretrain`, or import the right file",
+                path, f"was trained for {'; '.join(differs)}", "Run `dvc repro pretrain`, or import the right file"
             )
     imported = [file for modality in paths for file in described[modality]["imported"]]
     if imported and fusion.trains(system):
@@ -84,23 +87,25 @@ def fused(
         **described["video"],
         "name": system,
         "options": options,
-        "seed": seed,
+        **asdict(trial),
         "encoders": {modality: described[modality]["encoders"][modality] for modality in paths},
         "imported": imported,
     }
     trained = {modality: checkpoint.encoder(path) for modality, path in paths.items()}
+    if freeze:
+        for encoder in trained.values():
+            encoder.trunk.requires_grad_(False)
     return checkpoint.build(combined, trained), combined
 
 
-def imported(path: Path, name: str, fold: str, gate: Gate, *, seed: int) -> tuple[nn.Module, Specification]:
+def imported(path: Path, name: str, trial: Trial, gate: Gate) -> tuple[nn.Module, Specification]:
     """A network that was trained elsewhere, and its specification as of this run.
 
     Args:
         path: written by ``cfnsr import-checkpoint``.
         name: the system it should be.
-        fold: whose test speakers it should not have learned from.
+        trial: whose test speakers it should not have learned from; nothing here draws from its seed.
         gate: labels and shapes must be those it was made for.
-        seed: of the run; nothing here draws from it.
 
     Raises:
         CfnsrError: it is of another system or fold, or was made for other emotions or another length of sound.
@@ -109,7 +114,7 @@ def imported(path: Path, name: str, fold: str, gate: Gate, *, seed: int) -> tupl
     audio = described["encoders"].get("audio", {})
     for what, has, wanted in (
         ("system", described["name"], name),
-        ("fold", described["fold"], fold),
+        ("fold", described["fold"], trial.fold),
         ("emotions", described["labels"], gate.labels),
         ("MFCC", [audio["coefficients"], audio["steps"]] if audio else None, gate.shapes["mfcc"] if audio else None),
     ):
@@ -120,7 +125,8 @@ def imported(path: Path, name: str, fold: str, gate: Gate, *, seed: int) -> tupl
     files = described["imported"] or [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}]
     differs = list(_differences(described["preprocessing"], gate.preprocessing))
     here = {
-        "seed": seed,
+        "protocol": "imported",
+        "seed": trial.seed,
         "preprocessing": gate.preprocessing,
         "data": gate.fingerprint,
         "imported": [

@@ -1,9 +1,10 @@
-"""The table of results: a row a system, and how it reads in the terminal and on a page."""
+"""The table of results, as it reads in the terminal and on a page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from cfnsr.row import Difference, Row
 
 STUDIO_NOTE = (
     "Studio is synthetic: one animated portrait and a speech synthesiser. Its figures show that the "
@@ -11,62 +12,17 @@ STUDIO_NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class Row:
-    """One system's line of the table; shares from 0 to 1.
-
-    Attributes:
-        name: the system, or the modality alone.
-        accuracy, uar, f1, top2: on all test clips, at the epoch the validation speakers chose.
-        deviation: standard deviation of the folds' accuracies.
-        low, high: interval of the accuracy over speakers.
-        last: accuracy at the last epoch; none for imported networks, of which one epoch is known.
-        optimistic: accuracy at each fold's best test epoch; not a result; likewise.
-        without_video, without_audio: accuracy without the face, without the voice; none where only one is read.
-        reads: the modalities it reads, ``audio video`` or one of them.
-        reconstructed: what of it no source gives exactly; empty where all is known.
-        imported: where it was trained elsewhere, each fold's file; else empty.
-        parameters: trainable and not.
-        protocol, seed, data: of the run; ``imported`` is no protocol of ours.
-        clips, speakers, folds: how many were tested.
-        skipped: clips beside these that could not be used.
-        level: of the interval.
-    """
-
-    name: str
-    accuracy: float
-    deviation: float
-    low: float
-    high: float
-    uar: float
-    f1: float
-    top2: float
-    last: float | None
-    optimistic: float | None
-    without_video: float | None
-    without_audio: float | None
-    reads: str
-    reconstructed: str
-    imported: str
-    parameters: int
-    protocol: str
-    seed: int
-    data: str
-    clips: int
-    skipped: int
-    speakers: int
-    folds: int
-    level: float
-
-
 COLUMNS = (
     "System",
     "Accuracy",
     "± folds",
+    "± seeds",
     "Interval",
     "UAR",
     "F1",
     "Top-2",
+    "ECE",
+    "ECE scaled",
     "Last epoch",
     "Optimistic",
     "Gap",
@@ -79,16 +35,19 @@ COLUMNS = (
 def cells_of(line: Row) -> tuple[str, ...]:
     """One row's text, column by column; the terminal and the page show the same."""
     return (
-        f"{line.name}, imported" if line.imported else line.name,
+        line.name + (", imported" if line.imported else ", optimistic" if line.published else ""),
         _percent(line.accuracy),
         _percent(line.deviation),
+        _percent(line.seed_deviation),
         f"{_percent(line.low)}–{_percent(line.high)}",
         _percent(line.uar),
         _percent(line.f1),
         _percent(line.top2),
+        _percent(line.ece),
+        _percent(line.ece_scaled),
         _percent(line.last),
         _percent(line.optimistic),
-        _percent(None if line.optimistic is None else line.optimistic - line.accuracy, sign="+"),
+        _percent(line.gap, sign="+"),
         _percent(line.without_video),
         _percent(line.without_audio),
         f"{line.parameters:,}",
@@ -100,28 +59,59 @@ def title(rows: list[Row], corpus: str) -> str:
     return f"{corpus}: {rows[0].clips} clips, {rows[0].speakers} speakers, {rows[0].folds} folds"
 
 
-def footnotes(rows: list[Row], corpus: str) -> Iterator[str]:
+def footnotes(rows: list[Row], differences: list[Difference], corpus: str) -> Iterator[str]:
     """What a reader must know beside the figures."""
-    trained = sorted({line.protocol for line in rows if not line.imported})
-    chosen = f", at the epoch that the validation speakers chose ({', '.join(trained)})" if trained else ""
+    held_out = any(line.protocol == "held_out" for line in rows)
+    chosen = ", at the epoch that the validation speakers chose (held_out)" if held_out else ""
+    coverage = [line.coverage for line in rows]
+    yield f"Accuracy, UAR, F1 and top-2 in % on test speakers{chosen}."
     yield (
-        f"Accuracy, UAR, F1 and top-2 in % on test speakers{chosen}. Interval: {rows[0].level:.0%} over speakers "
-        "(Student's t)."
+        f"Interval: {rows[0].level:.0%} over speakers (Student's t). With speakers as different as these it holds the "
+        f"truth in {_range(coverage)} of simulated tables."
+    )
+    yield (
+        "± folds, ± seeds: standard deviations between folds, and between seeds of one fold. With one seed the former "
+        "holds both."
+    )
+    yield (
+        "ECE: expected calibration error; scaled, at the temperature at which the validation speakers' predictions are "
+        "most likely."
     )
     yield (
         "Optimistic: the best test epoch of the same run, as the published code reports it. It is not a result; "
         "Gap says how far it flatters. A system that trains nothing joins both modalities' best test epochs."
     )
+    if any(line.published for line in rows):
+        yield (
+            "Published protocol (@published): nobody validates, and the test speakers choose the epoch. All figures of "
+            "these rows are optimistic; Gap is what they have beyond the row held out, which learns from fewer."
+        )
     yield (
         "No face, no voice: the same networks, given the training clips' mean features in place of that modality, or a "
         "uniform prediction where two predictions are joined. A dash: it reads one modality alone."
     )
+    yield from _differing(differences)
     yield from _provenance(rows)
-    yield f"Seed {rows[0].seed}, data {rows[0].data}."
+    yield f"Seed {rows[0].seeds}, data {rows[0].data}."
     if rows[0].skipped:
         yield f"{rows[0].skipped} more clips could not be used and were skipped; report.md says which and why."
     if corpus == "studio":
         yield STUDIO_NOTE
+
+
+def _differing(differences: list[Difference]) -> Iterator[str]:
+    if not differences:
+        return
+    clear = sorted((one for one in differences if one.p_holm <= 0.05), key=lambda one: one.p_holm)
+    told = "; ".join(
+        f"{one.one} {'above' if one.difference > 0 else 'below'} {one.other} by {100 * abs(one.difference):.1f} "
+        f"(p {one.p_holm:.3f})"
+        for one in clear
+    )
+    yield (
+        f"Of {len(differences)} pairs, a permutation test by speaker with Holm's correction tells apart at 5 %: "
+        f"{told or 'none'}."
+    )
 
 
 def _provenance(rows: list[Row]) -> Iterator[str]:
@@ -144,11 +134,12 @@ def _provenance(rows: list[Row]) -> Iterator[str]:
         yield f"{line.name}: {line.imported}."
 
 
-def markdown(rows: list[Row], corpus: str, skipped: Mapping[str, str]) -> str:
+def markdown(rows: list[Row], differences: list[Difference], corpus: str, skipped: Mapping[str, str]) -> str:
     """The table as a Markdown page.
 
     Args:
         rows: the systems.
+        differences: between them.
         corpus: what they were measured on.
         skipped: by clip, why it could not be used.
     """
@@ -159,8 +150,14 @@ def markdown(rows: list[Row], corpus: str, skipped: Mapping[str, str]) -> str:
         f"|---|{'---:|' * (len(COLUMNS) - 1)}",
     ]
     lines += [f"| {' | '.join(cells_of(line))} |" for line in rows]
-    for note in footnotes(rows, corpus):
+    for note in footnotes(rows, differences, corpus):
         lines += ["", note]
+    if differences:
+        lines += ["", "| One | Other | Difference | p | p (Holm) |", "|---|---|---:|---:|---:|"]
+        lines += [
+            f"| {one.one} | {one.other} | {_percent(one.difference, '+')} | {one.p:.4f} | {one.p_holm:.4f} |"
+            for one in differences
+        ]
     if skipped:
         lines += ["", "| Skipped clip | Why |", "|---|---|"]
         lines += [f"| {_plain(clip)} | {_plain(reason)} |" for clip, reason in skipped.items()]
@@ -170,6 +167,11 @@ def markdown(rows: list[Row], corpus: str, skipped: Mapping[str, str]) -> str:
 def _plain(text: str) -> str:
     """Text of a file's own making, without what Markdown or HTML would take for more than text."""
     return "".join(f"&#{ord(one)};" if one in "&<>|`*_[]\\~" else one for one in text)
+
+
+def _range(shares: list[float]) -> str:
+    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+    return low if low == high else f"{low[:-1]}–{high}"
 
 
 def _percent(share: float | None, sign: str = "") -> str:

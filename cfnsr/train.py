@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
+from torch import nn
 
-from cfnsr.batch import Batch, Prediction
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluate import LogProbabilities, Normalise, accuracy
-from cfnsr.optimiser import Adam
+from cfnsr.evaluate import LogProbabilities, accuracy
+from cfnsr.lesson import Lesson
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Epoch:
     Attributes:
         number: from 1.
         train_loss: mean over the epoch's clips of what was lowered, nats.
-        validation_loss: negative log-likelihood of the validation speakers, nats.
+        validation_loss: negative log-likelihood of the speakers who choose the epoch, nats.
         validation_accuracy: share of their clips that is right.
     """
 
@@ -44,116 +41,98 @@ class Validation:
     classes: np.ndarray
 
 
-def make_reproducible(seed: int, threads: int, device: torch.device) -> None:
-    """Seed torch and, on the CPU, allow no operation whose result depends on timing.
+@runtime_checkable
+class Onlooker(Protocol):
+    """Is shown the network after each epoch and gives nothing back that training would see."""
 
-    On a GPU the pooling of 3D features has no such operation: there cuDNN is held to fixed algorithms, and two runs
-    agree closely, not bit for bit. Not measured on GPU.
+    def __call__(self, network: nn.Module) -> None: ...
 
-    Args:
-        seed: of weights and dropout.
-        threads: of torch on the CPU; how sums are split, and so their last bits, depends on it.
-        device: where the network will be.
-    """
-    torch.manual_seed(seed)
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    torch.backends.cudnn.allow_tf32 = False  # fp32 is to mean fp32
-    if device.type == "cpu":
-        # As use_deterministic_algorithms(True), which would also load the compiler, to configure that.
-        torch.set_deterministic_debug_mode("error")
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one.
+@runtime_checkable
+class Saved(Protocol):
+    """Keeps a training's state across kills."""
 
-    Raises:
-        CfnsrError: a GPU is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise CfnsrError("train.device", "is cuda, and torch finds no GPU", "Set it to auto or cpu")
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else torch.device(name)
+    def load(self) -> dict[str, Any] | None: ...
+
+    def save(self, state: dict[str, Any]) -> None: ...
 
 
 def fit(
-    network: nn.Module,
-    batches: DataLoader[Batch],
+    lesson: Lesson,
     validation: Validation,
     *,
-    prepare: Normalise,
     epochs: int,
-    learning_rate: float,
-    weight_decay: float,
-    precision: str,
-    onlooker: Callable[[nn.Module], None],
+    patience: int,
+    onlooker: Onlooker,
     report: Callable[[Epoch], None],
-) -> int:
+    saved: Saved,
+) -> list[int]:
     """Train, and leave the network with the weights of the epoch that validates best.
 
     The best has the highest validation accuracy; of equals, the lowest validation loss.
 
     Args:
-        network: on the device of ``prepare``; its ``loss`` is lowered, or else the negative log-likelihood of what
-            it predicts.
-        batches: of the training speakers.
+        lesson: what to train and how.
         validation: of the validation speakers; alone decides which epoch is kept.
-        prepare: brings a batch to the device.
-        epochs: passes over the training speakers.
-        learning_rate, weight_decay: of Adam, constant.
-        precision: of the forward pass: ``fp32``, or ``bf16`` by autocast.
-        onlooker: is shown the network after each epoch and gives nothing back.
-        report: is told each epoch's figures.
+        epochs: at most so many.
+        patience: epochs without a better one that end it; 0 never does.
+        onlooker: is shown the network after each epoch.
+        report: is told each epoch's figures; after a kill those of earlier epochs again.
+        saved: where the training stands is kept after each epoch; what it holds of a killed run is gone on from.
 
     Returns:
-        The number of the epoch kept, from 1.
+        The number of the epoch kept, from 1, and of the last.
 
     Raises:
         CfnsrError: the loss is no longer a number.
     """
-    optimiser = Adam(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    best, kept, state = (-1.0, 0.0), 0, {}
-    for number in range(1, epochs + 1):
-        train_loss = _one_epoch(network, batches, optimiser, prepare, precision)
-        predicted = validation.look(network)
-        epoch = Epoch(
-            number, train_loss, _likelihood_loss(predicted, validation.classes), accuracy(predicted, validation.classes)
-        )
+    history, kept, best = _resumed(lesson, onlooker, saved)
+    for epoch in history:
+        report(epoch)
+    while len(history) < epochs and not (patience and history and len(history) - kept >= patience):
+        train_loss = lesson.epoch()
+        predicted = validation.look(lesson.network)
+        loss = _likelihood_loss(predicted, validation.classes)
+        epoch = Epoch(len(history) + 1, train_loss, loss, accuracy(predicted, validation.classes))
         if not math.isfinite(epoch.train_loss + epoch.validation_loss):
             raise CfnsrError(
-                f"epoch {number}",
+                f"epoch {epoch.number}",
                 f"the loss is not a number (training {epoch.train_loss}, validation {epoch.validation_loss})",
                 "Set train.precision to fp32, or lower the learning rate",
             )
-        if (epoch.validation_accuracy, -epoch.validation_loss) > best:
-            best, kept = (epoch.validation_accuracy, -epoch.validation_loss), number
-            state = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        onlooker(network)
+        history.append(epoch)
+        if not kept or _rank(epoch) > _rank(history[kept - 1]):
+            kept, best = epoch.number, {name: value.clone() for name, value in lesson.network.state_dict().items()}
+        onlooker(lesson.network)
+        saved.save(
+            {
+                "lesson": lesson.state_dict(),
+                "onlooker": onlooker.state_dict(),
+                "history": [asdict(one) for one in history],
+                "kept": kept,
+                "best": best,
+            }
+        )
         report(epoch)
-    network.load_state_dict(state)
-    return kept
+    lesson.network.load_state_dict(best)
+    return [kept, len(history)]
 
 
-def _one_epoch(
-    network: nn.Module, batches: DataLoader[Batch], optimiser: torch.optim.Optimizer, prepare: Normalise, precision: str
-) -> float:
-    network.train()
-    loss_of = getattr(network, "loss", _likelihood)
-    total, count = 0.0, 0
-    for batch in batches:
-        frames, mel, mfcc, label = prepare(batch)
-        with torch.autocast(prepare.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            prediction = network(frames, mel, mfcc)
-        loss = loss_of(prediction, label)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        total += loss.item() * len(label)
-        count += len(label)
-    return total / count
+def _resumed(lesson: Lesson, onlooker: Onlooker, saved: Saved) -> tuple[list[Epoch], int, dict[str, torch.Tensor]]:
+    state = saved.load()
+    if state is None:
+        return [], 0, {}
+    lesson.load_state_dict(state["lesson"])
+    onlooker.load_state_dict(state["onlooker"])
+    return [Epoch(**one) for one in state["history"]], state["kept"], state["best"]
 
 
-def _likelihood(prediction: Prediction, label: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
-    return F.nll_loss(prediction.fused.float(), label)
+def _rank(epoch: Epoch) -> tuple[float, float]:
+    return epoch.validation_accuracy, -epoch.validation_loss
 
 
 def _likelihood_loss(predicted: LogProbabilities, classes: np.ndarray) -> float:

@@ -40,13 +40,13 @@ def main(params: Params, corpus, shards, out, metrics) -> None:
     Gate(
         corpus=corpus,
         labels=labels,
-        protocol=params.protocol,
-        folds=folds.held_out(params.actors, params.folds),
+        protocols={one: folds.split(one, params.actors, params.folds) for one in folds.PROTOCOLS},
         clips=found.clips,
         skipped=bad.skipped,
         preprocessing=preprocessing,
         shapes=found.shapes,
         fingerprint=found.fingerprint,
+        arrays=found.arrays,
     ).write(out)
     bad.tell()
     click.echo(f"{sum(found.clips.values())} clips of {len(found.clips)} speakers in {len(params.folds)} folds")

@@ -1,33 +1,31 @@
 import click
 
-from cfnsr import cells, networks, train
+from cfnsr import cells, device, networks
+from cfnsr.cell_arguments import cell_arguments
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, cell_arguments, stage
-from cfnsr.gate import Gate
+from cfnsr.entry import IN_FILE, stage
+from cfnsr.fold import Fold
 
 
 @stage
 @click.argument("name")
-@click.argument("fold")
 @cell_arguments
 @click.option("--checkpoint", type=IN_FILE, required=True, help="Written by `cfnsr import-checkpoint`.")
-def main(params: Params, name, fold, shards, corpus, model, cell, predictions, curves, checkpoint) -> None:
+def main(params: Params, name, trial, shards, gate, places, checkpoint) -> None:
     """Evaluate the imported network NAME on the test speakers of one FOLD; CORPUS is the gate's file.
 
     \b
-    Example: python -m stages.evaluate cfnsr fold_1 data/ravdess/shards data/ravdess/corpus.json
+    Example: python -m stages.evaluate cfnsr held_out fold_1 1234 data/ravdess/shards data/ravdess/corpus.json
              /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
              --checkpoint checkpoints/cfnsr/fold_1.safetensors
     """
-    gate = Gate.read(corpus)
-    device = train.pick_device(params.train.device)
-    train.make_reproducible(params.train.seed, params.train.threads, device)
-    network, specification = networks.imported(checkpoint, name, fold, gate, seed=params.train.seed)
-    places = cells.Places(model, cell, predictions, curves)
+    place = device.pick(params.train.device)
+    device.make_reproducible(trial.seed, params.train.threads, place)
+    network, specification = networks.imported(checkpoint, name, trial, gate)
     cells.score(
-        cells.Cell(network, specification, cells.Fold.open(fold, shards, gate), gate, places),
+        cells.Cell(network, specification, Fold.open(trial, shards, gate), gate, places),
         batch_size=params.evaluate.batch_size,
-        device=device,
+        place=place,
     )
 
 

@@ -9,13 +9,18 @@ import numpy as np
 
 from cfnsr import findings, shards
 from cfnsr.bad_clips import BadClips
-from cfnsr.folds import held_out
+from cfnsr.folds import PROTOCOLS, Trial, split
 from cfnsr.gate import Gate
 from cfnsr.naming import LABELS
 from cfnsr.types import Sample
 
 ACTORS = ["01", "02", "03", "04"]
+SEED = 7
 FOLDS = {"fold_1": ["01"], "fold_2": ["02"], "fold_3": ["03"]}
+
+
+def trial(fold: str, protocol: str = "held_out", seed: int = SEED) -> Trial:
+    return Trial(protocol, fold, seed)
 
 
 def write(folder: Path, *, actors: list[str] = ACTORS, clips: int = 8, size: int = 16, steps: int = 36) -> Path:
@@ -65,11 +70,11 @@ def inspected(folder: Path, **changes: Any) -> Gate:
     return Gate(
         corpus="made_up",
         labels=list(LABELS),
-        protocol="held_out",
-        folds=held_out(ACTORS, FOLDS),
+        protocols={protocol: split(protocol, ACTORS, FOLDS) for protocol in PROTOCOLS},
         clips=seen.clips,
         skipped=bad.skipped,
         preprocessing=changes.get("preprocessing", {"size": 16}),
         shapes=seen.shapes,
         fingerprint=seen.fingerprint,
+        arrays=seen.arrays,
     )

@@ -36,9 +36,9 @@ class Watched:
             return lambda system: watched(self._section.system(system), f"systems.{system}")  # pyright: ignore
         if name == "variant":
             return lambda variant: watched(self._section.variant(variant), f"ablations.variants.{variant}")  # pyright: ignore
-        if (self._path, name) == ("run", "names"):
+        if (self._path, name) == ("run", "rows"):
             read.update(f"run.{key}" for key in type(self._section).model_fields)
-            return self._section.names  # pyright: ignore
+            return self._section.rows  # pyright: ignore
         assert name in type(self._section).model_fields, f"no stage is expected to call {name}"
         return watched(getattr(self._section, name), f"{self._path}.{name}".removeprefix("."))
 

@@ -67,7 +67,7 @@ def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -
     there.run("cfnsr", "check")
     ran = there.repro()
     assert [name for name in ran if not name.startswith(("train@", "ablate@"))] == ["report@studio"]
-    assert not [name for name in ran if "studio-cfnsr-" in name or "averaging" in name], "these had run before"
+    assert not [name for name in ran if "-cfnsr-" in name or "averaging" in name], "these had run before"
     return there
 
 
@@ -92,12 +92,10 @@ def test_a_change_of_the_tenth_system_runs_its_cells_alone(repository: Repositor
     assert line.count("–") == 3, line
     repository.edit("gain: 1.5", "gain: 2.5")
     path = repository.folder / "cfnsr/fusion/louder.py"
-    assert set(repository.repro()) == {"train@studio-louder-fold_1", "train@studio-louder-fold_2", "report@studio"}
+    cells = {f"train@studio-held_out-louder-{fold}-1234" for fold in ("fold_1", "fold_2")}
+    assert set(repository.repro()) == {*cells, "report@studio"}
     path.write_text(f"{path.read_text()}\n")
-    assert {name for name in repository.repro() if "train" in name} == {
-        "train@studio-louder-fold_1",
-        "train@studio-louder-fold_2",
-    }
+    assert {name for name in repository.repro() if "train" in name} == cells
 
 
 def test_a_systems_option_changes_its_ablations_too(repository: Repository) -> None:
@@ -105,16 +103,16 @@ def test_a_systems_option_changes_its_ablations_too(repository: Repository) -> N
     repository.edit("      feed_forward: 256 ", "      feed_forward: 128 ")
     try:
         changed = repository.run("dvc", "status")
-        assert set(re.findall(r"(\w+@studio-\w+-fold_1)", changed)) == {
-            "train@studio-cfnsr-fold_1",
-            *(f"ablate@studio-{name}-fold_1" for name in ABLATIONS),
+        assert set(re.findall(r"(\w+@studio-\w+-\w+-fold_1-1234)", changed)) == {
+            "train@studio-held_out-cfnsr-fold_1-1234",
+            *(f"ablate@studio-held_out-{name}-fold_1-1234" for name in ABLATIONS),
         }
     finally:
         (repository.folder / "params.yaml").write_text(before)
 
 
 def test_an_ablation_reads_what_it_declares(repository: Repository) -> None:
-    recorded.hold(repository, "ablate@studio-cfnsr_no_residual-fold_1")
+    recorded.hold(repository, "ablate@studio-held_out-cfnsr_no_residual-fold_1-1234")
     repository.run("dvc", "checkout", "--force")
 
 
@@ -135,10 +133,15 @@ def test_imported_checkpoints_are_evaluated_without_training(finished: Repositor
             there.run("cfnsr", "import-checkpoint", "--system", name, "--fold", fold, file.name, out)
             file.unlink()
     ran = there.repro()
-    cells = {f"evaluate@studio-{name}-{fold}" for name in ("video", "audio", "cfnsr") for fold in ("fold_1", "fold_2")}
-    assert set(ran) == cells | {f"train@studio-multiplication-{fold}" for fold in ("fold_1", "fold_2")} | {
-        "report@studio"
+    cells = {
+        f"{prefix}-{fold}-1234"
+        for prefix in (
+            *(f"evaluate@studio-{name}" for name in ("video", "audio", "cfnsr")),
+            "train@studio-held_out-multiplication",
+        )
+        for fold in ("fold_1", "fold_2")
     }
+    assert set(ran) == cells | {"report@studio"}
     results = pd.read_csv(there.folder / "metrics/studio/results.csv").set_index("name")
     assert results["parameters"].to_dict() == {
         "video": 25_882_056,
@@ -152,5 +155,5 @@ def test_imported_checkpoints_are_evaluated_without_training(finished: Repositor
     assert "made for other clips: extract.video.frames was 30, is 4, extract.video.side_px was 224, is 64" in told
     assert results["protocol"].unique().tolist() == ["imported"] and "│ cfnsr, imported " in told
     assert "Seed 1234" in told
-    recorded.hold(there, "evaluate@studio-audio-fold_1")
+    recorded.hold(there, "evaluate@studio-audio-fold_1-1234")
     assert "checkpoints" not in there.run("git", "status", "--porcelain")

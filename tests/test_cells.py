@@ -11,18 +11,26 @@ import pandas as pd
 import pytest
 import torch
 
-from cfnsr import cells, checkpoint, evaluate, networks, report, shards, train
+from cfnsr import cells, checkpoint, config, device, evaluate, networks, pooling, report, shards, statistics
 from cfnsr.errors import CfnsrError
+from cfnsr.fold import Fold
 from cfnsr.gate import Gate
+from cfnsr.lesson import lesson_of
 from cfnsr.naming import LABELS
-from cfnsr.table import cells_of
+from cfnsr.recipe import Recipe
+from cfnsr.row import Row
+from cfnsr.table import COLUMNS, cells_of
 from tests import corpus
 
+SHIPPED: dict[str, Any] = config.load(Path(__file__).parents[1] / "params.yaml").train.model_dump()
 VIDEO = {"layers": [1, 1, 1, 1], "width": 4, "cardinality": 2, "stem_relu": True}
 AUDIO = {"dropout": 0.2, "head_dropout": 0.4}
+PLACES = ("model", "cell", "predictions", "curves")
 PIXELS = {"mean": [110.0] * 3, "deviation": [40.0] * 3, "order": "rgb"}
 CPU = torch.device("cpu")
-SHARED = {"seed": 7, "precision": "fp32", "augment": {"flip": 0.5, "shift": 0.1}}
+SHARED = SHIPPED | {
+    "augment": SHIPPED["augment"] | {"video": SHIPPED["augment"]["video"] | {"flip": 0.5, "shift": 0.1}}
+}
 TRAINING = {"epochs": 3, "batch_size": 4, "learning_rate": 0.003, "weight_decay": 0.0}
 CFNSR = {
     "residual": True,
@@ -45,37 +53,59 @@ class Run:
         self.shards = corpus.write(folder / "shards")
         self.gate = corpus.inspected(self.shards)
 
-    def places(self, name: str, fold: str) -> cells.Places:
+    def places(self, name: str, fold: str, protocol: str = "held_out") -> cells.Places:
+        trial = corpus.trial(fold, protocol)
         return cells.Places(
-            self.folder / "models" / name / fold,
-            self.folder / "cells" / name / f"{fold}.json",
-            self.folder / "predictions" / name / f"{fold}.parquet",
-            self.folder / "curves" / name / fold,
+            trial.within(self.folder / "models" / protocol, name),
+            trial.within(self.folder / "cells" / protocol, name, ".json"),
+            trial.within(self.folder / "predictions" / protocol, name, ".parquet"),
+            trial.within(self.folder / "curves" / protocol, name),
+            trial.within(self.folder / "resume" / protocol, name),
         )
 
-    def open(self, fold: str) -> cells.Fold:
-        return cells.Fold.open(fold, self.shards, self.gate)
+    @property
+    def made(self) -> report.Made:
+        return report.Made(*(self.folder / name for name in ("cells", "predictions", "curves")))
 
-    def cell(self, made: tuple[Any, dict[str, Any]], fold: str) -> cells.Cell:
-        return cells.Cell(*made, self.open(fold), self.gate, self.places(made[1]["name"], fold))
+    def wanted(self, *names: str, protocol: str = "held_out") -> report.Wanted:
+        trials = [corpus.trial(fold, protocol) for fold in self.gate.folds]
+        return report.Wanted({(protocol, name): trials for name in names})
 
-    def pretrain(self, modality: str, fold: str) -> None:
-        train.make_reproducible(7, 1, CPU)
+    def open(self, fold: str, protocol: str = "held_out") -> Fold:
+        return Fold.open(corpus.trial(fold, protocol), self.shards, self.gate)
+
+    def cell(self, made: tuple[Any, dict[str, Any]], fold: str, protocol: str = "held_out") -> cells.Cell:
+        places = self.places(made[1]["name"], fold, protocol)
+        return cells.Cell(*made, self.open(fold, protocol), self.gate, places)
+
+    def pretrain(self, modality: str, fold: str, protocol: str = "held_out") -> None:
+        device.make_reproducible(7, 1, CPU)
         options = {"video": VIDEO, "audio": AUDIO}[modality]
-        made = networks.unimodal(modality, fold, self.gate, options, seed=7, pixels=PIXELS)
-        cells.run(self.cell(made, fold), training=TRAINING, shared=SHARED, device=CPU)
+        made = networks.unimodal(modality, corpus.trial(fold, protocol), self.gate, options, pixels=PIXELS)
+        cells.run(self.cell(made, fold, protocol), training=TRAINING, shared=SHARED, place=CPU)
 
-    def fused(self, system: str, options: dict[str, Any], fold: str, models: Path | None = None) -> cells.Cell:
-        train.make_reproducible(7, 1, CPU)
-        made = networks.fused(system, options, fold, self.gate, models or self.folder / "models", seed=7)
-        return self.cell(made, fold)
+    def fused(
+        self,
+        system: str,
+        options: dict[str, Any],
+        fold: str,
+        models: Path | None = None,
+        protocol: str = "held_out",
+        freeze: bool = False,
+    ) -> cells.Cell:
+        device.make_reproducible(7, 1, CPU)
+        trial = corpus.trial(fold, protocol)
+        made = networks.fused(
+            system, options, trial, self.gate, models or self.folder / "models" / protocol, freeze=freeze
+        )
+        return self.cell(made, fold, protocol)
 
-    def fuse(self, system: str, options: dict[str, Any], fold: str) -> None:
-        cell = self.fused(system, options, fold)
+    def fuse(self, system: str, options: dict[str, Any], fold: str, protocol: str = "held_out") -> None:
+        cell = self.fused(system, options, fold, protocol=protocol)
         if cell.network.trains:
-            cells.run(cell, training=TRAINING, shared=SHARED, device=CPU)
+            cells.run(cell, training=TRAINING, shared=SHARED, place=CPU)
         else:
-            cells.combine(cell, self.folder / "predictions")
+            cells.combine(cell, self.folder / "predictions" / protocol)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +126,9 @@ def predictions(run: Run, name: str, fold: str) -> pd.DataFrame:
 def test_predictions_are_of_the_test_speakers_alone(run: Run) -> None:
     for name in ("video", "audio", "averaging", "cfnsr"):
         table = predictions(run, name, "fold_2")
+        validation = table["choice"] == "validation"
+        assert set(table.loc[validation, "actor"]) == {"03"}
+        table = table[~validation]
         without = {"without_video", "without_audio"} if name not in checkpoint.MODALITIES else set()
         assert set(table["actor"]) == {"02"} and set(table["choice"]) == {"selected", "last", "optimistic", *without}
         probabilities = table[[f"p_{label}" for label in LABELS]].to_numpy()
@@ -152,7 +185,7 @@ def test_without_the_voice_the_test_speakers_voices_change_nothing(run: Run, tmp
     (tmp_path / "models").symlink_to(run.folder / "models")
     cell = other.fused("cfnsr", CFNSR, "fold_1")
     cell = replace(cell, places=other.places("changed", "fold_1"))
-    cells.run(cell, training=TRAINING, shared=SHARED, device=CPU)
+    cells.run(cell, training=TRAINING, shared=SHARED, place=CPU)
     ours, theirs = predictions(run, "cfnsr", "fold_1"), predictions(other, "changed", "fold_1")
     for choice, same in (("without_audio", True), ("without_video", False)):
         assert ours.query(f"choice == '{choice}'").equals(theirs.query(f"choice == '{choice}'")) == same
@@ -170,11 +203,9 @@ def imported(run: Run, folder: Path, name: str = "audio", **changes: Any) -> Pat
 
 @pytest.mark.parametrize("name", ["audio", "cfnsr"])
 def test_an_imported_network_is_scored_as_it_is(run: Run, tmp_path: Path, name: str) -> None:
-    network, described = networks.imported(imported(run, tmp_path, name), name, "fold_1", run.gate, seed=7)
+    network, described = networks.imported(imported(run, tmp_path, name), name, corpus.trial("fold_1"), run.gate)
     places = Run.places(replace_folder(run, tmp_path), name, "fold_1")
-    cells.score(
-        cells.Cell(network, described, run.open("fold_1"), run.gate, places), batch_size=3, device=torch.device("cpu")
-    )
+    cells.score(cells.Cell(network, described, run.open("fold_1"), run.gate, places), batch_size=3, place=CPU)
     table, trained = pd.read_parquet(places.predictions), predictions(run, name, "fold_1")
     columns = [f"p_{label}" for label in LABELS]
     for choice in ["selected", *(["without_video", "without_audio"] if name == "cfnsr" else [])]:
@@ -205,25 +236,26 @@ def test_an_imported_network_of_another_kind_is_refused(
 ) -> None:
     path = imported(run, tmp_path, **changes)
     with pytest.raises(CfnsrError, match=told):
-        networks.imported(path, **{"name": "audio", "fold": "fold_1", **asked}, gate=run.gate, seed=7)
+        asked = {"name": "audio", "fold": "fold_1", **asked}
+        networks.imported(path, asked["name"], corpus.trial(asked["fold"]), run.gate)
     other = replace(run.gate, shapes={**run.gate.shapes, "mfcc": [13, 99]})
     with pytest.raises(CfnsrError, match=r"its MFCC is \[13, 36\], not \[13, 99\]"):
-        networks.imported(imported(run, tmp_path), "audio", "fold_1", other, seed=7)
+        networks.imported(imported(run, tmp_path), "audio", corpus.trial("fold_1"), other)
 
 
 def test_a_model_of_our_own_is_provenance_too_and_no_header_reaches_the_page(run: Run, tmp_path: Path) -> None:
     path = imported(run, tmp_path, imported=[])
-    _, described = networks.imported(path, "audio", "fold_1", run.gate, seed=7)
+    _, described = networks.imported(path, "audio", corpus.trial("fold_1"), run.gate)
     assert described["imported"][0]["file"] == "imported.safetensors"
     assert described["imported"][0]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     path = imported(run, tmp_path, imported=[{"file": "<b>|x", "sha256": "<img>"}])
-    _, described = networks.imported(path, "audio", "fold_1", run.gate, seed=7)
+    _, described = networks.imported(path, "audio", corpus.trial("fold_1"), run.gate)
     assert described["imported"] == [{"file": "_b__x", "sha256": "_img_", "differs": []}]
 
 
 def test_how_the_clips_differ_from_those_it_knows_is_told(run: Run, tmp_path: Path) -> None:
     path = imported(run, tmp_path, preprocessing={"size": 32, "extract": {"video": {"frames": 30}}})
-    _, described = networks.imported(path, "audio", "fold_1", run.gate, seed=7)
+    _, described = networks.imported(path, "audio", corpus.trial("fold_1"), run.gate)
     assert described["imported"][0]["differs"] == ["extract.video.frames was 30, is None", "size was 32, is 16"]
     assert described["preprocessing"] == run.gate.preprocessing
 
@@ -238,13 +270,16 @@ def test_the_table_says_how_they_differ() -> None:
             "label": ["calm", "calm"],
             "predicted": ["calm", "sad"],
             "actor": ["01", "02"],
+            "clip": ["a", "a"],
             "fold": ["one", "two"],
+            "seed": 1,
             **{f"p_{label}": [float(label == "calm")] * 2 for label in LABELS},
         }
     )
-    gate = Gate("studio", list(LABELS), "held_out", {}, {}, {}, {}, {}, "")
-    told = report.row("audio", accounts, table, gate, 0.95).imported
-    assert told == "; ".join(
+    gate = Gate("studio", list(LABELS), {"held_out": {}}, {}, {}, {}, {}, "", {})
+    line = pooling.pooled("audio", accounts, table, gate, 0.95)
+    assert line.clips == 2
+    assert line.imported == "; ".join(
         f"{fold} a.pth (sha256 0123456789ab, made for other clips: extract.video.frames was 30, is 4)"
         for fold in ("one", "two")
     )
@@ -252,8 +287,9 @@ def test_the_table_says_how_they_differ() -> None:
 
 def test_nothing_trains_on_imported_models(run: Run, tmp_path: Path) -> None:
     for modality in checkpoint.MODALITIES:
-        (tmp_path / modality / "fold_1").mkdir(parents=True)
-        imported(run, tmp_path, modality).rename(tmp_path / modality / "fold_1" / "model.safetensors")
+        model = corpus.trial("fold_1").within(tmp_path, modality) / "model.safetensors"
+        model.parent.mkdir(parents=True)
+        imported(run, tmp_path, modality).rename(model)
     with pytest.raises(CfnsrError, match="cfnsr would train on imported models"):
         run.fused("cfnsr", CFNSR, "fold_1", tmp_path)
     assert run.fused("averaging", {}, "fold_1", tmp_path).specification["imported"]
@@ -265,24 +301,22 @@ def test_what_imported_rows_are_made_of_stands_in_the_table(run: Run, tmp_path: 
     for fold in run.gate.folds:
         for modality in checkpoint.MODALITIES:
             path = imported(run, tmp_path, modality, fold=fold)
-            network, described = networks.imported(path, modality, fold, run.gate, seed=7)
+            network, described = networks.imported(path, modality, corpus.trial(fold), run.gate)
             places = other.places(modality, fold)
-            cells.score(cells.Cell(network, described, run.open(fold), run.gate, places), batch_size=4, device=CPU)
+            cells.score(cells.Cell(network, described, run.open(fold), run.gate, places), batch_size=4, place=CPU)
         other.fuse("averaging", {}, fold)
-    rows = report.write(
-        *(tmp_path / name for name in ("cells", "predictions", "curves")),
-        run.gate,
-        tmp_path / "out",
-        names=["video", "audio", "averaging"],
-        level=0.95,
-    )
+    wanted = other.wanted("video", "audio", "averaging")
+    rows = report.write(other.made, run.gate, tmp_path / "out", wanted=wanted, level=0.95)
     assert report.read(tmp_path / "out") == rows
     assert rows[0].imported.startswith("fold_1 published.pth (sha256 0123456789ab); fold_2 published.pth")
     assert rows[2].imported.count("published.pth") == 6
     assert {line.protocol for line in rows} == {"imported"} and cells_of(rows[0])[0] == "video, imported"
     assert (rows[0].clips, rows[0].speakers) == (24, 3)
     assert (rows[0].last, rows[0].optimistic, rows[2].optimistic) == (None, None, None)
-    assert cells_of(rows[0])[7:12] == ("–",) * 5 and "–" not in cells_of(rows[2])[10:12]
+    told = dict(zip(COLUMNS, cells_of(rows[0]), strict=True))
+    dashes = {"± seeds", "ECE scaled", "Last epoch", "Optimistic", "Gap", "No face", "No voice"}
+    assert {column for column, text in told.items() if text == "–"} == dashes
+    assert rows[2].without_video is not None and rows[2].without_audio is not None
     page = (tmp_path / "out/report.md").read_text()
     assert "Imported, not trained here" in page and "averaging: fold_1 published.pth" in page
     assert "Voice alone: audio." in page and "Face alone: video." in page
@@ -330,7 +364,7 @@ def test_who_can_change_what(run: Run, tmp_path: Path, actor: str, role: str) ->
 
 
 def test_a_fold_opens_the_speakers_of_its_sets(run: Run) -> None:
-    for name, sets in run.gate.folds.items():
+    for name, sets in run.gate.protocols["held_out"].items():
         fold = run.open(name)
         for role in ("test", "validation", "train"):
             assert tuple(getattr(fold, role).index["actor"].unique()) == getattr(sets, role)
@@ -344,19 +378,56 @@ def test_fusing_starts_from_the_unimodal_weights(run: Run) -> None:
 
 
 def test_a_unimodal_model_of_another_fold_is_refused(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "audio").symlink_to(run.folder / "models" / "audio")
+    models = run.folder / "models" / "held_out"
+    (tmp_path / "audio").symlink_to(models / "audio")
     (tmp_path / "video").mkdir()
-    (tmp_path / "video" / "fold_1").symlink_to(run.folder / "models" / "video" / "fold_2")
-    with pytest.raises(CfnsrError, match=r"video/fold_1/model\.safetensors: was trained for fold_2"):
+    (tmp_path / "video" / "fold_1").symlink_to(models / "video" / "fold_2")
+    with pytest.raises(CfnsrError, match=r"video/fold_1/7/model\.safetensors: was trained for fold fold_2, not fold_1"):
         run.fused("cfnsr", CFNSR, "fold_1", tmp_path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("protocol", "published"), ("seed", 8), ("data", "other")])
+def test_a_unimodal_model_of_another_protocol_seed_or_data_is_refused(
+    run: Run, tmp_path: Path, key: str, value: object
+) -> None:
+    """One of the published protocol has learned from the speakers who would choose the epoch."""
+    for modality in checkpoint.MODALITIES:
+        model = run.places(modality, "fold_1").model / "model.safetensors"
+        changed = {**checkpoint.specification(model), key: value}
+        checkpoint.save(
+            corpus.trial("fold_1").within(tmp_path, modality) / "model.safetensors", checkpoint.load(model), changed
+        )
+    with pytest.raises(CfnsrError, match=f"was trained for {key} {value}, not "):
+        run.fused("cfnsr", CFNSR, "fold_1", tmp_path)
+
+
+def test_a_speaker_planted_in_a_shard_is_refused(run: Run, tmp_path: Path) -> None:
+    planted = corpus.write(tmp_path)
+    index = shards.read(planted / "02").index
+    index.assign(actor=["01", *["02"] * 7], skipped=None).to_parquet(planted / "02" / "clips.parquet", index=False)
+    with pytest.raises(CfnsrError, match=r"/02: holds clips of speaker 01"):
+        Fold.open(corpus.trial("fold_1"), planted, run.gate)
+
+
+@pytest.mark.parametrize("actor", ["02", "03"])
+def test_a_test_clip_among_the_others_is_refused(run: Run, tmp_path: Path, actor: str) -> None:
+    """Its recording, under another speaker and another name: fold 1 validates on 02 and trains on 03."""
+    planted = corpus.write(tmp_path)
+    index = shards.read(planted / actor).index
+    recordings = ["015", *index["source_md5"][1:]]
+    index.assign(source_md5=recordings, skipped=None).to_parquet(planted / actor / "clips.parquet", index=False)
+    told = {"02": "to validation and to test", "03": "to train and to test"}[actor]
+    with pytest.raises(CfnsrError, match=f"fold_1, clip clip-{actor}-0: its recording stands among the clips {told}"):
+        Fold.open(corpus.trial("fold_1"), planted, run.gate)
 
 
 def test_predictions_of_another_fold_are_refused(run: Run, tmp_path: Path) -> None:
     for modality in checkpoint.MODALITIES:
-        (tmp_path / modality).mkdir()
-        (tmp_path / modality / "fold_1.parquet").symlink_to(run.places(modality, "fold_2").predictions)
+        file = corpus.trial("fold_1").within(tmp_path, modality, ".parquet")
+        file.parent.mkdir(parents=True)
+        file.symlink_to(run.places(modality, "fold_2").predictions)
     cell = run.fused("averaging", {}, "fold_1")
-    with pytest.raises(CfnsrError, match="predictions of other clips than those that fold_1 tests"):
+    with pytest.raises(CfnsrError, match="predictions of other clips than those of fold_1 under held_out"):
         cells.combine(cell, tmp_path)
 
 
@@ -372,16 +443,9 @@ def test_a_cell_made_twice_has_the_same_bytes(run: Run, tmp_path: Path) -> None:
     assert first.cell.read_bytes() == second.cell.read_bytes()
 
 
-def write_report(run: Run, out: Path, gate: Gate | None = None) -> list[report.Row]:
-    return report.write(
-        run.folder / "cells",
-        run.folder / "predictions",
-        run.folder / "curves",
-        gate or run.gate,
-        out,
-        names=["video", "audio", "averaging", "cfnsr"],
-        level=0.95,
-    )
+def write_report(run: Run, out: Path, gate: Gate | None = None) -> list[Row]:
+    wanted = run.wanted("video", "audio", "averaging", "cfnsr")
+    return report.write(run.made, gate or run.gate, out, wanted=wanted, level=0.95)
 
 
 def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> None:
@@ -408,13 +472,13 @@ def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> N
         "train_loss",
         "validation_loss",
         "validation_accuracy",
+        "trials",
     ]
 
 
 def test_skipped_clips_stand_in_the_report_as_text_alone(run: Run, tmp_path: Path) -> None:
     gate = replace(run.gate, skipped={"01/<b>|x": "has `no` sound", "02/y": "black"})
-    folders = [run.folder / name for name in ("cells", "predictions", "curves")]
-    rows = report.write(*folders, gate, tmp_path, names=["audio"], level=0.95)
+    rows = report.write(run.made, gate, tmp_path, wanted=run.wanted("audio"), level=0.95)
     page = (tmp_path / "report.md").read_text()
     assert rows[0].skipped == 2 and "2 more clips could not be used" in page
     assert "| 01/&#60;b&#62;&#124;x | has &#96;no&#96; sound |" in page and "| 02/y | black |" in page
@@ -422,29 +486,21 @@ def test_skipped_clips_stand_in_the_report_as_text_alone(run: Run, tmp_path: Pat
 
 
 def test_the_report_refuses_a_missing_cell_and_one_of_other_data(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(CfnsrError, match=r"ghost/fold_1\.json: is missing"):
-        report.write(
-            run.folder / "cells",
-            run.folder / "predictions",
-            run.folder / "curves",
-            run.gate,
-            tmp_path,
-            names=["ghost"],
-            level=0.95,
-        )
+    with pytest.raises(CfnsrError, match=r"ghost/fold_1/7\.json: is missing"):
+        report.write(run.made, run.gate, tmp_path, wanted=run.wanted("ghost"), level=0.95)
     other = corpus.inspected(run.shards, preprocessing={"size": 99})
-    with pytest.raises(CfnsrError, match=r"video/fold_1\.json: was trained on other data"):
+    with pytest.raises(CfnsrError, match=r"video/fold_1/7\.json: was trained on other data"):
         write_report(run, tmp_path, other)
     assert not list(tmp_path.iterdir())
 
 
 def test_the_report_refuses_folds_that_differ(run: Run, tmp_path: Path) -> None:
-    accounts = [json.loads((run.folder / f"cells/audio/{fold}.json").read_text()) for fold in run.gate.folds]
-    tables = pd.concat([predictions(run, "audio", fold).assign(fold=fold) for fold in run.gate.folds])
-    assert report.row("audio", accounts, tables, run.gate, 0.95).seed == 7
-    for key in ("seed", "protocol", "parameters"):
+    accounts = [json.loads(run.places("audio", fold).cell.read_text()) for fold in run.gate.folds]
+    tables = pd.concat([predictions(run, "audio", fold).assign(fold=fold, seed=7) for fold in run.gate.folds])
+    assert pooling.pooled("audio", accounts, tables, run.gate, 0.95).seeds == "7"
+    for key in ("protocol", "parameters"):
         with pytest.raises(CfnsrError, match="audio: its folds differ"):
-            report.row("audio", [accounts[0], {**accounts[1], key: "other"}, accounts[2]], tables, run.gate, 0.95)
+            pooling.pooled("audio", [accounts[0], {**accounts[1], key: "other"}, accounts[2]], tables, run.gate, 0.95)
 
 
 def test_files_that_are_not_our_models_are_refused(tmp_path: Path, run: Run) -> None:
@@ -461,3 +517,114 @@ def test_files_that_are_not_our_models_are_refused(tmp_path: Path, run: Run) -> 
         checkpoint.load(junk)
     with pytest.raises(CfnsrError, match="is not a unimodal model"):
         checkpoint.encoder(run.places("cfnsr", "fold_1").model / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def published(run: Run) -> Run:
+    """The same run with cells of the published protocol beside."""
+    for fold in run.gate.folds:
+        for modality in checkpoint.MODALITIES:
+            run.pretrain(modality, fold, "published")
+        run.fuse("averaging", {}, fold, "published")
+    return run
+
+
+def test_the_published_protocol_learns_from_all_others_and_chooses_by_those_tested(published: Run) -> None:
+    fold = published.open("fold_1", "published")
+    assert fold.validation is None and fold.choosing is fold.test
+    assert fold.train.index["actor"].unique().tolist() == ["02", "03", "04"]
+    places = published.places("audio", "fold_1", "published")
+    table = pd.read_parquet(places.predictions)
+    assert set(table["choice"]) == {"selected", "last", "optimistic"}
+    right = table.assign(right=table["label"] == table["predicted"]).groupby("choice")["right"].mean()
+    assert right["selected"] == right["optimistic"]
+    tested = pd.read_csv(places.curves / "test.csv")["accuracy"]
+    chosen = pd.read_csv(places.curves / "plots/metrics/validation/accuracy.tsv", sep="\t")["accuracy"]
+    assert tested.tolist() == pytest.approx(chosen.tolist()) and right["selected"] == pytest.approx(tested.max())
+    assert json.loads(places.cell.read_text())["protocol"] == "published"
+
+
+def test_published_rows_stand_beside_held_out_and_say_what_they_are(published: Run, tmp_path: Path) -> None:
+    names = ("video", "audio", "averaging")
+    wanted = report.Wanted({**published.wanted(*names).rows, **published.wanted(*names, protocol="published").rows})
+    rows = {
+        line.name: line for line in report.write(published.made, published.gate, tmp_path, wanted=wanted, level=0.9)
+    }
+    turned = report.Wanted(dict(reversed(wanted.rows.items())))
+    others = report.write(published.made, published.gate, tmp_path / "turned", wanted=turned, level=0.9)
+    assert {line.name: line.gap for line in others} == {name: line.gap for name, line in rows.items()}
+    assert list(rows) == [*names, *(f"{name}@published" for name in names)]
+    for name in names:
+        held_out, other = rows[name], rows[f"{name}@published"]
+        assert other.gap == pytest.approx(other.accuracy - held_out.accuracy)
+        assert held_out.gap == pytest.approx(held_out.optimistic - held_out.accuracy)
+        assert other.temperature is None and other.ece_scaled is None and held_out.temperature is not None
+        assert cells_of(other)[0] == f"{name}@published, optimistic"
+        metric = json.loads((tmp_path / "systems" / f"{name}@published.json").read_text())
+        assert set(metric) == {"optimistic_accuracy", "optimistic_uar"}
+    compared = report.read_differences(tmp_path)
+    assert {one.one for one in compared} | {one.other for one in compared} == set(names)
+    page = (tmp_path / "report.md").read_text()
+    assert "nobody validates, and the test speakers choose the epoch" in page
+    assert report.read(tmp_path) == list(rows.values())
+    alone = report.Wanted(published.wanted("audio", protocol="published").rows)
+    (line,) = report.write(published.made, published.gate, tmp_path / "alone", wanted=alone, level=0.9)
+    assert line.gap is None and "held_out" not in (tmp_path / "alone/report.md").read_text()
+
+
+def test_several_seeds_are_pooled_and_their_spread_told_apart(run: Run, tmp_path: Path) -> None:
+    """A second seed, made up: of the first one's predictions every fold's first three clips are wrong."""
+    other = replace_folder(run, tmp_path)
+    trials = []
+    for fold in run.gate.folds:
+        for seed in (7, 8):
+            trial = corpus.trial(fold, seed=seed)
+            trials.append(trial)
+            account = json.loads(run.places("audio", fold).cell.read_text()) | {"seed": seed}
+            path = trial.within(tmp_path / "cells/held_out", "audio", ".json")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(account | {"epochs": 0}))
+            table = predictions(run, "audio", fold)
+            if seed == 8:
+                first = table["clip"].isin(table["clip"].unique()[:3]) & (table["choice"] == "selected")
+                table.loc[first, "predicted"] = "nothing"
+            path = trial.within(tmp_path / "predictions/held_out", "audio", ".parquet")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table.to_parquet(path)
+    wanted = report.Wanted({("held_out", "audio"): trials})
+    (line,) = report.write(other.made, run.gate, tmp_path / "out", wanted=wanted, level=0.95)
+    (alone,) = report.write(run.made, run.gate, tmp_path / "alone", wanted=run.wanted("audio"), level=0.95)
+    assert line.seeds == "7 8" and line.clips == alone.clips == 24
+    assert pd.read_csv(tmp_path / "out/recall.csv")["clips"].sum() == 24
+    both = [predictions(run, "audio", fold).query("choice == 'selected'") for fold in run.gate.folds]
+    shares = np.array([[(one["label"] == one["predicted"]).mean() for one in both]]).T.repeat(2, axis=1)
+    lost = [(one["label"] == one["predicted"])[:3].sum() / 8 for one in both]
+    shares[:, 1] -= lost
+    assert line.accuracy == pytest.approx(shares.mean()) and alone.accuracy == pytest.approx(shares[:, 0].mean())
+    assert (line.deviation, line.seed_deviation) == pytest.approx(statistics.spread(shares))
+    assert alone.seed_deviation is None
+
+
+def test_frozen_encoders_stay_and_the_rest_learns(run: Run) -> None:
+    cell = run.fused("cfnsr", CFNSR, "fold_1", freeze=True)
+    before = {name: value.clone() for name, value in cell.network.state_dict().items()}
+    cell = replace(cell, places=replace(cell.places, **{name: run.folder / "frozen" / name for name in PLACES}))
+    cells.run(cell, training=TRAINING, shared=SHARED, place=CPU)
+    after = cell.network.state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed and not {name for name in changed if name.partition(".")[0] in {"video", "audio"}}
+
+
+def test_modality_dropout_is_for_systems_that_read_both(run: Run) -> None:
+    changes = {**SHARED["augment"], "modality_dropout": 1.0}
+    recipe = Recipe.of(TRAINING, SHARED, "fp32")
+    prepare = evaluate.Normalise(**PIXELS, device=CPU)
+    fold = run.open("fold_1")
+    batch = fold.train.__getitems__([0, 1, 2, 3])
+    for name, network in (
+        ("cfnsr", run.fused("cfnsr", CFNSR, "fold_1").network),
+        ("audio", checkpoint.load(run.places("audio", "fold_1").model / "model.safetensors")),
+    ):
+        made = lesson_of(network, fold, recipe, changes, prepare)._augment(batch)
+        lost = made.frames.is_floating_point() or not torch.equal(made.mfcc, batch.mfcc)
+        assert lost == (name == "cfnsr")

@@ -36,10 +36,32 @@ def test_what_ships_is_valid(root: Path) -> None:
     [
         (lambda v: v.update(epochs=3), "epochs: Extra inputs"),
         (lambda v: v["crop"].update(margn=0.3), r"crop\.margn: Extra inputs"),
+        (lambda v: v["train"].update(threads=2**31), r"train\.threads: .*less than or equal to 1024"),
+        (lambda v: v["train"]["augment"]["video"].update(jitter=10**30), r"train\.augment\.video\.jitter: .*1000"),
+        (lambda v: v["train"]["augment"]["audio"].update(gain_db=1e4), r"train\.augment\.audio\.gain_db: .*60"),
+        (
+            lambda v: v["train"].update(warmup_epochs=20),
+            r"train\.warmup_epochs: 20, but pretrain\.audio has 20 epochs: the rate would never be reached",
+        ),
+        (
+            lambda v: (v["train"].update(warmup_epochs=19), v["systems"]["cfnsr"]["training"].update(epochs=10)),
+            r"train\.warmup_epochs: 19, but systems\.cfnsr\.training has 10 epochs",
+        ),
+        (
+            lambda v: (
+                v.update(corpus="folder"),
+                v["corpora"]["folder"].update(videos="x", sheet="y", labels=["calm"]),
+            ),
+            r"corpora\.folder\.labels: one emotion alone leaves nothing to recognise",
+        ),
         (lambda v: v["crop"].pop("margin"), r"crop\.margin: Field required"),
         (lambda v: v["extract"]["video"].update(frames="8"), r"extract\.video\.frames: .*integer.*given: '8'"),
         (lambda v: v["extract"]["video"].update(frames=0), r"extract\.video\.frames: .*greater than or equal to 1"),
-        (lambda v: v["train"].update(seed=True), r"train\.seed: .*integer"),
+        (lambda v: v["train"].update(threads=True), r"train\.threads: .*integer"),
+        (lambda v: v["run"].update(seeds=["1"]), r"run\.seeds\.0: .*integer"),
+        (lambda v: v["run"].update(seeds=[1, 1]), r"run\.seeds: 1 named twice"),
+        (lambda v: v["run"].update(seeds=[]), r"run\.seeds: List should have at least 1"),
+        (lambda v: v["run"].update(protocols=["ours"]), r"run\.protocols\.0: Input should be 'held_out' or"),
         (lambda v: v["pretrain"]["audio"].update(learning_rate=float("nan")), r"pretrain\.audio\.learning_rate"),
         (lambda v: v["extract"]["audio"].update(coefficients=200), r"extract\.audio: coefficients \(200\)"),
         (lambda v: v.update(corpus="ravdes"), r"corpus: Input should be 'studio'"),
@@ -102,9 +124,26 @@ def test_rows_that_cannot_be_run_are_refused(
         load(tmp_path, change)
 
 
+def test_imported_rows_stand_beside_held_out_alone(tmp_path: Path) -> None:
+    both = ["held_out", "published"]
+    run = load(tmp_path, lambda v: v["run"].update(protocols=both, evaluate=["msaf"])).run
+    assert run.rows[-4:] == [("published", name) for name in ("video", "audio", "averaging", "cfnsr")]
+    assert ("held_out", "msaf") in run.rows
+    with pytest.raises(CfnsrError, match=r"run\.evaluate: imported networks are evaluated beside held_out"):
+        load(tmp_path, lambda v: v["run"].update(protocols=["published"], evaluate=["msaf"]))
+    rows = {"protocols": both, "pretrain": ["audio"], "evaluate": ["video"], "train": ["averaging"]}
+    with pytest.raises(CfnsrError, match="start from video; add it to pretrain, as published starts from none"):
+        load(tmp_path, lambda v: v["run"].update(rows))
+
+
 def test_rows_may_be_imported_alone_or_mixed(tmp_path: Path) -> None:
     rows = {"pretrain": ["audio"], "evaluate": ["video", "msaf"], "train": ["averaging"]}
-    assert load(tmp_path, lambda v: v["run"].update(rows)).run.names == ["audio", "video", "msaf", "averaging"]
+    assert load(tmp_path, lambda v: v["run"].update(rows)).run.names("held_out") == [
+        "audio",
+        "video",
+        "msaf",
+        "averaging",
+    ]
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:

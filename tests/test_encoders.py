@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cfnsr import encoders
+from cfnsr.encoders.video import Bottleneck
 from cfnsr.errors import CfnsrError
 
 PAPER = {
@@ -146,3 +147,29 @@ def test_unimodal_reads_its_modality_alone(name: str) -> None:
     torch.testing.assert_close(predicted.fused.exp(), expected)
     assert getattr(predicted, name) is predicted.fused
     assert (predicted.video is None) != (predicted.audio is None)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4])
+@pytest.mark.parametrize("planes", [32, 64, 128, 256])
+@pytest.mark.parametrize(("stride", "side"), [(1, 16), (1, 1), (2, 16), (2, 2), (2, 1)])
+def test_the_middle_convolution_has_the_gradient_of_fp32_in_half_precision(
+    frames: int, planes: int, stride: int, side: int
+) -> None:
+    """Some of oneDNN's own are wrong: docs/decisions/0006-half-precision.md."""
+    torch.manual_seed(0)
+    block = Bottleneck(8, planes, stride=stride, cardinality=8)
+    block.conv2.to(memory_format=torch.channels_last_3d)
+    inner = torch.randn(4, block.conv2.in_channels, frames, side, side).bfloat16().float()
+    inner = inner.contiguous(memory_format=torch.channels_last_3d)
+    raised = torch.randn_like(block._middle(inner))
+
+    def gradient(half: bool) -> torch.Tensor:
+        block.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            made = block._middle(inner.bfloat16() if half else inner)
+        (made.float() * raised).sum().backward()
+        return block.conv2.weight.grad.clone()
+
+    full, half = gradient(False), [gradient(True) for _ in range(3)]
+    assert torch.equal(half[0], half[1]) and torch.equal(half[0], half[2])
+    assert (half[0] - full).norm() < 0.03 * full.norm()

@@ -191,7 +191,7 @@ def test_crema_d_runs_through_the_whole_pipeline_with_its_own_labels(videos: Pat
     there.repro()
     gate = json.loads((there.folder / "data/folder/corpus.json").read_text())
     assert gate["labels"] == sorted(EMOTIONS.values()) and gate["clips"] == dict.fromkeys(SPEAKERS, 8)
-    predictions = pd.read_parquet(there.folder / "data/folder/predictions/cfnsr/fold_1.parquet")
+    predictions = pd.read_parquet(there.folder / "data/folder/predictions/held_out/cfnsr/fold_1/1234.parquet")
     assert {column for column in predictions if column.startswith("p_")} == {f"p_{name}" for name in gate["labels"]}
     assert "cfnsr" in there.run("cfnsr", "results")
     assert not there.repro()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfnsr.errors import CfnsrError
-from cfnsr.folds import Speakers, held_out
+from cfnsr.folds import Speakers, proved, split
 
 
 @given(sizes=st.lists(st.integers(1, 4), min_size=3, max_size=8), untested=st.integers(0, 3))
@@ -13,7 +13,7 @@ def test_sets_are_disjoint_complete_and_every_fold_is_tested_once(sizes: list[in
     actors = [f"{number:02d}" for number in range(sum(sizes) + untested)]
     rest = iter(actors)
     folds = {f"fold_{number}": [next(rest) for _ in range(size)] for number, size in enumerate(sizes, start=1)}
-    sets = held_out(actors, folds)
+    sets = split("held_out", actors, folds)
     for speakers in sets.values():
         test, validation, train = set(speakers.test), set(speakers.validation), set(speakers.train)
         assert not (test & validation or test & train or validation & train)
@@ -25,9 +25,22 @@ def test_sets_are_disjoint_complete_and_every_fold_is_tested_once(sizes: list[in
 
 
 def test_by_hand() -> None:
-    sets = held_out(["01", "02", "03", "04"], {"a": ["01"], "b": ["02"], "c": ["03"]})
+    sets = split("held_out", ["01", "02", "03", "04"], {"a": ["01"], "b": ["02"], "c": ["03"]})
     assert sets["a"] == Speakers(test=("01",), validation=("02",), train=("03", "04"))
     assert sets["c"] == Speakers(test=("03",), validation=("01",), train=("02", "04"))
+
+
+def test_the_published_protocol_validates_on_nobody_and_learns_from_everyone_else() -> None:
+    sets = split("published", ["01", "02", "03", "04"], {"a": ["01"], "b": ["02"]})
+    assert sets["a"] == Speakers(test=("01",), validation=(), train=("02", "03", "04"))
+
+
+def test_a_fold_that_is_not_of_its_protocol_is_refused() -> None:
+    nobody = {"a": Speakers(("01",), (), ("02",))}
+    with pytest.raises(CfnsrError, match=r"folds\.a: held_out with 0 speakers to validate"):
+        proved("held_out", nobody)
+    with pytest.raises(CfnsrError, match=r"folds\.a: published with 1 speakers to validate"):
+        proved("published", {"a": Speakers(("01",), ("03",), ("02",))})
 
 
 @pytest.mark.parametrize("planted", ["validation", "train"])
@@ -39,4 +52,4 @@ def test_a_speaker_planted_in_two_sets_is_refused(planted: str) -> None:
 
 def test_an_empty_set_is_refused() -> None:
     with pytest.raises(CfnsrError, match="no speaker to train"):
-        held_out(["01", "02"], {"a": ["01"], "b": ["02"]})
+        split("held_out", ["01", "02"], {"a": ["01"], "b": ["02"]})

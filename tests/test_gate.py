@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -110,10 +111,10 @@ def test_too_few_clips_and_missing_speakers_are_refused(tmp_path: Path) -> None:
 
 def test_a_fold_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match="no fold 'fold_9'; there are fold_1, fold_2, fold_3"):
-        corpus.inspected(corpus.write(tmp_path)).speakers("fold_9")
+        corpus.inspected(corpus.write(tmp_path)).speakers(corpus.trial("fold_9"))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"folds": {"a": 1}}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"protocols": {"held_out": 1}}'])
 def test_a_file_that_is_not_a_gates_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "corpus.json").write_text(text)
     with pytest.raises(CfnsrError, match=r"corpus\.json: is not a gate's file"):
@@ -124,7 +125,7 @@ def test_a_tampered_gate_cannot_put_a_speaker_into_two_sets(tmp_path: Path) -> N
     found = corpus.inspected(corpus.write(tmp_path / "shards"))
     path = tmp_path / "corpus.json"
     found.write(path)
-    path.write_text(path.read_text().replace('"validation": [\n        "02"', '"validation": [\n        "01"'))
+    path.write_text(re.sub(r'("validation": \[\s*)"02"', r'\1"01"', path.read_text()))
     with pytest.raises(CfnsrError, match="01 stand in two sets"):
         gate.Gate.read(path)
 

@@ -13,7 +13,7 @@ OF_ACTOR_04 = [f"{stage}@studio-04" for stage in ("download", "crop", "extract")
 
 def cells(systems: list[str], folds: list[str]) -> set[str]:
     stages = {"video": "pretrain", "audio": "pretrain"}
-    return {f"{stages.get(name, 'train')}@studio-{name}-{fold}" for name in systems for fold in folds}
+    return {f"{stages.get(name, 'train')}@studio-held_out-{name}-{fold}-1234" for name in systems for fold in folds}
 
 
 def test_lists_that_grow_run_what_is_new_and_lists_that_shrink_run_nothing_but_the_readers(
@@ -23,7 +23,11 @@ def test_lists_that_grow_run_what_is_new_and_lists_that_shrink_run_nothing_but_t
 
     there.edit("  - '03'\n", "  - '03'\n  - '04'\n")
     there.edit("  fold_2:\n    - '02'\n", "  fold_2:\n    - '02'\n  fold_3:\n    - '04'\n")
+    left = there.folder / "data/.resume/data/studio/cells/held_out/dropped/fold_1/1234"
+    left.mkdir(parents=True)
+    (left / "killed.pt").touch()
     grown = there.repro()
+    assert not left.parents[1].exists()
     everything = cells(["video", "audio", "averaging", "cfnsr"], ["fold_1", "fold_2", "fold_3"])
     assert grown[:3] == OF_ACTOR_04 and grown[3] == "check@studio"
     assert set(grown[4:]) == everything | {"report@studio"}
@@ -34,13 +38,13 @@ def test_lists_that_grow_run_what_is_new_and_lists_that_shrink_run_nothing_but_t
     data = there.folder / "data/studio"
     assert sorted(path.name for path in (data / "shards").iterdir()) == ["01", "02", "03"]
     for kind in ("cells", "predictions", "curves"):
-        assert {path.stem for path in (data / kind).glob("*/*")} == {"fold_1", "fold_2"}
+        assert {path.name for path in (data / kind).glob("held_out/*/*")} == {"fold_1", "fold_2"}
 
     text = (there.folder / "params.yaml").read_text()
     (there.folder / "params.yaml").write_text(text.replace("    - averaging\n", ""))
     assert there.repro() == ["report@studio"]
     for kind in ("cells", "predictions", "curves"):
-        assert {path.name for path in (data / kind).iterdir()} == {"video", "audio", "cfnsr"}
+        assert {path.name for path in (data / kind / "held_out").iterdir()} == {"video", "audio", "cfnsr"}
     assert not [name for name, text in there.results().items() if b"averaging" in text or "averaging" in name]
     there.commit("smaller")
 
@@ -52,7 +56,11 @@ def test_lists_that_grow_run_what_is_new_and_lists_that_shrink_run_nothing_but_t
 
 @pytest.mark.parametrize(
     ("stage", "lost"),
-    [("check", "shards/02"), ("report", "cells/cfnsr/fold_2.json"), ("report", "predictions/video/fold_1.parquet")],
+    [
+        ("check", "shards/02"),
+        ("report", "cells/held_out/cfnsr/fold_2/1234.json"),
+        ("report", "predictions/held_out/video/fold_1/1234.parquet"),
+    ],
 )
 def test_a_reader_fails_on_what_is_missing_and_deletes_nothing(
     finished: Repository, tmp_path: Path, stage: str, lost: str

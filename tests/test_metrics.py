@@ -46,28 +46,29 @@ def test_perfect_is_one_and_everything_lies_between(pairs: list[tuple[int, int]]
     assert 0 <= found.accuracy <= found.top2 <= 1 and 0 <= found.uar <= 1
 
 
-def test_interval_is_students_t_over_speakers() -> None:
-    # Three speakers with 1/2, 3/4 and 1 right of four clips: mean 0.75, deviation 0.25.
-    right = [True, True, False, False, True, True, True, False, True, True, True, True]
-    table = predictions(
-        ["calm"] * 12, [[1, 0, 0] if one else [0, 1, 0] for one in right], ["01"] * 4 + ["02"] * 4 + ["03"] * 4
-    )
-    low, high = metrics.interval(table, 0.90)
-    reach = 2.919986 * 0.25 / np.sqrt(3)  # t at 95 % with two degrees of freedom, from a table
-    assert (low, high) == (pytest.approx(0.75 - reach, abs=1e-5), 1.0)
+def test_recalls_by_hand() -> None:
+    table = predictions(["calm", "calm", "angry"], [[0.6, 0.3, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1]])
+    assert metrics.recalls(table, LABELS) == {"calm": 0.5, "angry": 1.0}
 
 
-def test_interval_covers_about_as_often_as_it_says() -> None:
-    random = np.random.default_rng(7)
-    covered = 0
-    for _ in range(400):
-        skill = np.clip(random.normal(0.6, 0.1, 8), 0, 1)
-        right = random.random((8, 16)) < skill[:, None]
-        table = predictions(
-            ["calm"] * 128,
-            [[1, 0, 0] if one else [0, 1, 0] for one in right.ravel()],
-            np.repeat([f"{n:02d}" for n in range(8)], 16).tolist(),
-        )
-        low, high = metrics.interval(table, 0.95)
-        covered += low <= 0.6 <= high
-    assert 0.92 <= covered / 400 <= 0.98
+def test_each_speaker_has_a_share_of_its_own() -> None:
+    table = predictions(["calm"] * 4, [[1, 0, 0], [1, 0, 0], [0, 1, 0], [1, 0, 0]], ["02", "01", "02", "01"])
+    found = metrics.by_speaker(table.assign(clip=["a", "a", "b", "b"]))
+    assert found.shares.tolist() == [1.0, 0.5] and found.clips.tolist() == [2, 2]
+    assert found.noise.tolist() == [0.0, 0.25]  # 0.5 (1 - 0.5) / (2 - 1)
+
+
+def test_several_seeds_count_a_clip_once_and_more_steadily() -> None:
+    one = predictions(["calm"] * 4, [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]]).assign(clip=["a", "b", "c", "d"])
+    other = predictions(["calm"] * 4, [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 1, 0]]).assign(clip=["a", "b", "c", "d"])
+    found = metrics.by_speaker(pd.concat([one, other]))
+    assert found.shares.tolist() == [0.5] and found.clips.tolist() == [4]
+    assert found.noise.tolist() == pytest.approx([np.var([1, 0.5, 0.5, 0], ddof=1) / 4])
+
+
+@pytest.mark.parametrize("labels", [["calm"], ["calm", "angry"]])
+def test_one_or_two_emotions_are_scored(labels: list[str]) -> None:
+    """scikit-learn's top-k refuses them."""
+    table = predictions(labels, [[0.9, 0.1, 0.0], [0.8, 0.2, 0.0]][: len(labels)])
+    found = metrics.scores(table, labels)
+    assert (found.accuracy, found.top2) == (1 / len(labels), 1.0)

@@ -73,7 +73,7 @@ def test_dvcs_metrics_are_two_columns_a_system(repository: Repository, params: c
 def test_dvcs_plots_draw_from_the_files(repository: Repository) -> None:
     shown = json.loads(repository.run("dvc", "plots", "show", "--json"))
     drawn = " ".join(shown["data"])
-    for part in ("confusion/cfnsr.csv", "curves/cfnsr.csv", "curves/video.csv", "results.csv"):
+    for part in ("confusion/cfnsr.csv", "curves/cfnsr.csv", "curves/video.csv", "results.csv", "recall.csv"):
         assert part in drawn
     assert not shown.get("errors")
 
@@ -81,12 +81,15 @@ def test_dvcs_plots_draw_from_the_files(repository: Repository) -> None:
 def test_no_speaker_stands_in_two_sets_and_predictions_are_of_the_test_speakers(
     repository: Repository, gate: Gate, params: config.Params
 ) -> None:
-    for fold, sets in gate.folds.items():
+    for fold, sets in gate.protocols["held_out"].items():
         assert not set(sets.test) & set(sets.validation) and not set(sets.train) & {*sets.test, *sets.validation}
         assert list(sets.test) == params.folds[fold]
         for name in ("video", "audio", *params.run.train):
-            predictions = pd.read_parquet(repository.folder / f"data/studio/predictions/{name}/{fold}.parquet")
-            assert set(predictions["actor"]) == set(sets.test)
+            file = repository.folder / f"data/studio/predictions/held_out/{name}/{fold}/1234.parquet"
+            predictions = pd.read_parquet(file)
+            told = predictions["choice"] == "validation"
+            assert set(predictions.loc[~told, "actor"]) == set(sets.test)
+            assert set(predictions.loc[told, "actor"]) == set(sets.validation)
 
 
 def test_the_index_describes_the_clips(repository: Repository, params: config.Params) -> None:
@@ -130,7 +133,7 @@ def test_a_systems_options_run_its_own_cells_alone(repository: Repository, param
     try:
         text = repository.run("dvc", "status", "--json")
         changed = set(json.loads(text))
-        assert {f"train@studio-cfnsr-{fold}" for fold in params.folds} <= changed
+        assert {f"train@studio-held_out-cfnsr-{fold}-1234" for fold in params.folds} <= changed
         assert not [name for name in changed if "averaging" in name or name.startswith(("pretrain", "extract"))]
     finally:
         path.write_text(before)
@@ -161,11 +164,11 @@ def test_a_systems_section_is_checked_when_its_cell_starts(repository: Repositor
     before = path.read_text()
     path.write_text(before.replace("      heads: 8 ", "      hats: 8 "))
     try:
-        text = repository.run("dvc", "repro", "-s", "train@studio-cfnsr-fold_1", status=255)
+        text = repository.run("dvc", "repro", "-s", "train@studio-held_out-cfnsr-fold_1-1234", status=255)
         assert "cfnsr.options.hats: unknown option" in text and "Traceback" not in text
     finally:
         path.write_text(before)
-        repository.run("dvc", "checkout", "train@studio-cfnsr-fold_1")
+        repository.run("dvc", "checkout", "train@studio-held_out-cfnsr-fold_1-1234")
 
 
 @pytest.mark.parametrize("stage", sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py")))

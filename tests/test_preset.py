@@ -111,9 +111,9 @@ def test_changes_are_told_key_by_key(tmp_path: Path) -> None:
 
 
 def test_own_changes_stay(params: Path) -> None:
-    params.write_text(params.read_text().replace("seed: 1234", "seed: 99"))
+    params.write_text(params.read_text().replace("    - 1234\n", "    - 99\n"))
     preset.apply(params, PRESETS / "tiny.yaml", config.load)
-    assert config.load(params).train.seed == 99
+    assert config.load(params).run.seeds == [99]
 
 
 @pytest.mark.parametrize(

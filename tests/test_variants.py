@@ -14,7 +14,7 @@ import pytest
 
 from tests.repository import Repository
 
-CFNSR = ["train@studio-cfnsr-fold_1", "train@studio-cfnsr-fold_2"]
+CFNSR = ["train@studio-held_out-cfnsr-fold_1-1234", "train@studio-held_out-cfnsr-fold_2-1234"]
 
 
 def test_running_everything_again_leaves_the_lock_byte_identical(finished: Repository, tmp_path: Path) -> None:

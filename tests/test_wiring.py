@@ -22,8 +22,8 @@ STAGES: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").re
 PLUMBING = {
     f"cfnsr.{name}"
     for name in (
-        *("config", "entry", "errors", "atomic", "bad_clips", "fan_in", "lifeline", "progress", "types", "batch"),
-        *("fetch", "source", "unpack", "placing", "disk"),
+        *("config", "entry", "cell_arguments", "errors", "atomic", "bad_clips", "fan_in", "lifeline"),
+        *("progress", "types", "batch", "fetch", "source", "unpack", "placing", "disk"),
     )
 }
 # What is imported by its name in params.yaml, which no import graph can see; and params.yaml may name another.
@@ -122,8 +122,8 @@ def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -
         *(f"{stage}@studio-01" for stage in ("download", "crop", "extract")),
         "landmarks@studio",
         "check@studio",
-        *(f"pretrain@studio-{modality}-fold_1" for modality in ("video", "audio")),
-        *(f"train@studio-{system}-fold_1" for system in ("averaging", "cfnsr")),
+        *(f"pretrain@studio-held_out-{modality}-fold_1-1234" for modality in ("video", "audio")),
+        *(f"train@studio-held_out-{system}-fold_1-1234" for system in ("averaging", "cfnsr")),
         "report@studio",
     ],
 )

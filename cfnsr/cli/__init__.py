@@ -9,7 +9,9 @@ from rich.table import Table
 
 from cfnsr import __version__, config, entry, preset, table
 from cfnsr.cli.models import export_checkpoint, import_checkpoint, models
+from cfnsr.cli.profile import profile
 from cfnsr.errors import CfnsrError
+from cfnsr.row import label
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,10 +26,11 @@ def main() -> None:
       dvc repro                run the pipeline
       cfnsr results            the table of the last run, and where the time went
       cfnsr models             the systems, their sizes, and what was published of them
+      cfnsr profile cfnsr      where a training step's time goes
     """
 
 
-for command in (models, import_checkpoint, export_checkpoint):
+for command in (models, import_checkpoint, export_checkpoint, profile):
     main.add_command(command)
 
 
@@ -45,10 +48,11 @@ def check(params: Path) -> None:
         values = config.load(params)
         _check_checkpoints(params, values)
         _check_systems(params, values)
-    rows = values.run.names
+    rows = [label(*row) for row in values.run.rows]
+    cells = len(rows) * len(values.folds) * len(values.run.seeds)
     click.echo(
         f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, {len(rows)} rows "
-        f"({', '.join(rows)}): {3 * len(values.actors) + len(rows) * len(values.folds) + 3} stages"
+        f"({', '.join(rows)}), {len(values.run.seeds)} seeds: {3 * len(values.actors) + cells + 3} stages"
     )
 
 
@@ -185,6 +189,7 @@ def results(params: Path, metrics: Path) -> None:
     with entry.one_line_errors():
         values = config.load(params)
         rows = report.read(metrics / values.corpus)
+        differences = report.read_differences(metrics / values.corpus)
     drawn = Table(title=table.title(rows, values.corpus))
     for column in table.COLUMNS:
         style = "dim" if column in {"Optimistic", "Gap"} else None
@@ -192,7 +197,7 @@ def results(params: Path, metrics: Path) -> None:
     for line in rows:
         drawn.add_row(*table.cells_of(line))
     console.print(drawn)
-    for note in table.footnotes(rows, values.corpus):
+    for note in table.footnotes(rows, differences, values.corpus):
         console.print(note, style="dim", highlight=False, markup=False)
     spent = entry.times(values.corpus)
     if spent:

@@ -37,7 +37,6 @@ class Params(Section):
     corpus: Literal["studio", "ravdess", "folder"]
     actors: Annotated[list[Name], Field(min_length=1)]
     folds: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=2)]
-    protocol: Literal["held_out"]
     corpora: Corpora
     fetch: Fetch
     parallel: ParallelJobs
@@ -74,7 +73,7 @@ class Params(Section):
                     )
                 tested[actor] = fold
         try:
-            folds.held_out(self.actors, self.folds)
+            folds.split("held_out", self.actors, self.folds)
         except CfnsrError as error:
             raise ValueError(str(error)) from error
         return self
@@ -86,14 +85,37 @@ class Params(Section):
                 if not getattr(self.corpora.folder, key):
                     raise ValueError(f"corpora.folder.{key}: is empty; `cfnsr folder VIDEOS SHEET` fills it in")
             no_repeats("corpora.folder.labels", self.corpora.folder.labels)
+            if len(self.corpora.folder.labels) == 1:
+                raise ValueError("corpora.folder.labels: one emotion alone leaves nothing to recognise")
         return self
+
+    @model_validator(mode="after")
+    def warmup_ends(self) -> Params:
+        sections = {f"pretrain.{name}": getattr(self.pretrain, name) for name in self.run.pretrain}
+        sections |= {f"systems.{name}.training": self.systems[name].training for name in self._trained()}
+        for path, training in sections.items():
+            if training is not None and self.train.warmup_epochs >= training.epochs:
+                raise ValueError(
+                    f"train.warmup_epochs: {self.train.warmup_epochs}, but {path} has {training.epochs} epochs: "
+                    "the rate would never be reached"
+                )
+        return self
+
+    def _trained(self) -> list[str]:
+        """The systems that a row of this run is made with."""
+        names = [*self.run.train, *([self.ablations.system] if self.run.ablate else [])]
+        return [name for name in names if name in self.systems]
 
     @model_validator(mode="after")
     def rows_are_told_apart(self) -> Params:
         run, modalities = self.run, ("video", "audio")
-        no_repeats("run", run.names)
-        if not run.names:
+        no_repeats("run", run.names("held_out"))
+        no_repeats("run.seeds", [str(seed) for seed in run.seeds])
+        no_repeats("run.protocols", list(run.protocols))
+        if not run.rows:
             raise ValueError("run: names nothing to run")
+        if run.evaluate and "held_out" not in run.protocols:
+            raise ValueError("run.evaluate: imported networks are evaluated beside held_out; name it in run.protocols")
         for key, names, known in (
             ("run.train", run.train, self.systems),
             ("run.ablate", run.ablate, self.ablations.variants),
@@ -117,8 +139,12 @@ class Params(Section):
             if options.items() <= self.systems[self.ablations.system].options.items():
                 raise ValueError(f"ablations.variants.{name}: no option differs from {self.ablations.system}'s")
         for modality in modalities:
-            if (run.train or run.ablate) and modality not in [*run.pretrain, *run.evaluate]:
-                raise ValueError(f"run: the systems to train start from {modality}; add it to pretrain or evaluate")
+            for protocol in run.protocols if run.train or run.ablate else []:
+                if modality not in run.names(protocol):
+                    raise ValueError(
+                        f"run: the systems to train start from {modality}; add it to pretrain"
+                        + (" or evaluate" if protocol == "held_out" else ", as published starts from none imported")
+                    )
         return self
 
     def system(self, name: str) -> System:

@@ -44,16 +44,52 @@ class Pretrain(Section):
     audio: Training
 
 
-class Augment(Section):
+Half = Annotated[float, Field(ge=0, lt=0.5)]
+Times = Annotated[int, Field(ge=0)]
+
+
+class AugmentVideo(Section):
     flip: Share
-    shift: Annotated[float, Field(ge=0, lt=0.5)]
+    shift: Half
+    crop_scale: Annotated[float, Field(gt=0, le=1)]
+    crop_ratio: Annotated[float, Field(ge=1, le=4)]
+    brightness: Share
+    contrast: Share
+    saturation: Share
+    jitter: Annotated[int, Field(ge=0, le=1000)]
+
+
+class AugmentAudio(Section):
+    gain_db: Annotated[float, Field(ge=0, le=60)]
+    noise: Share
+    noise_db: Annotated[float, Field(le=0, allow_inf_nan=False)]
+    shift: Half
+    time_masks: Times
+    time_mask: Share
+    band_masks: Times
+    band_mask: Share
+
+
+class Augment(Section):
+    video: AugmentVideo
+    audio: AugmentAudio
+    modality_dropout: Share
 
 
 class Train(Section):
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
     device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["fp32", "bf16"]
-    threads: Count
+    precision: Literal["fp32", "bf16", "fp16", "auto"]
+    compile: bool
+    deterministic: bool
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    schedule: Literal["constant", "cosine"]
+    warmup_epochs: Times
+    clip_norm: NotNegative
+    accumulate: Count
+    class_weights: Literal["none", "balanced"]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    patience: Times
+    freeze_encoders: bool
     augment: Augment
 
 
@@ -88,12 +124,19 @@ class Evaluate(Section):
 class Run(Section):
     """Which cells each stage has: rows of the table."""
 
+    protocols: Annotated[list[Literal["held_out", "published"]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
     pretrain: list[Literal["video", "audio"]]
     train: list[Name]
     ablate: list[Name]
     evaluate: list[Name]
 
+    def names(self, protocol: str) -> list[str]:
+        """The rows of a protocol, in the table's order: one modality, imported, systems, variants."""
+        imported = self.evaluate if protocol == "held_out" else []
+        return [*self.pretrain, *imported, *self.train, *self.ablate]
+
     @property
-    def names(self) -> list[str]:
-        """Every row's, in the table's order: one modality, imported, systems, variants."""
-        return [*self.pretrain, *self.evaluate, *self.train, *self.ablate]
+    def rows(self) -> list[tuple[str, str]]:
+        """Protocol and name of every row, in the table's order."""
+        return [(protocol, name) for protocol in self.protocols for name in self.names(protocol)]

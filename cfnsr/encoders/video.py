@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from cfnsr.encoders import Encoder
 from cfnsr.errors import CfnsrError
 
 _EXPANSION = 2  # a bottleneck's output channels for each of its planes
+_NARROW = 8  # channels a group
 _STRIDES = (1, 2, 2, 2)  # of the four layers, in time and space alike
 
 
@@ -91,8 +93,16 @@ class Bottleneck(nn.Module):
     ) -> Float[Tensor, "batch outgoing _ _ _"]:
         """One residual step."""
         inner = self.relu(self.norm1(self.conv1(inputs)))
-        inner = self.relu(self.norm2(self.conv2(inner)))
+        inner = self.relu(self.norm2(self._middle(inner)))
         return self.relu(self.norm3(self.conv3(inner)) + self.shortcut(inputs))
+
+    def _middle(self, inner: Float[Tensor, "batch inner time height width"]) -> Float[Tensor, "batch inner _ _ _"]:
+        narrow = self.conv2.weight.shape[1] < _NARROW or 1 in inner.shape[-2:]
+        if not narrow or inner.dtype == torch.float32 or inner.device.type != "cpu":
+            return self.conv2(inner)
+        # In half precision its weights' gradient would be slow, or wrong: docs/decisions/0006-half-precision.md
+        with torch.autocast("cpu", enabled=False):
+            return self.conv2(inner.float())
 
 
 def _stem(width: int, relu: bool) -> nn.Sequential:

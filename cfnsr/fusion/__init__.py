@@ -8,8 +8,8 @@ Each file defines ``Fusion(nn.Module)``:
 - ``trains``: whether it has anything to learn beyond its encoders' own training.
 - ``features``: for each modality that it reads, the modules whose outputs are all that the rest sees of it.
 - where it joins two predictions, ``combine(video_log_probs, audio_log_probs) -> fused_log_probs``.
-- where it trains on another loss than the negative log-likelihood of ``fused``, ``loss(prediction, label)``: the mean
-  over the batch.
+- where it trains on something else than the log-likelihood of ``fused``, ``evidence(prediction)`` of each class:
+  training raises the true one's.
 """
 
 from __future__ import annotations

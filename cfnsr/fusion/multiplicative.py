@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from cfnsr.about import About
@@ -57,11 +57,10 @@ class Fusion(Decision):
         """Log-probabilities of both, from those of each."""
         return self._evidence(video, audio).log_softmax(dim=1)
 
-    def loss(self, prediction: Prediction, label: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
-        """What training lowers: the mean over clips of the loss above, in nats."""
+    def evidence(self, prediction: Prediction) -> Float[Tensor, "batch classes"]:
+        """Of each class; training raises the true one's."""
         assert prediction.video is not None and prediction.audio is not None
-        evidence = self._evidence(prediction.video, prediction.audio)
-        return -evidence.gather(1, label[:, None]).mean()
+        return self._evidence(prediction.video, prediction.audio)
 
     def _evidence(
         self, video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]

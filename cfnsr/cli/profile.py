@@ -1,0 +1,117 @@
+"""``cfnsr profile``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from cfnsr import config, entry
+from cfnsr.errors import CfnsrError
+from cfnsr.folds import Trial
+from cfnsr.gate import Gate
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cfnsr.clock import Clock
+    from cfnsr.config import Params
+
+
+@click.command()
+@click.argument("name")
+@click.option("--fold", help="Whose training clips; the first, if not said.")
+@click.option("--steps", default=8, show_default=True, type=click.IntRange(1), help="Measured; two more come before.")
+@entry.params_option
+@click.option("--data", type=entry.IN_FOLDER, default=Path("data"), show_default=True, help="Where the shards are.")
+def profile(name: str, fold: str | None, steps: int, params: Path, data: Path) -> None:
+    """Train the row NAME for a few steps, and print where their time goes: whether data or compute limits them.
+
+    Works on this run's shards, with its params and fresh weights; nothing is written.
+
+    \b
+    Examples:
+      cfnsr profile cfnsr
+      cfnsr profile video --steps 20
+    """
+    with entry.one_line_errors():
+        values = config.load(params)
+        folder = data / values.corpus
+        if not (folder / "corpus.json").is_file():
+            raise CfnsrError(folder / "corpus.json", "is missing", "Run `dvc repro check`")
+        gate = Gate.read(folder / "corpus.json")
+        trial = Trial(values.run.protocols[0], fold or gate.folds[0], values.run.seeds[0])
+        clock, size = _measured(values, name, trial, gate, folder / "shards", steps)
+    entry.console().print(_drawn(name, clock.seconds, steps, size))
+    data_share = (clock.seconds["load"] + clock.seconds["augment"]) / sum(clock.seconds.values())
+    limit = "the data limit" if data_share > 0.5 else "the network limits"
+    click.echo(f"Loading and augmenting take {data_share:.0%} of a step: {limit} the speed.")
+
+
+def _measured(values: Params, name: str, trial: Trial, gate: Gate, shards: Path, steps: int) -> tuple[Clock, int]:
+    """The time that each phase took over all steps, and how many clips a step has."""
+    from cfnsr import device, evaluate, memory  # imports torch, for which the other commands need not wait
+    from cfnsr.clock import Clock
+    from cfnsr.fold import Fold
+    from cfnsr.lesson import lesson_of
+    from cfnsr.recipe import Recipe
+
+    memory.keep()
+    place = device.pick(values.train.device)
+    device.make_reproducible(trial.seed, values.train.threads, place, deterministic=values.train.deterministic)
+    network, training = _fresh(values, name, gate)
+    shared = values.train.model_dump()
+    recipe = Recipe.of(training, shared, device.pick_precision(shared["precision"], place))
+    if recipe.compile:
+        device.needs_compiler(place)
+    prepare = evaluate.Normalise(**values.pixels.model_dump(), device=place)
+    clock = Clock(place)
+    opened = Fold.open(trial, shards, gate)
+    lesson = lesson_of(network.to(place), opened, recipe, shared["augment"], prepare, watch=clock)
+    lesson.batches(min(2, len(lesson)))
+    clock.seconds.clear()
+    for first in range(0, steps, len(lesson)):
+        lesson.batches(min(len(lesson), steps - first))
+    return clock, recipe.batch_size
+
+
+def _fresh(values: Params, name: str, gate: Gate) -> tuple[nn.Module, dict[str, float]]:
+    """A row's network with random weights, and how it is trained.
+
+    Raises:
+        CfnsrError: there is no such row, or it trains nothing.
+    """
+    from cfnsr import checkpoint, encoders
+
+    coefficients, length = gate.shapes["mfcc"]
+    read = values.encoders.model_dump()
+    read["audio"] |= {"coefficients": coefficients, "steps": length}
+    if name in checkpoint.MODALITIES:
+        section, options = getattr(values.pretrain, name), {}
+        read = {name: read[name]}
+    else:
+        varied = values.ablations.variants.get(name)
+        system = values.system(name if varied is None else values.ablations.system)
+        section, options = system.training, {**system.options, **(varied or {})}
+        name = name if varied is None else values.ablations.system
+    if section is None:
+        raise CfnsrError(name, "trains nothing", "Name another row")
+    described = {"name": name, "labels": gate.labels, "encoders": read, "options": options}
+    fresh = {modality: encoders.build(modality, len(gate.labels), **read[modality]) for modality in read}
+    if name not in checkpoint.MODALITIES and values.train.freeze_encoders:
+        for encoder in fresh.values():
+            encoder.trunk.requires_grad_(False)
+    return checkpoint.build(described, fresh), section.model_dump()
+
+
+def _drawn(name: str, seconds: dict[str, float], steps: int, clips: int) -> Table:
+    total = sum(seconds.values())
+    drawn = Table(title=f"{name}: {steps} steps of {clips} clips, {1000 * total / steps / clips:.1f} ms a clip")
+    for column in ("Phase", "ms a step", "Share"):
+        drawn.add_column(column, justify="left" if column == "Phase" else "right")
+    for phase, spent in seconds.items():
+        drawn.add_row(phase, f"{1000 * spent / steps:.1f}", f"{spent / total:.0%}")
+    drawn.add_row("all", f"{1000 * total / steps:.1f}", "100%")
+    return drawn
