@@ -12,6 +12,24 @@ BINS = 15
 _COLDEST, _HOTTEST = 0.05, 20.0
 
 
+def bins(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Of fifteen equal bins of confidence, those that hold a clip.
+
+    Args:
+        predictions: rows of ``evaluate.table``.
+        labels: the emotions in the order of their class index.
+
+    Returns:
+        Columns ``confidence`` (mean of the bin), ``accuracy`` and ``clips``.
+    """
+    confidence = np.clip(_probabilities(predictions, labels).max(axis=1), 0.0, 1.0)
+    right = np.asarray(predictions["label"] == predictions["predicted"])
+    accuracy, mean_confidence = calibration_curve(right, confidence, n_bins=BINS, pos_label=True)
+    # As calibration_curve draws its bins; it leaves out those that are empty.
+    clips = np.bincount(np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence))
+    return pd.DataFrame({"confidence": mean_confidence, "accuracy": accuracy, "clips": clips[clips > 0]})
+
+
 def error(predictions: pd.DataFrame, labels: list[str]) -> float:
     """Expected calibration error: how far accuracy lies from confidence, over fifteen equal bins of confidence.
 
@@ -21,12 +39,8 @@ def error(predictions: pd.DataFrame, labels: list[str]) -> float:
         predictions: rows of ``evaluate.table``.
         labels: the emotions in the order of their class index.
     """
-    confidence = np.clip(_probabilities(predictions, labels).max(axis=1), 0.0, 1.0)
-    right = np.asarray(predictions["label"] == predictions["predicted"])
-    accuracy, mean_confidence = calibration_curve(right, confidence, n_bins=BINS, pos_label=True)
-    # As calibration_curve draws its bins; it leaves out those that are empty.
-    clips = np.bincount(np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence))
-    return float(np.average(np.abs(accuracy - mean_confidence), weights=clips[clips > 0]))
+    found = bins(predictions, labels)
+    return float(np.average((found["accuracy"] - found["confidence"]).abs(), weights=found["clips"]))
 
 
 def temperature(predictions: pd.DataFrame, labels: list[str]) -> float:

@@ -19,7 +19,7 @@ from cfnsr import absence, checkpoint, dataset, device, evaluate, memory, train
 from cfnsr.atomic import atomic_file, atomic_folder
 from cfnsr.dataset import Clips
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluate import LogProbabilities
+from cfnsr.evaluate import Attention, LogProbabilities
 from cfnsr.fold import Fold
 from cfnsr.gate import Gate
 from cfnsr.lesson import lesson_of
@@ -67,7 +67,7 @@ class Cell:
     gate: Gate
     places: Places
 
-    def write(self, choices: dict[str, LogProbabilities], **epochs: int) -> None:
+    def write(self, choices: dict[str, LogProbabilities], attended: Attention | None = None, **epochs: int) -> None:
         """Write model, predictions and the account: what was run, on what data, which epochs were kept.
 
         Scores are not in it: they are the report's to compute, from the predictions.
@@ -88,6 +88,9 @@ class Cell:
                 evaluate.table(self._clips(choice).index, self.gate.labels, {choice: predicted})
                 for choice, predicted in choices.items()
             ]
+            if attended is not None:  # on the test speakers' clips, at the selected epoch
+                assert next(iter(choices)) == "selected"
+                tables[0]["attention"] = attended.tolist()
             pd.concat(tables, ignore_index=True).to_parquet(partial, index=False)
         account = {
             "name": self.specification["name"],
@@ -97,6 +100,7 @@ class Cell:
             "parameters": sum(value.numel() for value in network.parameters()),
             "reads": sorted(network.features),
             "reconstructed": network.about.reconstructed,
+            "published_accuracy": None if network.about.accuracy is None else network.about.accuracy / 100,
             "imported": self.specification["imported"],
             **epochs,
         }
@@ -148,7 +152,7 @@ def run(cell: Cell, *, training: dict[str, Any], shared: dict[str, Any], place: 
     }
     if cell.fold.validation is not None:
         choices[VALIDATION] = looks.at(cell.fold.validation)(cell.network)
-    cell.write(choices, epochs=last, selected_epoch=kept, optimistic_epoch=onlooker.best_epoch)
+    cell.write(choices, looks.attention(), epochs=last, selected_epoch=kept, optimistic_epoch=onlooker.best_epoch)
     standing.drop()
 
 
@@ -169,7 +173,7 @@ def score(cell: Cell, *, batch_size: int, place: torch.device) -> None:
     choices = {"selected": looks.at(cell.fold.test)(cell.network), **looks.without_each_modality()}
     with atomic_folder(cell.places.curves):
         pass
-    cell.write(choices, epochs=0, selected_epoch=0, optimistic_epoch=0)
+    cell.write(choices, looks.attention(), epochs=0, selected_epoch=0, optimistic_epoch=0)
 
 
 class _Looks:
@@ -183,6 +187,10 @@ class _Looks:
     def at(self, clips: Clips) -> Callable[[nn.Module], LogProbabilities]:
         batches = dataset.in_order(clips, self.size)
         return lambda network: evaluate.predict(network, batches, self.prepare)
+
+    def attention(self) -> Attention | None:
+        """Where the network looks in the test speakers' clips, if it says so."""
+        return evaluate.attention(self.cell.network, dataset.in_order(self.cell.fold.test, self.size), self.prepare)
 
     def without_each_modality(self) -> dict[str, LogProbabilities]:
         """What the test speakers' clips are taken for without the face, and without the voice; see ``absence``."""

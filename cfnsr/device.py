@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import random
 import shutil
 from typing import Any
@@ -22,6 +23,15 @@ def pick(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise CfnsrError("train.device", "is cuda, and torch finds no GPU", "Set it to auto or cpu")
     return torch.device("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else torch.device(name)
+
+
+def told(device: torch.device) -> str:
+    """What a device is called, and by which torch it is used."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        name = torch.cpu.get_capabilities().get("cpu_name", platform.machine())
+    return f"{device.type} ({name}, {torch.get_num_threads()} threads), torch {torch.__version__}"
 
 
 def pick_precision(name: str, device: torch.device) -> str:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import psutil
@@ -57,7 +57,7 @@ def console() -> Console:
     """As wide as the terminal; elsewhere as wide as the tables are."""
     from rich.console import Console  # the stages do without
 
-    return Console(width=None if Console().is_terminal else 180)
+    return Console(width=None if Console().is_terminal else 200)
 
 
 @contextmanager
@@ -87,6 +87,14 @@ def resume(cell: Path) -> Path:
     return RESUME / here.with_suffix("")
 
 
+_noted: dict[str, str] = {}
+
+
+def note(**facts: str) -> None:
+    """Have facts of this process stand beside its time, outside every output: the device, for instance."""
+    _noted.update(facts)
+
+
 def log_time() -> None:
     """Note how long this process has run, loading included, under the name DVC gave it; without DVC, nothing."""
     name = os.environ.get("DVC_STAGE")
@@ -95,16 +103,26 @@ def log_time() -> None:
     name = name.rpartition(":")[2]  # DVC puts the file first where it is not the root's
     seconds = time.time() - psutil.Process().create_time()
     with atomic_file(LOGS / f"{name}.json") as partial:
-        partial.write_text(json.dumps({"stage": name, "wall_s": round(seconds, 2)}) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps({"stage": name, "wall_s": round(seconds, 2), **_noted}) + "\n", encoding="utf-8")
 
 
 def times(corpus: str) -> dict[str, tuple[int, float]]:
     """For each stage of a corpus its last runs: how many, and their wall time together in seconds."""
     result: dict[str, tuple[int, float]] = {}
-    for path in sorted(LOGS.glob("*.json")):
-        note = json.loads(path.read_text(encoding="utf-8"))
-        stage_name, _, cell = note["stage"].partition("@")
-        if cell.split("-")[0] == corpus:
-            runs, seconds = result.get(stage_name, (0, 0.0))
-            result[stage_name] = (runs + 1, seconds + note["wall_s"])
+    for entry in _notes(corpus):
+        stage_name = entry["stage"].partition("@")[0]
+        runs, seconds = result.get(stage_name, (0, 0.0))
+        result[stage_name] = (runs + 1, seconds + entry["wall_s"])
     return {name: result[name] for name in STAGES if name in result}
+
+
+def facts(corpus: str, name: str) -> list[str]:
+    """What the last runs of a corpus's stages have noted under a name, each once."""
+    return sorted({entry[name] for entry in _notes(corpus) if name in entry})
+
+
+def _notes(corpus: str) -> Iterator[dict[str, Any]]:
+    for path in sorted(LOGS.glob("*.json")):
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        if entry["stage"].partition("@")[2].split("-")[0] == corpus:
+            yield entry

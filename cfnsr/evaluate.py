@@ -17,6 +17,7 @@ from cfnsr import dataset
 from cfnsr.batch import Batch
 
 LogProbabilities = Float[np.ndarray, "clip classes"]
+Attention = Float[np.ndarray, "clip moment row column"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,19 @@ def predict(network: nn.Module, batches: DataLoader[Batch], prepare: Normalise) 
         parts = [network(*prepare(batch)[:3]).fused.float().cpu().numpy() for batch in batches]
     network.train(training)
     return np.concatenate(parts)
+
+
+def attention(network: nn.Module, batches: DataLoader[Batch], prepare: Normalise) -> Attention | None:
+    """Where a network looks in every clip, in evaluation mode; none where it has no ``attention``, or it is off."""
+    attend: Any = getattr(network, "attention", None)
+    if attend is None:
+        return None
+    training = network.training
+    network.eval()
+    with torch.inference_mode():
+        parts = [attend(*prepare(batch)[:3]) for batch in batches]
+    network.train(training)
+    return None if parts[0] is None else torch.cat(parts).cpu().numpy()
 
 
 def accuracy(predicted: LogProbabilities, classes: np.ndarray) -> float:

@@ -29,7 +29,9 @@ def pooled(name: str, cells: list[dict[str, Any]], predictions: pd.DataFrame, ga
     Raises:
         CfnsrError: the trials differ in what they should share: parameters, protocol or data.
     """
-    common = {key: cells[0][key] for key in ("parameters", "protocol", "data", "reads", "reconstructed")}
+    common = {
+        key: cells[0][key] for key in ("parameters", "protocol", "data", "reads", "reconstructed", "published_accuracy")
+    }
     if any({**cell, **common} != cell for cell in cells):
         raise CfnsrError(name, f"its folds differ in {', '.join(common)}", "Run `dvc repro -f train`")
     chosen = dict(iter(predictions.groupby("choice")))

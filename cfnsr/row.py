@@ -27,6 +27,7 @@ class Row:
         reconstructed: what of it no source gives exactly; empty where all is known.
         imported: where it was trained elsewhere, each fold's file; else empty.
         parameters: trainable and not.
+        published_accuracy: on RAVDESS, by another protocol; none where none was published.
         protocol, seeds, data: of the run; ``imported`` is no protocol of ours.
         clips, speakers, folds: how many were tested.
         skipped: clips beside these that could not be used.
@@ -55,6 +56,7 @@ class Row:
     reconstructed: str
     imported: str
     parameters: int
+    published_accuracy: float | None
     protocol: str
     seeds: str
     data: str

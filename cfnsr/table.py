@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
 
 from cfnsr.row import Difference, Row
 
@@ -12,46 +14,68 @@ STUDIO_NOTE = (
 )
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        name: its head.
+        told: what it means.
+        value: what a row is sorted by; none where the row has no such figure.
+        text: what it reads, in the terminal and on every page alike.
+        aside: whether it is no result, and stands in grey.
+    """
+
+    name: str
+    told: str
+    value: Callable[[Row], float | None]
+    text: Callable[[Row], str]
+    aside: bool = False
+
+
+def percent(share: float | None, sign: str = "") -> str:
+    """A share in %, to a tenth; a dash where there is none."""
+    return "–" if share is None else f"{100 * share:{sign}.1f}"
+
+
+def _share(name: str, field: str, told: str, *, sign: str = "", aside: bool = False) -> Column:
+    value = attrgetter(field)
+    return Column(name, told, value, lambda line: percent(value(line), sign), aside)
+
+
 COLUMNS = (
-    "System",
-    "Accuracy",
-    "± folds",
-    "± seeds",
-    "Interval",
-    "UAR",
-    "F1",
-    "Top-2",
-    "ECE",
-    "ECE scaled",
-    "Last epoch",
-    "Optimistic",
-    "Gap",
-    "No face",
-    "No voice",
-    "Parameters",
+    Column("System", "one row of the run", lambda line: None, lambda line: _named(line)),
+    _share("Accuracy", "accuracy", "right clips among all"),
+    _share("± folds", "deviation", "standard deviation between folds"),
+    _share("± seeds", "seed_deviation", "standard deviation between seeds of one fold"),
+    Column(
+        "Interval",
+        "of the accuracy, over speakers",
+        lambda line: line.low,
+        lambda line: f"{percent(line.low)}–{percent(line.high)}",
+    ),
+    _share("UAR", "uar", "mean of the emotions' recalls"),
+    _share("F1", "f1", "mean of the emotions' F1"),
+    _share("Top-2", "top2", "true emotion among the two most probable"),
+    _share("ECE", "ece", "expected calibration error"),
+    _share("ECE scaled", "ece_scaled", "the same at the validation speakers' temperature"),
+    _share("Last epoch", "last", "accuracy after the last epoch"),
+    _share("Optimistic", "optimistic", "accuracy at the best test epoch; no result", aside=True),
+    _share("Gap", "gap", "how far that flatters", sign="+", aside=True),
+    _share("No face", "without_video", "accuracy without the face"),
+    _share("No voice", "without_audio", "accuracy without the voice"),
+    Column("Parameters", "trainable and not", lambda line: line.parameters, lambda line: f"{line.parameters:,}"),
+    _share("Published", "published_accuracy", "accuracy published on RAVDESS, by another protocol", aside=True),
 )
 
 
-def cells_of(line: Row) -> tuple[str, ...]:
-    """One row's text, column by column; the terminal and the page show the same."""
-    return (
-        line.name + (", imported" if line.imported else ", optimistic" if line.published else ""),
-        _percent(line.accuracy),
-        _percent(line.deviation),
-        _percent(line.seed_deviation),
-        f"{_percent(line.low)}–{_percent(line.high)}",
-        _percent(line.uar),
-        _percent(line.f1),
-        _percent(line.top2),
-        _percent(line.ece),
-        _percent(line.ece_scaled),
-        _percent(line.last),
-        _percent(line.optimistic),
-        _percent(line.gap, sign="+"),
-        _percent(line.without_video),
-        _percent(line.without_audio),
-        f"{line.parameters:,}",
-    )
+def _named(line: Row) -> str:
+    return line.name + (", imported" if line.imported else ", optimistic" if line.published else "")
+
+
+def cells_of(line: Row) -> list[str]:
+    """One row's texts, column by column."""
+    return [column.text(line) for column in COLUMNS]
 
 
 def title(rows: list[Row], corpus: str) -> str:
@@ -146,7 +170,7 @@ def markdown(rows: list[Row], differences: list[Difference], corpus: str, skippe
     lines = [
         f"# {title(rows, corpus)}",
         "",
-        f"| {' | '.join(COLUMNS)} |",
+        f"| {' | '.join(column.name for column in COLUMNS)} |",
         f"|---|{'---:|' * (len(COLUMNS) - 1)}",
     ]
     lines += [f"| {' | '.join(cells_of(line))} |" for line in rows]
@@ -155,7 +179,7 @@ def markdown(rows: list[Row], differences: list[Difference], corpus: str, skippe
     if differences:
         lines += ["", "| One | Other | Difference | p | p (Holm) |", "|---|---|---:|---:|---:|"]
         lines += [
-            f"| {one.one} | {one.other} | {_percent(one.difference, '+')} | {one.p:.4f} | {one.p_holm:.4f} |"
+            f"| {one.one} | {one.other} | {percent(one.difference, '+')} | {one.p:.4f} | {one.p_holm:.4f} |"
             for one in differences
         ]
     if skipped:
@@ -172,7 +196,3 @@ def _plain(text: str) -> str:
 def _range(shares: list[float]) -> str:
     low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
     return low if low == high else f"{low[:-1]}–{high}"
-
-
-def _percent(share: float | None, sign: str = "") -> str:
-    return "–" if share is None else f"{100 * share:{sign}.1f}"

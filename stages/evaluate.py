@@ -3,7 +3,7 @@ import click
 from cfnsr import cells, device, networks
 from cfnsr.cell_arguments import cell_arguments
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, stage
+from cfnsr.entry import IN_FILE, note, stage
 from cfnsr.fold import Fold
 
 
@@ -21,6 +21,7 @@ def main(params: Params, name, trial, shards, gate, places, checkpoint) -> None:
     """
     place = device.pick(params.train.device)
     device.make_reproducible(trial.seed, params.train.threads, place)
+    note(device=device.told(place))
     network, specification = networks.imported(checkpoint, name, trial, gate)
     cells.score(
         cells.Cell(network, specification, Fold.open(trial, shards, gate), gate, places),

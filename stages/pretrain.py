@@ -3,7 +3,7 @@ import click
 from cfnsr import cells, device, networks
 from cfnsr.cell_arguments import cell_arguments
 from cfnsr.config import Params
-from cfnsr.entry import stage
+from cfnsr.entry import note, stage
 from cfnsr.fold import Fold
 
 
@@ -20,6 +20,7 @@ def main(params: Params, modality, trial, shards, gate, places) -> None:
     shared = params.train
     place = device.pick(shared.device)
     device.make_reproducible(trial.seed, shared.threads, place, deterministic=shared.deterministic)
+    note(device=device.told(place))
     network, specification = networks.unimodal(
         modality, trial, gate, getattr(params.encoders, modality).model_dump(), pixels=params.pixels.model_dump()
     )

@@ -1,27 +1,31 @@
 import click
 
-from cfnsr import fan_in, report
+from cfnsr import fan_in, page, report, results
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, resume, stage
+from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, PRESETS, resume, stage
 from cfnsr.folds import Trial
 from cfnsr.gate import Gate
+from cfnsr.page.provenance import origin
+from cfnsr.page.shown import Shown
 
 
 @stage
 @click.argument("cells", type=IN_FOLDER)
 @click.argument("predictions", type=IN_FOLDER)
 @click.argument("curves", type=IN_FOLDER)
+@click.argument("shards", type=IN_FOLDER)
 @click.argument("corpus", type=IN_FILE)
 @click.argument("out", type=OUT_FOLDER)
-def main(params: Params, cells, predictions, curves, corpus, out) -> None:
-    """Gather the cells into metrics, plots and one table in OUT; CORPUS is the gate's file.
+@click.option("--presets", type=IN_FOLDER, default=PRESETS, show_default=True, help="To tell what differs from them.")
+def main(params: Params, cells, predictions, curves, shards, corpus, out, presets) -> None:
+    """Gather the cells into metrics, plots, one table and one page in OUT; CORPUS is the gate's file.
 
     \b
     Example: python -m stages.report data/studio/cells data/studio/predictions data/studio/curves
-             data/studio/corpus.json metrics/studio
+             data/studio/shards data/studio/corpus.json metrics/studio
     """
     gate = Gate.read(corpus)
-    wanted = report.Wanted(
+    wanted = results.Wanted(
         {
             (protocol, name): [Trial(protocol, fold, seed) for fold in gate.folds for seed in params.run.seeds]
             for protocol, name in params.run.rows
@@ -32,7 +36,10 @@ def main(params: Params, cells, predictions, curves, corpus, out) -> None:
             click.echo(f"removed {path}, which params.yaml no longer names")
     if resume(cells).is_dir():  # every cell is complete: nothing is left to go on from
         fan_in.keep(resume(cells), [])
-    report.write(report.Made(cells, predictions, curves), gate, out, wanted=wanted, level=params.report.level)
+    found = results.gather(results.Made(cells, predictions, curves), gate, wanted=wanted, level=params.report.level)
+    report.write(out, found, gate)
+    shown = Shown(shards, params.actors, params.report.faces)
+    page.write(out / "report.html", found, gate, shown, origin(params.of_result(), presets))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import click
 from cfnsr import cells, device, fusion, networks
 from cfnsr.cell_arguments import cell_arguments
 from cfnsr.config import Params
-from cfnsr.entry import IN_FOLDER, stage
+from cfnsr.entry import IN_FOLDER, note, stage
 from cfnsr.fold import Fold
 
 
@@ -26,6 +26,7 @@ def main(params: Params, system, trial, shards, gate, places, models, unimodal, 
     fusion.check(system, options, chosen.training is not None)
     place = device.pick(shared.device)
     device.make_reproducible(trial.seed, shared.threads, place, deterministic=shared.deterministic)
+    note(device=device.told(place))
     network, specification = networks.fused(system, options, trial, gate, models, freeze=shared.freeze_encoders)
     made = cells.Cell(network, specification, Fold.open(trial, shards, gate), gate, places)
     if chosen.training is None:

@@ -36,11 +36,19 @@ class Watched:
             return lambda system: watched(self._section.system(system), f"systems.{system}")  # pyright: ignore
         if name == "variant":
             return lambda variant: watched(self._section.variant(variant), f"ablations.variants.{variant}")  # pyright: ignore
+        if name == "of_result":
+            return self._of_result
         if (self._path, name) == ("run", "rows"):
             read.update(f"run.{key}" for key in type(self._section).model_fields)
             return self._section.rows  # pyright: ignore
         assert name in type(self._section).model_fields, f"no stage is expected to call {name}"
         return watched(getattr(self._section, name), f"{self._path}.{name}".removeprefix("."))
+
+    def _of_result(self) -> dict[str, Any]:
+        values = self._section.of_result()  # pyright: ignore
+        read.update(name for name in values if name != "corpora")
+        read.update(f"corpora.{name}" for name in values["corpora"])
+        return values
 
     def _dump(self, *, exclude: set[str] = frozenset()) -> dict[str, Any]:  # pyright: ignore
         read.update(f"{self._path}.{name}" for name in set(type(self._section).model_fields) - set(exclude))

@@ -11,7 +11,20 @@ import pandas as pd
 import pytest
 import torch
 
-from cfnsr import cells, checkpoint, config, device, evaluate, networks, pooling, report, shards, statistics
+from cfnsr import (
+    cells,
+    checkpoint,
+    config,
+    dataset,
+    device,
+    evaluate,
+    networks,
+    pooling,
+    report,
+    results,
+    shards,
+    statistics,
+)
 from cfnsr.errors import CfnsrError
 from cfnsr.fold import Fold
 from cfnsr.gate import Gate
@@ -64,12 +77,12 @@ class Run:
         )
 
     @property
-    def made(self) -> report.Made:
-        return report.Made(*(self.folder / name for name in ("cells", "predictions", "curves")))
+    def made(self) -> results.Made:
+        return results.Made(*(self.folder / name for name in ("cells", "predictions", "curves")))
 
-    def wanted(self, *names: str, protocol: str = "held_out") -> report.Wanted:
+    def wanted(self, *names: str, protocol: str = "held_out") -> results.Wanted:
         trials = [corpus.trial(fold, protocol) for fold in self.gate.folds]
-        return report.Wanted({(protocol, name): trials for name in names})
+        return results.Wanted({(protocol, name): trials for name in names})
 
     def open(self, fold: str, protocol: str = "held_out") -> Fold:
         return Fold.open(corpus.trial(fold, protocol), self.shards, self.gate)
@@ -121,6 +134,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def predictions(run: Run, name: str, fold: str) -> pd.DataFrame:
     return pd.read_parquet(run.places(name, fold).predictions)
+
+
+def test_where_a_system_looks_stands_beside_its_predictions(run: Run) -> None:
+    """Of the selected epoch's rows alone; a moment's cells sum to one; made again by the saved model."""
+    table = predictions(run, "cfnsr", "fold_1")
+    assert set(table.loc[table["attention"].notna(), "choice"]) == {"selected"}
+    chosen = table[table["choice"] == "selected"]
+    attended = np.array([[np.stack(list(step)) for step in one] for one in chosen["attention"]])
+    assert attended.shape == (8, 1, 1, 1) and np.allclose(attended.sum(axis=(2, 3)), 1, atol=1e-5)
+    network = checkpoint.load(run.places("cfnsr", "fold_1").model / "model.safetensors")
+    prepare = evaluate.Normalise(**PIXELS, device=CPU)
+    again = evaluate.attention(network, dataset.in_order(run.open("fold_1").test, 4), prepare)
+    np.testing.assert_allclose(again, attended, atol=1e-5)
+    for name in ("video", "averaging"):
+        assert "attention" not in predictions(run, name, "fold_1")
 
 
 def test_predictions_are_of_the_test_speakers_alone(run: Run) -> None:
@@ -262,7 +290,14 @@ def test_how_the_clips_differ_from_those_it_knows_is_told(run: Run, tmp_path: Pa
 
 def test_the_table_says_how_they_differ() -> None:
     file = {"file": "a.pth", "sha256": "0123456789abcdef", "differs": ["extract.video.frames was 30, is 4"]}
-    account = {"parameters": 5, "protocol": "imported", "seed": 1, "data": "x", "reconstructed": ""}
+    account = {
+        "parameters": 5,
+        "protocol": "imported",
+        "seed": 1,
+        "data": "x",
+        "reconstructed": "",
+        "published_accuracy": None,
+    }
     accounts = [{**account, "reads": ["audio"], "fold": fold, "imported": [file]} for fold in ("one", "two")]
     table = pd.DataFrame(
         {
@@ -306,14 +341,14 @@ def test_what_imported_rows_are_made_of_stands_in_the_table(run: Run, tmp_path: 
             cells.score(cells.Cell(network, described, run.open(fold), run.gate, places), batch_size=4, place=CPU)
         other.fuse("averaging", {}, fold)
     wanted = other.wanted("video", "audio", "averaging")
-    rows = report.write(other.made, run.gate, tmp_path / "out", wanted=wanted, level=0.95)
+    rows = reported(other.made, run.gate, tmp_path / "out", wanted=wanted, level=0.95)
     assert report.read(tmp_path / "out") == rows
     assert rows[0].imported.startswith("fold_1 published.pth (sha256 0123456789ab); fold_2 published.pth")
     assert rows[2].imported.count("published.pth") == 6
     assert {line.protocol for line in rows} == {"imported"} and cells_of(rows[0])[0] == "video, imported"
     assert (rows[0].clips, rows[0].speakers) == (24, 3)
     assert (rows[0].last, rows[0].optimistic, rows[2].optimistic) == (None, None, None)
-    told = dict(zip(COLUMNS, cells_of(rows[0]), strict=True))
+    told = dict(zip([column.name for column in COLUMNS], cells_of(rows[0]), strict=True))
     dashes = {"± seeds", "ECE scaled", "Last epoch", "Optimistic", "Gap", "No face", "No voice"}
     assert {column for column, text in told.items() if text == "–"} == dashes
     assert rows[2].without_video is not None and rows[2].without_audio is not None
@@ -443,9 +478,15 @@ def test_a_cell_made_twice_has_the_same_bytes(run: Run, tmp_path: Path) -> None:
     assert first.cell.read_bytes() == second.cell.read_bytes()
 
 
+def reported(made: results.Made, gate: Gate, out: Path, *, wanted: results.Wanted, level: float) -> list[Row]:
+    found = results.gather(made, gate, wanted=wanted, level=level)
+    report.write(out, found, gate)
+    return found.rows
+
+
 def write_report(run: Run, out: Path, gate: Gate | None = None) -> list[Row]:
     wanted = run.wanted("video", "audio", "averaging", "cfnsr")
-    return report.write(run.made, gate or run.gate, out, wanted=wanted, level=0.95)
+    return reported(run.made, gate or run.gate, out, wanted=wanted, level=0.95)
 
 
 def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> None:
@@ -478,7 +519,7 @@ def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> N
 
 def test_skipped_clips_stand_in_the_report_as_text_alone(run: Run, tmp_path: Path) -> None:
     gate = replace(run.gate, skipped={"01/<b>|x": "has `no` sound", "02/y": "black"})
-    rows = report.write(run.made, gate, tmp_path, wanted=run.wanted("audio"), level=0.95)
+    rows = reported(run.made, gate, tmp_path, wanted=run.wanted("audio"), level=0.95)
     page = (tmp_path / "report.md").read_text()
     assert rows[0].skipped == 2 and "2 more clips could not be used" in page
     assert "| 01/&#60;b&#62;&#124;x | has &#96;no&#96; sound |" in page and "| 02/y | black |" in page
@@ -487,7 +528,7 @@ def test_skipped_clips_stand_in_the_report_as_text_alone(run: Run, tmp_path: Pat
 
 def test_the_report_refuses_a_missing_cell_and_one_of_other_data(run: Run, tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match=r"ghost/fold_1/7\.json: is missing"):
-        report.write(run.made, run.gate, tmp_path, wanted=run.wanted("ghost"), level=0.95)
+        reported(run.made, run.gate, tmp_path, wanted=run.wanted("ghost"), level=0.95)
     other = corpus.inspected(run.shards, preprocessing={"size": 99})
     with pytest.raises(CfnsrError, match=r"video/fold_1/7\.json: was trained on other data"):
         write_report(run, tmp_path, other)
@@ -546,12 +587,10 @@ def test_the_published_protocol_learns_from_all_others_and_chooses_by_those_test
 
 def test_published_rows_stand_beside_held_out_and_say_what_they_are(published: Run, tmp_path: Path) -> None:
     names = ("video", "audio", "averaging")
-    wanted = report.Wanted({**published.wanted(*names).rows, **published.wanted(*names, protocol="published").rows})
-    rows = {
-        line.name: line for line in report.write(published.made, published.gate, tmp_path, wanted=wanted, level=0.9)
-    }
-    turned = report.Wanted(dict(reversed(wanted.rows.items())))
-    others = report.write(published.made, published.gate, tmp_path / "turned", wanted=turned, level=0.9)
+    wanted = results.Wanted({**published.wanted(*names).rows, **published.wanted(*names, protocol="published").rows})
+    rows = {line.name: line for line in reported(published.made, published.gate, tmp_path, wanted=wanted, level=0.9)}
+    turned = results.Wanted(dict(reversed(wanted.rows.items())))
+    others = reported(published.made, published.gate, tmp_path / "turned", wanted=turned, level=0.9)
     assert {line.name: line.gap for line in others} == {name: line.gap for name, line in rows.items()}
     assert list(rows) == [*names, *(f"{name}@published" for name in names)]
     for name in names:
@@ -567,8 +606,8 @@ def test_published_rows_stand_beside_held_out_and_say_what_they_are(published: R
     page = (tmp_path / "report.md").read_text()
     assert "nobody validates, and the test speakers choose the epoch" in page
     assert report.read(tmp_path) == list(rows.values())
-    alone = report.Wanted(published.wanted("audio", protocol="published").rows)
-    (line,) = report.write(published.made, published.gate, tmp_path / "alone", wanted=alone, level=0.9)
+    alone = results.Wanted(published.wanted("audio", protocol="published").rows)
+    (line,) = reported(published.made, published.gate, tmp_path / "alone", wanted=alone, level=0.9)
     assert line.gap is None and "held_out" not in (tmp_path / "alone/report.md").read_text()
 
 
@@ -591,9 +630,9 @@ def test_several_seeds_are_pooled_and_their_spread_told_apart(run: Run, tmp_path
             path = trial.within(tmp_path / "predictions/held_out", "audio", ".parquet")
             path.parent.mkdir(parents=True, exist_ok=True)
             table.to_parquet(path)
-    wanted = report.Wanted({("held_out", "audio"): trials})
-    (line,) = report.write(other.made, run.gate, tmp_path / "out", wanted=wanted, level=0.95)
-    (alone,) = report.write(run.made, run.gate, tmp_path / "alone", wanted=run.wanted("audio"), level=0.95)
+    wanted = results.Wanted({("held_out", "audio"): trials})
+    (line,) = reported(other.made, run.gate, tmp_path / "out", wanted=wanted, level=0.95)
+    (alone,) = reported(run.made, run.gate, tmp_path / "alone", wanted=run.wanted("audio"), level=0.95)
     assert line.seeds == "7 8" and line.clips == alone.clips == 24
     assert pd.read_csv(tmp_path / "out/recall.csv")["clips"].sum() == 24
     both = [predictions(run, "audio", fold).query("choice == 'selected'") for fold in run.gate.folds]

@@ -47,6 +47,15 @@ def test_even_attention_scales_the_face(residual: bool, factor: float) -> None:
     torch.testing.assert_close(network(*batch).fused, logits.log_softmax(dim=1))
 
 
+def test_where_it_looks_is_told() -> None:
+    network, batch = small_scale("cfnsr").eval(), clips(2)
+    face, voice = network.video(batch[0]), network.audio(batch[2])
+    told = network.attention(*batch)
+    torch.testing.assert_close(told, network.cross_modal(face, network.context(voice)))
+    assert told.shape == (2, *face.shape[2:])
+    assert small_scale("cfnsr", cross_modal=False).attention(*batch) is None
+
+
 def test_context_is_the_last_token() -> None:
     network = small_scale("cfnsr").eval()
     voice = torch.randn(2, 64, 26)

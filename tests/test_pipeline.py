@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -56,6 +57,18 @@ def test_the_table_is_printed_with_where_the_time_went(repository: Repository, p
     assert "Studio is synthetic" in text
     for stage in ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report"):
         assert f"│ {stage} " in text
+
+
+def test_the_page_is_there_and_a_copy_says_when_and_where(repository: Repository, tmp_path: Path) -> None:
+    assert "metrics/studio/report.html: open it in a browser" in repository.run("cfnsr", "report")
+    page = (repository.folder / "metrics/studio/report.html").read_text()
+    assert "All params are those of the preset tiny." in page and 'id="chart-confusion"' in page
+    out = tmp_path / "run.html"
+    repository.run("cfnsr", "report", "--with-run-info", str(out))
+    told = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]*)</dd>", out.read_text()))
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?", told["Commit"]) and told["Trained on"].startswith("cpu (")
+    assert told["pretrain, 4 runs"].endswith(" s") and float(told["All stages"].removesuffix(" s")) > 5
+    assert str(Path.home()) not in page and "torch" not in page.partition('<script type="application/json"')[0]
 
 
 def test_dvcs_metrics_are_two_columns_a_system(repository: Repository, params: config.Params) -> None:

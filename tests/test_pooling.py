@@ -22,6 +22,7 @@ CELL: dict[str, Any] = {
     "data": "data",
     "reads": ["audio"],
     "reconstructed": "",
+    "published_accuracy": None,
     "imported": [],
     "seed": 7,
     "fold": "fold_1",

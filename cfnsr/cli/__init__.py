@@ -10,6 +10,7 @@ from rich.table import Table
 from cfnsr import __version__, config, entry, preset, table
 from cfnsr.cli.models import export_checkpoint, import_checkpoint, models
 from cfnsr.cli.profile import profile
+from cfnsr.cli.report import report
 from cfnsr.errors import CfnsrError
 from cfnsr.row import label
 
@@ -27,10 +28,11 @@ def main() -> None:
       cfnsr results            the table of the last run, and where the time went
       cfnsr models             the systems, their sizes, and what was published of them
       cfnsr profile cfnsr      where a training step's time goes
+      cfnsr report --with-run-info run.html   the page, with times and device
     """
 
 
-for command in (models, import_checkpoint, export_checkpoint, profile):
+for command in (models, import_checkpoint, export_checkpoint, profile, report):
     main.add_command(command)
 
 
@@ -159,6 +161,7 @@ def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
             params,
             {
                 "corpus": "folder",
+                "report": {"faces": False},  # of people who may not have been asked
                 "actors": speakers,
                 "folds": {f"fold_{number + 1}": speakers[number::folds] for number in range(folds)},
                 "corpora": {
@@ -183,17 +186,17 @@ def results(params: Path, metrics: Path) -> None:
 
     Example: cfnsr results
     """
-    from cfnsr import report  # imports scikit-learn, as above
+    from cfnsr import report as files  # imports scikit-learn, as above
 
     console = entry.console()
     with entry.one_line_errors():
         values = config.load(params)
-        rows = report.read(metrics / values.corpus)
-        differences = report.read_differences(metrics / values.corpus)
+        rows = files.read(metrics / values.corpus)
+        differences = files.read_differences(metrics / values.corpus)
     drawn = Table(title=table.title(rows, values.corpus))
     for column in table.COLUMNS:
-        style = "dim" if column in {"Optimistic", "Gap"} else None
-        drawn.add_column(column, justify="left" if column == "System" else "right", style=style)
+        justify = "left" if column is table.COLUMNS[0] else "right"
+        drawn.add_column(column.name, justify=justify, style="dim" if column.aside else None)
     for line in rows:
         drawn.add_row(*table.cells_of(line))
     console.print(drawn)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -26,6 +26,7 @@ class Check(Section):
 
 class Report(Section):
     level: Annotated[float, Field(gt=0, lt=1)]
+    faces: bool
 
 
 _TWO_DIGITS = {"studio": r"[0-9]{2}", "ravdess": r"0[1-9]|1[0-9]|2[0-4]"}
@@ -146,6 +147,11 @@ class Params(Section):
                         + (" or evaluate" if protocol == "held_out" else ", as published starts from none imported")
                     )
         return self
+
+    def of_result(self) -> dict[str, Any]:
+        """All that reaches a result: not where archives come from, nor the sections of corpora that are not read."""
+        of_corpus = getattr(self.corpora, self.corpus).model_dump()
+        return self.model_dump(exclude={"fetch", "parallel", "corpora"}) | {"corpora": {self.corpus: of_corpus}}
 
     def system(self, name: str) -> System:
         """One system's section.

@@ -108,6 +108,18 @@ class Fusion(nn.Module):
         features = torch.cat([face.mean(dim=(2, 3, 4)), self.audio_dropout(voice.flatten(1))], dim=1)
         return Prediction(self.classifier(features).log_softmax(dim=1, dtype=torch.float32))
 
+    def attention(
+        self,
+        frames: Float[Tensor, "batch 3 time height width"],
+        mel: Float[Tensor, "batch mel step"],
+        mfcc: Float[Tensor, "batch coef step"],
+    ) -> Float[Tensor, "batch moment row column"] | None:
+        """Where in the face the voice looks: a moment's cells sum to one. None without ``cross_modal``."""
+        if self.cross_modal is None:
+            return None
+        face, voice = self.video(frames), self.audio(mfcc)
+        return self.cross_modal(face, self.context(voice)).float()
+
     def context(self, voice: Float[Tensor, "batch voice token"]) -> Float[Tensor, "batch voice"]:
         """The voice in one vector."""
         if self.self_attention is None:
