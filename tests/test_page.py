@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cfnsr import cli, page, table
 from cfnsr.errors import CfnsrError
 from cfnsr.page import cases
 from cfnsr.page.provenance import Origin, origin
+from cfnsr.page.shown import Shown
 from tests import corpus, shown
 
 CHARTS = ["ranking", "confusion", "recall", "loss", "accuracy", "reliability", "modalities", "speakers"]
@@ -254,6 +256,21 @@ def test_a_script_that_is_not_ours_would_not_run(browser: Browser, written: Path
     with Opened(browser, slipped) as opened:
         assert opened.page.evaluate("window.hacked") is None
         assert any("Content Security Policy" in one for one in opened.said)
+
+
+def test_what_an_imported_network_has_seen_is_not_claimed(shards: Path, tmp_path: Path) -> None:
+    known = shown.gate(["calm", "angry", "happy", "sad"])
+    found = shown.made(known.labels, known)
+    for imported in ("", "fold_1 a.pth (sha256 0123456789ab)"):
+        rows = [replace(line, imported=imported) for line in found.rows]
+        page.write(
+            tmp_path / "report.html",
+            replace(found, rows=rows),
+            known,
+            Shown(shards, shown.ACTORS, faces=False),
+            Origin("tiny", []),
+        )
+        assert ("never saw" in (tmp_path / "report.html").read_text()) == (not imported)
 
 
 def test_the_same_results_make_the_same_bytes(shards: Path, written: Path, tmp_path: Path) -> None:

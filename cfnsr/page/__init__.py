@@ -155,8 +155,10 @@ def _best(results: Results) -> Row | None:
 def _lead(best: Row | None, gate: Gate) -> str:
     if best is None:
         return "Every figure here is optimistic: the test speakers chose the epochs."
+    # Whom an imported network has seen cannot be known here.
+    whose = "tested" if best.imported else "of speakers it never saw"
     return (
-        f"{best.name} is right on {table.percent(best.accuracy)} % of the clips of speakers it never saw "
+        f"{best.name} is right on {table.percent(best.accuracy)} % of the clips {whose} "
         f"({best.level:.0%} interval {table.percent(best.low)}–{table.percent(best.high)}); chance is "
         f"{table.percent(1 / len(gate.labels))} %."
     )

@@ -227,11 +227,7 @@ def _spec(*layers: alt.Chart, height: int, told: str, params: dict[str, str] | N
     drawn = alt.layer(*layers).properties(
         width="container", height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
     )
-    return _finished(drawn, told=told, params=params)
-
-
-def _finished(chart: Any, *, told: str, params: dict[str, str] | None) -> Spec:
     named = [alt.param(name=name, value=value) for name, value in (params or {}).items()]
-    spec = (chart.add_params(*named) if named else chart).properties(background="transparent").to_dict()
+    spec = (drawn.add_params(*named) if named else drawn).properties(background="transparent").to_dict()
     spec.pop("config", None)  # the page's, which follows light and dark
     return {**spec, "description": told}
