@@ -4,7 +4,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONNOUSERSITE := 1
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint bench lock
+.PHONY: help setup repro test lint docs bench lock
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -18,6 +18,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@# Where Python is told to keep no bytecode, every stage would compile torch anew: half of its start. pip does this on
 	@# one core only. What is written for a newer Python does not compile, and is not needed.
 	@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
+	@cfnsr offline-plots
 	@touch $@
 
 repro: setup ## run the pipeline, print the table (PRESET=name merges a preset into params.yaml first)
@@ -33,6 +34,9 @@ lint: setup ## style, types, import directions
 	ruff check .
 	basedpyright
 	lint-imports
+
+docs: setup ## the reference of all modules, from their docstrings, into build/api
+	python -W error -m pdoc --docformat google --output-directory build/api cfnsr stages
 
 bench: setup ## what is slow, measured: each figure is a ratio within one run
 	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done

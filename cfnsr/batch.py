@@ -1,9 +1,8 @@
 """The values that travel along the line once torch is loaded: a batch in, a prediction out.
 
 Apart from ``types`` so that the stages before training start without torch (three seconds each).
+Annotations are evaluated here, as those of a ``NamedTuple`` lose sight of the module they stand in.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -27,7 +26,7 @@ class Batch(NamedTuple):
     mfcc: Float[Tensor, "batch coef step"]
     label: Int64[Tensor, " batch"]
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
         return Batch(*(value.to(device, non_blocking=True) for value in self))
 

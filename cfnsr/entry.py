@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 PARAMS, PRESETS = Path("params.yaml"), Path("presets")
 LOGS, RESUME = Path("data/logs"), Path("data/.resume")
-STAGES = ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "ablate", "evaluate", "report")
+STAGES = (
+    *("download", "landmarks", "crop", "extract", "check"),
+    *("pretrain", "train", "ablate", "evaluate", "best", "report"),
+)
 
 # What a command reads must be there; what it writes need not.
 IN_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

@@ -53,7 +53,7 @@ class Findings:
     arrays: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path, skipped: int) -> None:
-        """Write the counts as a metric file."""
+        """Write the counts, in a form that `dvc metrics show` reads."""
         counts = {
             "speakers": len(self.clips),
             "clips": sum(self.clips.values()),

@@ -1,4 +1,4 @@
-"""Figures of every row -> one small metrics file a system, plot data, and one table."""
+"""Figures of every row -> DVC's metrics, plot data, and one table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cfnsr.row import Difference, Row
 def write(out: Path, results: Results, gate: Gate) -> None:
     """Write ``out``'s files.
 
-    ``systems/<name>.json`` are DVC's metrics, ``results.csv`` holds every row's figures, ``recall.csv`` each class's
+    ``metrics.json`` holds DVC's metrics, ``results.csv`` holds every row's figures, ``recall.csv`` each class's
     recall, ``comparisons.csv`` whether two systems differ; ``confusion/`` and ``curves/`` hold the plots' data,
     ``report.md`` the tables.
 
@@ -29,13 +29,10 @@ def write(out: Path, results: Results, gate: Gate) -> None:
         results: what ``gather`` found.
         gate: of the same data.
     """
-    with (
-        atomic_folder(out / "systems") as systems,
-        atomic_folder(out / "confusion") as confusion,
-        atomic_folder(out / "curves") as curves,
-    ):
+    with atomic_file(out / "metrics.json") as partial:
+        partial.write_text(json.dumps(_figures(results.rows), indent=2) + "\n", encoding="utf-8")
+    with atomic_folder(out / "confusion") as confusion, atomic_folder(out / "curves") as curves:
         for line in results.rows:
-            (systems / f"{line.name}.json").write_text(json.dumps(_figures(line), indent=2) + "\n", encoding="utf-8")
             chosen = results.predicted[line.name]
             pairs = pd.DataFrame({"actual": chosen["label"], "predicted": chosen["predicted"]})
             pairs.to_csv(confusion / f"{line.name}.csv", index=False, lineterminator="\n")
@@ -84,10 +81,17 @@ def _read(path: Path, kind: Any) -> list[Any]:
         raise CfnsrError(path, f"is not a table of results ({error})", "Run `dvc repro -f report`") from error
 
 
-def _figures(line: Row) -> dict[str, float]:
-    """Of DVC's metrics two columns a system: more would make `dvc exp show` unreadable; the rest is in results.csv."""
-    figures = {"accuracy": line.accuracy, "uar": line.uar}
-    return {f"optimistic_{name}" if line.published else name: round(value, 4) for name, value in figures.items()}
+def _figures(lines: list[Row]) -> dict[str, Any]:
+    """Of DVC's metrics two columns a system: more would make `dvc exp show` unreadable; the rest is in results.csv.
+
+    All stand in one file: DVC shortens a column's name to the key only where no other file has the same.
+    """
+    figures: dict[str, Any] = {}
+    for name in ("accuracy", "uar"):
+        for line in lines:
+            key = f"optimistic_{name}" if line.published else name
+            figures.setdefault(key, {})[line.name] = round(getattr(line, name), 4)
+    return {**figures, "clips": lines[0].clips, "skipped": lines[0].skipped}
 
 
 def _csv(path: Path, figures: pd.DataFrame) -> None:

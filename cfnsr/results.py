@@ -15,25 +15,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.folds import Trial
 from cfnsr.gate import Gate
 from cfnsr.row import Difference, Row, label
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a run names.
-
-    Attributes:
-        rows: by protocol and name, in the table's order, the trials of each.
-    """
-
-    rows: dict[tuple[str, str], list[Trial]]
-
-    def files(self, ending: str) -> list[str]:
-        """Below ``cells``, ``predictions`` or ``curves``, every trial's file."""
-        return [
-            str(trial.within(Path(protocol), name, ending))
-            for (protocol, name), trials in self.rows.items()
-            for trial in trials
-        ]
+from cfnsr.wanted import Wanted
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from cfnsr.gate import Gate
 @click.argument("corpus")
 @click.argument("shards", type=IN_FOLDER)
 @click.argument("out", type=OUT_FILE)
-@click.argument("metrics", type=OUT_FILE)
-def main(params: Params, corpus, shards, out, metrics) -> None:
-    """Refuse SHARDS that contradict themselves; state labels, speakers and folds in OUT, and what was found in METRICS.
+@click.argument("counts", type=OUT_FILE)
+def main(params: Params, corpus, shards, out, counts) -> None:
+    """Refuse SHARDS that contradict themselves; state labels, speakers and folds in OUT, and what was found in COUNTS.
 
-    Example: python -m stages.check studio data/studio/shards data/studio/corpus.json metrics/studio/data.json
+    Example: python -m stages.check studio data/studio/shards data/studio/corpus.json data/studio/findings.json
     """
     for path in fan_in.keep(shards, params.actors):
         click.echo(f"removed {path}, which params.yaml no longer names")
@@ -35,7 +35,7 @@ def main(params: Params, corpus, shards, out, metrics) -> None:
         bad=bad,
         preprocessing=preprocessing,
     )
-    found.write(metrics, len(bad.skipped))
+    found.write(counts, len(bad.skipped))
     found.stop()
     Gate(
         corpus=corpus,

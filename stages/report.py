@@ -3,10 +3,10 @@ import click
 from cfnsr import fan_in, page, report, results
 from cfnsr.config import Params
 from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, PRESETS, resume, stage
-from cfnsr.folds import Trial
 from cfnsr.gate import Gate
 from cfnsr.page.provenance import origin
 from cfnsr.page.shown import Shown
+from cfnsr.wanted import Wanted
 
 
 @stage
@@ -25,12 +25,7 @@ def main(params: Params, cells, predictions, curves, shards, corpus, out, preset
              data/studio/shards data/studio/corpus.json metrics/studio
     """
     gate = Gate.read(corpus)
-    wanted = results.Wanted(
-        {
-            (protocol, name): [Trial(protocol, fold, seed) for fold in gate.folds for seed in params.run.seeds]
-            for protocol, name in params.run.rows
-        }
-    )
+    wanted = Wanted.of(params.run.rows, gate.folds, params.run.seeds)
     for folder, ending in ((cells, ".json"), (predictions, ".parquet"), (curves, "")):
         for path in fan_in.keep(folder, wanted.files(ending)):
             click.echo(f"removed {path}, which params.yaml no longer names")

@@ -66,7 +66,7 @@ def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -
     path.write_text(text.replace("  ablate: []", listed("ablate", ABLATIONS).rstrip()))
     there.run("cfnsr", "check")
     ran = there.repro()
-    assert [name for name in ran if not name.startswith(("train@", "ablate@"))] == ["report@studio"]
+    assert [name for name in ran if not name.startswith(("train@", "ablate@"))] == ["best@studio", "report@studio"]
     assert not [name for name in ran if "-cfnsr-" in name or "averaging" in name], "these had run before"
     return there
 
@@ -93,7 +93,7 @@ def test_a_change_of_the_tenth_system_runs_its_cells_alone(repository: Repositor
     repository.edit("gain: 1.5", "gain: 2.5")
     path = repository.folder / "cfnsr/fusion/louder.py"
     cells = {f"train@studio-held_out-louder-{fold}-1234" for fold in ("fold_1", "fold_2")}
-    assert set(repository.repro()) == {*cells, "report@studio"}
+    assert set(repository.repro()) == {*cells, "best@studio", "report@studio"}
     path.write_text(f"{path.read_text()}\n")
     assert {name for name in repository.repro() if "train" in name} == cells
 
@@ -141,7 +141,7 @@ def test_imported_checkpoints_are_evaluated_without_training(finished: Repositor
         )
         for fold in ("fold_1", "fold_2")
     }
-    assert set(ran) == cells | {"report@studio"}
+    assert set(ran) == cells | {"best@studio", "report@studio"}
     results = pd.read_csv(there.folder / "metrics/studio/results.csv").set_index("name")
     assert results["parameters"].to_dict() == {
         "video": 25_882_056,

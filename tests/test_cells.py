@@ -33,6 +33,7 @@ from cfnsr.naming import LABELS
 from cfnsr.recipe import Recipe
 from cfnsr.row import Row
 from cfnsr.table import COLUMNS, cells_of
+from cfnsr.wanted import Wanted
 from tests import corpus
 
 SHIPPED: dict[str, Any] = config.load(Path(__file__).parents[1] / "params.yaml").train.model_dump()
@@ -80,9 +81,9 @@ class Run:
     def made(self) -> results.Made:
         return results.Made(*(self.folder / name for name in ("cells", "predictions", "curves")))
 
-    def wanted(self, *names: str, protocol: str = "held_out") -> results.Wanted:
+    def wanted(self, *names: str, protocol: str = "held_out") -> Wanted:
         trials = [corpus.trial(fold, protocol) for fold in self.gate.folds]
-        return results.Wanted({(protocol, name): trials for name in names})
+        return Wanted({(protocol, name): trials for name in names})
 
     def open(self, fold: str, protocol: str = "held_out") -> Fold:
         return Fold.open(corpus.trial(fold, protocol), self.shards, self.gate)
@@ -478,7 +479,7 @@ def test_a_cell_made_twice_has_the_same_bytes(run: Run, tmp_path: Path) -> None:
     assert first.cell.read_bytes() == second.cell.read_bytes()
 
 
-def reported(made: results.Made, gate: Gate, out: Path, *, wanted: results.Wanted, level: float) -> list[Row]:
+def reported(made: results.Made, gate: Gate, out: Path, *, wanted: Wanted, level: float) -> list[Row]:
     found = results.gather(made, gate, wanted=wanted, level=level)
     report.write(out, found, gate)
     return found.rows
@@ -497,10 +498,9 @@ def test_the_report_says_what_the_predictions_say(run: Run, tmp_path: Path) -> N
             part = tables[tables["choice"] == choice]
             assert figure == pytest.approx((part["label"] == part["predicted"]).mean())
         assert line.low <= line.accuracy <= line.high
-        assert json.loads((tmp_path / "systems" / f"{name}.json").read_text()) == {
-            "accuracy": round(line.accuracy, 4),
-            "uar": round(line.uar, 4),
-        }
+        measured = json.loads((tmp_path / "metrics.json").read_text())
+        assert list(measured) == ["accuracy", "uar", "clips", "skipped"] and measured["clips"] == 24
+        assert measured["accuracy"][name] == round(line.accuracy, 4) and measured["uar"][name] == round(line.uar, 4)
         assert len(pd.read_csv(tmp_path / "confusion" / f"{name}.csv")) == 24
     for name in ("video", "audio"):  # chosen among test epochs, so never below the result
         assert rows[name].optimistic >= rows[name].accuracy
@@ -587,9 +587,9 @@ def test_the_published_protocol_learns_from_all_others_and_chooses_by_those_test
 
 def test_published_rows_stand_beside_held_out_and_say_what_they_are(published: Run, tmp_path: Path) -> None:
     names = ("video", "audio", "averaging")
-    wanted = results.Wanted({**published.wanted(*names).rows, **published.wanted(*names, protocol="published").rows})
+    wanted = Wanted({**published.wanted(*names).rows, **published.wanted(*names, protocol="published").rows})
     rows = {line.name: line for line in reported(published.made, published.gate, tmp_path, wanted=wanted, level=0.9)}
-    turned = results.Wanted(dict(reversed(wanted.rows.items())))
+    turned = Wanted(dict(reversed(wanted.rows.items())))
     others = reported(published.made, published.gate, tmp_path / "turned", wanted=turned, level=0.9)
     assert {line.name: line.gap for line in others} == {name: line.gap for name, line in rows.items()}
     assert list(rows) == [*names, *(f"{name}@published" for name in names)]
@@ -599,14 +599,15 @@ def test_published_rows_stand_beside_held_out_and_say_what_they_are(published: R
         assert held_out.gap == pytest.approx(held_out.optimistic - held_out.accuracy)
         assert other.temperature is None and other.ece_scaled is None and held_out.temperature is not None
         assert cells_of(other)[0] == f"{name}@published, optimistic"
-        metric = json.loads((tmp_path / "systems" / f"{name}@published.json").read_text())
-        assert set(metric) == {"optimistic_accuracy", "optimistic_uar"}
+        measured = json.loads((tmp_path / "metrics.json").read_text())
+        assert set(measured["accuracy"]) == set(names)  # what test speakers chose is never called accuracy
+        assert measured["optimistic_accuracy"][f"{name}@published"] == round(other.accuracy, 4)
     compared = report.read_differences(tmp_path)
     assert {one.one for one in compared} | {one.other for one in compared} == set(names)
     page = (tmp_path / "report.md").read_text()
     assert "nobody validates, and the test speakers choose the epoch" in page
     assert report.read(tmp_path) == list(rows.values())
-    alone = results.Wanted(published.wanted("audio", protocol="published").rows)
+    alone = Wanted(published.wanted("audio", protocol="published").rows)
     (line,) = reported(published.made, published.gate, tmp_path / "alone", wanted=alone, level=0.9)
     assert line.gap is None and "held_out" not in (tmp_path / "alone/report.md").read_text()
 
@@ -630,7 +631,7 @@ def test_several_seeds_are_pooled_and_their_spread_told_apart(run: Run, tmp_path
             path = trial.within(tmp_path / "predictions/held_out", "audio", ".parquet")
             path.parent.mkdir(parents=True, exist_ok=True)
             table.to_parquet(path)
-    wanted = results.Wanted({("held_out", "audio"): trials})
+    wanted = Wanted({("held_out", "audio"): trials})
     (line,) = reported(other.made, run.gate, tmp_path / "out", wanted=wanted, level=0.95)
     (alone,) = reported(run.made, run.gate, tmp_path / "alone", wanted=run.wanted("audio"), level=0.95)
     assert line.seeds == "7 8" and line.clips == alone.clips == 24

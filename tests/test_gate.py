@@ -219,5 +219,5 @@ def test_a_missing_clip_stops_the_run_unless_it_was_skipped(tmp_path: Path, skip
 
 
 def metrics_of(found: Findings, folder: Path, skipped: int = 0) -> dict[str, float]:
-    found.write(folder / "data.json", skipped)
-    return json.loads((folder / "data.json").read_text())
+    found.write(folder / "findings.json", skipped)
+    return json.loads((folder / "findings.json").read_text())

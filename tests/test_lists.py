@@ -30,20 +30,20 @@ def test_lists_that_grow_run_what_is_new_and_lists_that_shrink_run_nothing_but_t
     assert not left.parents[1].exists()
     everything = cells(["video", "audio", "averaging", "cfnsr"], ["fold_1", "fold_2", "fold_3"])
     assert grown[:3] == OF_ACTOR_04 and grown[3] == "check@studio"
-    assert set(grown[4:]) == everything | {"report@studio"}
+    assert set(grown[4:]) == everything | {"best@studio", "report@studio"}
 
     there.run("git", "checkout", "-q", "params.yaml")
-    assert there.repro() == ["check@studio", "report@studio"]
+    assert there.repro() == ["check@studio", "best@studio", "report@studio"]
     assert there.entries() == finished.entries() and there.results() == finished.results()
     data = there.folder / "data/studio"
     assert sorted(path.name for path in (data / "shards").iterdir()) == ["01", "02", "03"]
-    for kind in ("cells", "predictions", "curves"):
+    for kind in ("cells", "predictions", "curves", "models"):
         assert {path.name for path in (data / kind).glob("held_out/*/*")} == {"fold_1", "fold_2"}
 
     text = (there.folder / "params.yaml").read_text()
     (there.folder / "params.yaml").write_text(text.replace("    - averaging\n", ""))
-    assert there.repro() == ["report@studio"]
-    for kind in ("cells", "predictions", "curves"):
+    assert there.repro() == ["best@studio", "report@studio"]
+    for kind in ("cells", "predictions", "curves", "models"):
         assert {path.name for path in (data / kind / "held_out").iterdir()} == {"video", "audio", "cfnsr"}
     files = there.results()
     page = files.pop("studio/report.html")
@@ -63,6 +63,7 @@ def test_lists_that_grow_run_what_is_new_and_lists_that_shrink_run_nothing_but_t
         ("check", "shards/02"),
         ("report", "cells/held_out/cfnsr/fold_2/1234.json"),
         ("report", "predictions/held_out/video/fold_1/1234.parquet"),
+        ("best", "models/held_out/cfnsr/fold_1/1234"),
     ],
 )
 def test_a_reader_fails_on_what_is_missing_and_deletes_nothing(
@@ -75,7 +76,8 @@ def test_a_reader_fails_on_what_is_missing_and_deletes_nothing(
     stray.mkdir()
     folders = [f"data/studio/{name}" for name in ("cells", "predictions", "curves")]
     arguments = {
-        "check": ["studio", "data/studio/shards", "data/studio/corpus.json", "metrics/studio/data.json"],
+        "check": ["studio", "data/studio/shards", "data/studio/corpus.json", "data/studio/findings.json"],
+        "best": ["data/studio/predictions", "data/studio/models", "data/studio/corpus.json", "data/studio/best"],
         "report": [*folders, "data/studio/shards", "data/studio/corpus.json", "metrics/studio"],
     }
     said = there.run("python", "-m", f"stages.{stage}", *arguments[stage], status=1)

@@ -36,7 +36,7 @@ def gate(repository: Repository) -> Gate:
 def test_every_stage_ran_and_a_second_repro_runs_none(repository: Repository, params: config.Params) -> None:
     stages = repository.stages
     cells = len(params.folds) * (2 + len(params.run.train))
-    assert len(stages) == 3 * len(params.actors) + len(["landmarks", "check", "report"]) + cells
+    assert len(stages) == 3 * len(params.actors) + len(["landmarks", "check", "best", "report"]) + cells
     assert not repository.repro()
     assert "Data and pipelines are up to date" in repository.run("dvc", "status")
 
@@ -73,14 +73,29 @@ def test_the_page_is_there_and_a_copy_says_when_and_where(repository: Repository
 
 def test_dvcs_metrics_are_two_columns_a_system(repository: Repository, params: config.Params) -> None:
     shown = json.loads(repository.run("dvc", "metrics", "show", "--json"))
-    files = shown[""]["data"]
-    found = files.pop("metrics/studio/data.json")["data"]
-    assert found["clips"] == 8 * found["speakers"] == 8 * len(params.actors) and found["contradictions"] == 0
+    (figures,) = (file["data"] for file in shown[""]["data"].values())
     results = pd.read_csv(repository.folder / "metrics/studio/results.csv").set_index("name")
-    assert len(files) == 2 + len(params.run.train)
-    for path, figures in files.items():
-        assert list(figures["data"]) == ["accuracy", "uar"]
-        assert figures["data"]["accuracy"] == pytest.approx(results.loc[Path(path).stem, "accuracy"], abs=1e-4)
+    assert list(figures) == ["accuracy", "uar", "clips", "skipped"]
+    assert figures["clips"] == 8 * len(params.folds) and figures["skipped"] == 0  # one speaker a fold is tested
+    for name in ("accuracy", "uar"):
+        assert list(figures[name]) == ["video", "audio", *params.run.train]
+        assert figures[name] == pytest.approx(results[name].to_dict(), abs=1e-4)
+    shown = json.loads(repository.run("dvc", "metrics", "show", "--json", "data/studio/findings.json"))
+    found = shown[""]["data"]["data/studio/findings.json"]["data"]
+    assert found["clips"] == 8 * found["speakers"] == 8 * len(params.actors) and found["contradictions"] == 0
+
+
+def test_the_columns_of_experiments_are_short(repository: Repository) -> None:
+    shown = repository.run("dvc", "exp", "show", "--csv", "--drop", ".*/")
+    columns = shown.splitlines()[0].split(",")
+    assert columns[5:15] == [
+        *(f"{kind}.{name}" for kind in ("accuracy", "uar") for name in ("video", "audio", "averaging", "cfnsr")),
+        *("clips", "skipped"),
+    ]
+    (workspace, committed) = json.loads(repository.run("dvc", "exp", "show", "--json"))
+    for state in (workspace, committed):
+        assert set(state["data"]["metrics"]) == {"metrics/studio/metrics.json"}
+        assert state["data"]["metrics"] == workspace["data"]["metrics"]
 
 
 def test_dvcs_plots_draw_from_the_files(repository: Repository) -> None:

@@ -324,7 +324,7 @@ def test_twenty_four_actors_through_dvc_from_a_server_that_errs(tmp_path: Path, 
     assert [one.range for one in site.asked if one.path == of[7]][-1] == f"bytes={have}-"
     once = [number for number in of if number > 7]
     assert all(site.sent(of[number]) == len(site.files[of[number]]) for number in [1, *once])
-    found = json.loads((there.folder / "metrics/ravdess/data.json").read_text())
+    found = json.loads((there.folder / "data/ravdess/findings.json").read_text())
     assert (found["clips"], found["speakers"], found["missing"], found["contradictions"]) == (1440, 24, 0, 0)
     assert found["padded"] == 0 and found["duplicates"] == 0
     asked = len(site.asked)

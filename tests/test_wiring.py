@@ -124,6 +124,7 @@ def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -
         "check@studio",
         *(f"pretrain@studio-held_out-{modality}-fold_1-1234" for modality in ("video", "audio")),
         *(f"train@studio-held_out-{system}-fold_1-1234" for system in ("averaging", "cfnsr")),
+        "best@studio",
         "report@studio",
     ],
 )

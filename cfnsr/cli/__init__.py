@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cfnsr import __version__, config, entry, preset, table
 from cfnsr.cli.models import export_checkpoint, import_checkpoint, models
+from cfnsr.cli.offline_plots import offline_plots
 from cfnsr.cli.profile import profile
 from cfnsr.cli.report import report
 from cfnsr.errors import CfnsrError
@@ -32,7 +33,7 @@ def main() -> None:
     """
 
 
-for command in (models, import_checkpoint, export_checkpoint, profile, report):
+for command in (models, import_checkpoint, export_checkpoint, profile, report, offline_plots):
     main.add_command(command)
 
 
@@ -54,7 +55,7 @@ def check(params: Path) -> None:
     cells = len(rows) * len(values.folds) * len(values.run.seeds)
     click.echo(
         f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, {len(rows)} rows "
-        f"({', '.join(rows)}), {len(values.run.seeds)} seeds: {3 * len(values.actors) + cells + 3} stages"
+        f"({', '.join(rows)}), {len(values.run.seeds)} seeds: {3 * len(values.actors) + cells + 4} stages"
     )
 
 

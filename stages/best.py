@@ -1,0 +1,41 @@
+import click
+
+from cfnsr import best, fan_in
+from cfnsr.config import Params
+from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
+from cfnsr.gate import Gate
+from cfnsr.wanted import Wanted
+
+
+@stage
+@click.argument("predictions", type=IN_FOLDER)
+@click.argument("models", type=IN_FOLDER)
+@click.argument("corpus", type=IN_FILE)
+@click.argument("out", type=OUT_FOLDER)
+def main(params: Params, predictions, models, corpus, out) -> None:
+    """Copy into OUT the model that the validation speakers choose; CORPUS is the gate's file.
+
+    \b
+    Example: python -m stages.best data/studio/predictions data/studio/models data/studio/corpus.json
+             data/studio/best
+    """
+    wanted = Wanted.of(params.run.rows, Gate.read(corpus).folds, params.run.seeds)
+    for folder, ending in ((predictions, ".parquet"), (models, "")):
+        for path in fan_in.keep(folder, wanted.files(ending)):
+            click.echo(f"removed {path}, which params.yaml no longer names")
+    # Imported weights may have learned from the validation speakers, and a variant is there to be compared with.
+    trained = {*params.run.pretrain, *params.run.train}
+    candidates = {name: trials for (of, name), trials in wanted.rows.items() if of == "held_out" and name in trained}
+    chosen = best.choose(predictions / "held_out", candidates)
+    best.write(out, chosen, models / "held_out")
+    if chosen is None:
+        click.echo("no row was trained here and validated: there is none to choose")
+        return
+    click.echo(
+        f"{chosen.name}, {chosen.trial.fold}, seed {chosen.trial.seed}: "
+        f"{chosen.validation_accuracy_of_fold:.1%} of its validation speakers' clips"
+    )
+
+
+if __name__ == "__main__":
+    main()
