@@ -13,6 +13,7 @@ setup: $(VENV)/.installed ## make .venv with the pinned dependencies
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing 7 GB of pinned packages into $(VENV): two minutes where the network is fast"
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@# Where Python is told to keep no bytecode, every stage would compile torch anew: half of its start. pip does this on

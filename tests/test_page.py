@@ -354,6 +354,16 @@ def test_offline_plots_are_made_in_a_repository_alone(tmp_path: Path, monkeypatc
     assert told.exit_code == 1 and ".dvc/config: is missing. Run from the repository's root" in told.output
 
 
+def test_a_frame_of_the_users_own_stays(finished: Repository, tmp_path: Path) -> None:
+    there = finished.copy(tmp_path / "there")
+    there.run("dvc", "config", "--local", "plots.html_template", "mine.html")
+    assert there.run("cfnsr", "offline-plots") == "DVC draws its plots with mine.html\n"
+    assert there.run("dvc", "config", "plots.html_template").strip() == "mine.html"
+    there.run("dvc", "config", "--local", "--unset", "plots.html_template")
+    for _ in range(2):
+        assert there.run("cfnsr", "offline-plots") == "DVC draws its plots with .dvc/tmp/plots.html\n"
+
+
 def test_the_nearest_preset_is_told_and_what_differs_from_it(root: Path) -> None:
     from cfnsr import config
 

@@ -17,7 +17,8 @@ _FRAME = _DVC / "tmp" / "plots.html"
 def offline_plots() -> None:
     """Have DVC draw its plots without a network: `dvc plots show` and `dvc plots diff`.
 
-    Writes a frame that holds the drawing library into .dvc/tmp, and names it in .dvc/config.local; `make setup` does.
+    Writes a frame that holds the drawing library into .dvc/tmp, and names it in .dvc/config.local, unless you have
+    named one of your own there; `make setup` does it.
 
     Example: cfnsr offline-plots
     """
@@ -29,10 +30,11 @@ def offline_plots() -> None:
         if not (_DVC / "config").is_file():
             raise CfnsrError(_DVC / "config", "is missing", "Run from the repository's root")
         dvc_plots.write(_FRAME)
+        ours = str(_FRAME.relative_to(_DVC))
         try:
             with Config(str(_DVC.resolve())).edit("local") as settings:
                 assert isinstance(settings, dict)
-                settings.setdefault("plots", {})["html_template"] = str(_FRAME.relative_to(_DVC))
+                named = settings.setdefault("plots", {}).setdefault("html_template", ours)
         except ConfigError as error:
             raise CfnsrError(_DVC / "config.local", str(error), "Mend it, or delete it") from error
-    click.echo(f"DVC draws its plots with {_FRAME}")
+    click.echo(f"DVC draws its plots with {_FRAME if named == ours else named}")
