@@ -33,6 +33,8 @@ STAGES = (
 # What a command reads must be there; what it writes need not.
 IN_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 IN_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+# Of the repository: who is not at its root is told so when the first file is not found.
+OF_ROOT = click.Path(path_type=Path, file_okay=False)
 OUT_FILE = click.Path(path_type=Path, dir_okay=False)
 OUT_FOLDER = click.Path(path_type=Path, file_okay=False)
 params_option = click.option(

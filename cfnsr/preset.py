@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,20 @@ from cfnsr.errors import CfnsrError
 
 
 def names(folder: Path) -> list[str]:
-    """The presets in a folder."""
+    """The presets in a folder.
+
+    Raises:
+        CfnsrError: it is no folder.
+    """
+    if not folder.is_dir():
+        raise CfnsrError(folder, "is no folder", "Run from the repository's root")
     return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def meaning(overlay: Path) -> str:
+    """What a preset is for: the beginning of the comment at its top."""
+    lines = takewhile(lambda line: line.startswith("#"), overlay.read_text(encoding="utf-8").splitlines())
+    return re.split(r"[:;.] |[:;.]$", " ".join(line.removeprefix("#").strip() for line in lines))[0]
 
 
 def apply(params: Path, overlay: Path, check: Callable[[Path], object]) -> list[str]:
@@ -42,7 +56,7 @@ def apply(params: Path, overlay: Path, check: Callable[[Path], object]) -> list[
             losing a comment, or the merged file is faulty.
     """
     if not overlay.is_file():
-        there = ", ".join(names(overlay.parent)) or "none here: run from the repository's root"
+        there = ", ".join(names(overlay.parent)) or "none"
         raise CfnsrError(overlay, "there is no such preset", f"There are {there}")
     return _merged(params, _parser().load(overlay.read_text(encoding="utf-8")), check)
 

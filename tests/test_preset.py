@@ -130,6 +130,24 @@ def test_a_licence_that_is_not_there_is_not_accepted(params: Path, given: list[s
     assert result.exit_code and told in result.output and params.read_bytes() == before
 
 
+def test_presets_are_listed_with_what_they_are_for() -> None:
+    listed = CliRunner().invoke(cli.main, ["preset", "--presets", str(PRESETS)]).output.splitlines()
+    told = dict(line.split(maxsplit=1) for line in listed)
+    assert list(told) == preset.names(PRESETS) and len(set(told.values())) == len(told)
+    assert told["studio"] == "What ships" and told["tiny"].startswith("The whole pipeline as small as it goes, for")
+    assert all(10 <= len(line) < 110 for line in listed)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["check", "results", "report", "preset", "preset tiny", "sheet 01 out.png", "models", "profile cfnsr"],
+)
+def test_who_is_not_at_the_root_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli.main, command.split())
+    assert result.exit_code == 1 and "Run from the repository's root" in result.output
+
+
 def test_an_unknown_preset_names_those_there_are(params: Path) -> None:
     with pytest.raises(CfnsrError, match=r"There are .*studio, tiny"):
         preset.apply(params, PRESETS / "huge.yaml", config.load)

@@ -52,10 +52,11 @@ def check(params: Path) -> None:
         _check_checkpoints(params, values)
         _check_systems(params, values)
     rows = [label(*row) for row in values.run.rows]
-    cells = len(rows) * len(values.folds) * len(values.run.seeds)
+    seeds = len(values.run.seeds)
+    cells = len(rows) * len(values.folds) * seeds
     click.echo(
         f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, {len(rows)} rows "
-        f"({', '.join(rows)}), {len(values.run.seeds)} seeds: {3 * len(values.actors) + cells + 4} stages"
+        f"({', '.join(rows)}), {seeds} seed{'s' * (seeds > 1)}: {3 * len(values.actors) + cells + 4} stages"
     )
 
 
@@ -100,9 +101,7 @@ def _check_systems(path: Path, values: config.Params) -> None:
 @main.command("preset")
 @click.argument("name", required=False)
 @entry.params_option
-@click.option(
-    "--presets", type=entry.IN_FOLDER, default=entry.PRESETS, show_default=True, help="Where the overlays are."
-)
+@click.option("--presets", type=entry.OF_ROOT, default=entry.PRESETS, show_default=True, help="Where the overlays are.")
 @click.option("--accept-licence", is_flag=True, help="Accept the licence of the preset's corpus, which is printed.")
 def preset_command(name: str | None, params: Path, presets: Path, accept_licence: bool) -> None:
     """Merge the preset NAME into params.yaml and print what changed; without NAME, list the presets.
@@ -118,7 +117,9 @@ def preset_command(name: str | None, params: Path, presets: Path, accept_licence
         if name is None:
             if accept_licence:
                 raise click.UsageError("--accept-licence needs the NAME of a preset")
-            click.echo("\n".join(preset.names(presets)))
+            listed = preset.names(presets)
+            width = max(map(len, listed), default=0)
+            click.echo("\n".join(f"{one:{width}}  {preset.meaning(presets / f'{one}.yaml')}" for one in listed))
             return
         overlay = presets / f"{name}.yaml"
         licensed = preset.corpus_of(overlay) if accept_licence else None
@@ -181,7 +182,7 @@ def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
 
 @main.command()
 @entry.params_option
-@click.option("--metrics", type=entry.IN_FOLDER, default=Path("metrics"), show_default=True, help="Where results are.")
+@click.option("--metrics", type=entry.OF_ROOT, default=Path("metrics"), show_default=True, help="Where results are.")
 def results(params: Path, metrics: Path) -> None:
     """Print the last run's table, and where its time went.
 
@@ -205,11 +206,12 @@ def results(params: Path, metrics: Path) -> None:
         console.print(note, style="dim", highlight=False, markup=False)
     spent = entry.times(values.corpus)
     if spent:
+        console.print("Where the time went (the last run of each stage; beside it DVC's own)")
         console.print(_clock(spent))
 
 
 def _clock(spent: dict[str, tuple[int, float]]) -> Table:
-    clock = Table(title="Where the time went (the last run of each; beside it DVC's own)")
+    clock = Table()
     for column in ("Stage", "Runs", "Seconds"):
         clock.add_column(column, justify="left" if column == "Stage" else "right")
     for stage, (runs, seconds) in spent.items():
@@ -223,7 +225,7 @@ def _clock(spent: dict[str, tuple[int, float]]) -> Table:
 @click.argument("actor")
 @click.argument("out", type=entry.OUT_FILE)
 @entry.params_option
-@click.option("--data", type=entry.IN_FOLDER, default=Path("data"), show_default=True, help="Where the shards are.")
+@click.option("--data", type=entry.OF_ROOT, default=Path("data"), show_default=True, help="Where the shards are.")
 def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     """Draw all face crops of ACTOR into the picture OUT: a clip a row, a frame a column.
 

@@ -22,9 +22,7 @@ COLUMNS = ("System", "Parameters", "GFLOPs", "Fusion", "Published %", "Published
 @click.argument("name", required=False)
 @entry.params_option
 @click.option("--preset", "as_preset", help="Sizes as this preset would have them.")
-@click.option(
-    "--presets", type=entry.IN_FOLDER, default=entry.PRESETS, show_default=True, help="Where the presets are."
-)
+@click.option("--presets", type=entry.OF_ROOT, default=entry.PRESETS, show_default=True, help="Where the presets are.")
 @click.option("--depth", default=4, show_default=True, type=click.IntRange(1), help="Levels of layers shown of NAME.")
 def models(name: str | None, params: Path, as_preset: str | None, presets: Path, depth: int) -> None:
     """List the networks with their sizes and what was published of them; with NAME, one network's layers.

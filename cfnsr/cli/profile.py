@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--fold", help="Whose training clips; the first, if not said.")
 @click.option("--steps", default=8, show_default=True, type=click.IntRange(1), help="Measured; two more come before.")
 @entry.params_option
-@click.option("--data", type=entry.IN_FOLDER, default=Path("data"), show_default=True, help="Where the shards are.")
+@click.option("--data", type=entry.OF_ROOT, default=Path("data"), show_default=True, help="Where the shards are.")
 def profile(name: str, fold: str | None, steps: int, params: Path, data: Path) -> None:
     """Train the row NAME for a few steps, and print where their time goes: whether data or compute limits them.
 

@@ -14,7 +14,7 @@ from cfnsr.errors import CfnsrError
 
 @click.command()
 @entry.params_option
-@click.option("--metrics", type=entry.IN_FOLDER, default=Path("metrics"), show_default=True, help="Where results are.")
+@click.option("--metrics", type=entry.OF_ROOT, default=Path("metrics"), show_default=True, help="Where results are.")
 @click.option(
     "--with-run-info",
     "out",
