@@ -17,6 +17,7 @@ import psutil
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LOOK_EVERY_S = 0.1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def hold() -> None:
@@ -28,13 +29,18 @@ def hold() -> None:
     stage = os.environ.get("DVC_STAGE")
     if stage is None or os.name != "posix":
         return
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     runner = _runner(stage)
     if runner is None:
         _end()
     else:
         threading.Thread(target=_watch, args=(runner,), daemon=True, name="lifeline").start()
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends. On Linux alone."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _runner(stage: str) -> psutil.Process | None:

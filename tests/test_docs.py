@@ -77,7 +77,12 @@ def a_published_file(there: Repository) -> None:
     torch.save(published.state("cfnsr", seed=0), there.folder / "their_best_0.pth")
 
 
+def something_stale(there: Repository) -> None:
+    there.edit("      heads: 8 ", "      heads: 4 ")
+
+
 NEEDS: dict[str, Callable[[Repository], None]] = {
+    "cfnsr launch": something_stale,
     "make repro": its_own_environment,
     "make repro PRESET=published": small_presets,
     "cfnsr folder": videos,

@@ -140,7 +140,7 @@ def test_presets_are_listed_with_what_they_are_for() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["check", "results", "report", "preset", "preset tiny", "sheet 01 out.png", "models", "profile cfnsr"],
+    ["check", "results", "report", "preset", "preset tiny", "sheet 01 out.png", "models", "profile cfnsr", "launch"],
 )
 def test_who_is_not_at_the_root_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.chdir(tmp_path)

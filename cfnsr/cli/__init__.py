@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 
 from cfnsr import __version__, config, entry, preset, table
+from cfnsr.cli.launch import launch
 from cfnsr.cli.models import export_checkpoint, import_checkpoint, models
 from cfnsr.cli.offline_plots import offline_plots
 from cfnsr.cli.profile import profile
@@ -33,7 +34,7 @@ def main() -> None:
     """
 
 
-for command in (models, import_checkpoint, export_checkpoint, profile, report, offline_plots):
+for command in (models, import_checkpoint, export_checkpoint, profile, report, offline_plots, launch):
     main.add_command(command)
 
 

@@ -1,0 +1,83 @@
+"""``cfnsr launch``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from cfnsr import config, entry
+from cfnsr.errors import CfnsrError
+
+STAGES = ("pretrain", "train")
+
+
+@click.command()
+@click.argument("stages", nargs=-1)
+@click.option(
+    "--jobs", type=click.IntRange(1), help="Cells at a time on this machine.  [default: cores / train.threads]"
+)
+@click.option("--ray", "address", metavar="ADDRESS", help="Of a Ray cluster; `local` starts one on this machine.")
+@click.option("--gpus", type=click.IntRange(0), help="With --ray: GPUs a cell takes.  [default: 1 where there are any]")
+@entry.params_option
+def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus: int | None, params: Path) -> None:
+    """Run every stale cell of STAGES side by side; without STAGES those of pretrain and train.
+
+    Each is a `dvc repro --single-item` of its own, with the same results as one after another. What a failure leaves
+    undone is told at the end; run the same again and only what is left runs. Ctrl-C ends all. Data must be ready:
+    `dvc repro check` before, `dvc repro` after.
+
+    \b
+    Examples:
+      cfnsr launch --jobs 2
+      cfnsr launch pretrain
+      cfnsr launch --ray auto            on the cluster that this machine belongs to
+      cfnsr launch --ray local           here, each cell with a GPU of its own
+    """
+    from cfnsr.launch import LOGS, Engine, cell, plan, run_all
+    from cfnsr.launch.shown import Shown  # imports DVC, as do the above
+
+    root = params.resolve().parent
+    with entry.one_line_errors():
+        if jobs and address:
+            raise click.UsageError("--jobs is for this machine, --ray for a cluster: give one of them")
+        if gpus is not None and not address:
+            raise click.UsageError("--gpus needs --ray, which gives each cell its own")
+        values = config.load(params)
+        before = plan.locked(root)
+        made = plan.made(root, stages or STAGES)
+        if not made.needs:
+            click.echo(f"nothing to do: {made.fresh} cells are up to date")
+            return
+        threads = values.train.threads
+        engine: Engine
+        if address:
+            engine = _on_ray(root, address, threads, 0 if values.train.device == "cpu" else gpus)
+        else:
+            from cfnsr.launch.here import Here
+
+            engine = Here(root, jobs or max(1, (os.cpu_count() or 1) // threads))
+        console = entry.console()
+        try:
+            with Shown(console, root, len(made.needs)) as shown:
+                told = run_all(made, engine, shown)
+        finally:
+            plan.order_lock(root, before)
+        for outcome in told.failed:
+            why = outcome.why or "; ".join(cell.said(root / LOGS / f"{outcome.cell}.log"))
+            click.echo(f"{outcome.cell}: {why} ({LOGS / outcome.cell}.log)", err=True)
+        if told.failed:
+            left = f", and {len(told.waiting)} that need them did not run" if told.waiting else ""
+            raise CfnsrError(
+                "launch", f"{len(told.failed)} cells failed{left}", "Mend the cause and run the same again"
+            )
+    click.echo(f"{len(made.needs)} cells done, {made.fresh} were up to date")
+
+
+def _on_ray(root: Path, address: str, threads: int, gpus: int | None):
+    try:
+        from cfnsr.launch.on_ray import OnRay
+    except ModuleNotFoundError as error:
+        raise CfnsrError("--ray", "Ray is not installed", "Run `pip install 'cfnsr[ray]'`") from error
+    return OnRay(root, address, threads=threads, gpus=gpus)

@@ -1,0 +1,102 @@
+"""Cells side by side on a Ray cluster that shares the workspace: Ray places them, gives each its GPU, tries again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+from ray.exceptions import RayError
+
+from cfnsr.errors import CfnsrError
+from cfnsr.launch import LOGS, Outcome, cell
+
+_PATIENCE_S = 60  # for cells that were cancelled: DVC ends in its own way
+_REACH_S = 5
+
+
+def _run(name: str, root: Path) -> tuple[int, str]:
+    """In a worker of the cluster: run a cell; its status, and the machine's name and node.
+
+    A worker that is lost takes its DVC with it, since the cell then runs elsewhere. Cancelling raises
+    ``KeyboardInterrupt`` here.
+    """
+    status = cell.run(name, root, root / LOGS / f"{name}.log", lambda: False, lifelong=False)
+    return status, f"{platform.node()} ({ray.get_runtime_context().get_node_id()[:6]})"
+
+
+def _reached(address: str) -> None:
+    """Fail at once where nobody answers: Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and "://" not in address:
+        socket.create_connection((host, int(port)), timeout=_REACH_S).close()
+
+
+class OnRay:
+    """Cells as tasks of Ray. One whose machine is lost is run again, on another.
+
+    Args:
+        root: the repository's, under the same path on every machine.
+        address: of the cluster; ``local`` starts one on this machine.
+        threads: cores that a cell takes.
+        gpus: GPUs that a cell takes; none: one where the cluster has any.
+        retries: how often a cell may lose its machine.
+
+    Raises:
+        CfnsrError: there is no cluster at that address.
+    """
+
+    def __init__(self, root: Path, address: str, *, threads: int, gpus: int | None, retries: int = 3) -> None:
+        self._root, self._running = root, dict[Any, str]()
+        try:
+            _reached(address)
+            ray.init(
+                address=None if address == "local" else address,
+                include_dashboard=False if address == "local" else None,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
+        except (OSError, RayError, ValueError) as error:
+            raise CfnsrError("--ray", f"no cluster at {address} ({error})", "Start one with `ray start`") from error
+        there = ray.cluster_resources()
+        gpus = gpus if gpus is not None else int(there.get("GPU", 0) > 0)
+        if there.get("CPU", 0) < threads or there.get("GPU", 0) < gpus:
+            self.stop()
+            raise CfnsrError(
+                "--ray",
+                f"a cell takes {threads} cores and {gpus} GPUs, the cluster has {there.get('CPU', 0):.0f} and "
+                f"{there.get('GPU', 0):.0f}",
+                "Lower train.threads, or start more nodes",
+            )
+        task: Any = ray.remote(_run)
+        self._task = task.options(num_cpus=threads, num_gpus=gpus, max_retries=retries, scheduling_strategy="SPREAD")
+
+    def submit(self, name: str) -> None:
+        """Run a cell as soon as there is room."""
+        self._running[self._task.remote(name, self._root)] = name
+
+    def finished(self, within_s: float) -> list[Outcome]:
+        """The cells that have ended, waiting for one at most so long."""
+        done, _ = ray.wait(list(self._running), timeout=within_s)
+        return [self._outcome(self._running.pop(reference), reference) for reference in done]
+
+    def _outcome(self, name: str, reference: Any) -> Outcome:
+        try:
+            status, place = ray.get(reference)
+        except RayError as error:
+            return Outcome(name, None, "", str(error).strip().splitlines()[0])
+        return Outcome(name, status, place)
+
+    def stop(self) -> None:
+        """End what runs; start no other; leave the cluster."""
+        for reference in self._running:
+            ray.cancel(reference)
+        if self._running:
+            ray.wait(list(self._running), num_returns=len(self._running), timeout=_PATIENCE_S)
+        ray.shutdown()
