@@ -90,7 +90,10 @@ def _merged(params: Path, overlay: CommentedMap, check: Callable[[Path], object]
         yaml.dump(values, text)
         with atomic_file(params) as partial:
             partial.write_text(text.getvalue(), encoding="utf-8")
-            check(partial)
+            try:
+                check(partial)
+            except CfnsrError as error:
+                raise CfnsrError(params, f"as it would be: {error.problem}", error.remedy) from error
     return told
 
 

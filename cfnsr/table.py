@@ -24,6 +24,7 @@ class Column:
         value: what a row is sorted by; none where the row has no such figure.
         text: what it reads, in the terminal and on every page alike.
         aside: whether it is no result, and stands in grey.
+        brief: whether it stands in a narrow terminal too.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Column:
     value: Callable[[Row], float | None]
     text: Callable[[Row], str]
     aside: bool = False
+    brief: bool = False
 
 
 def percent(share: float | None, sign: str = "") -> str:
@@ -38,14 +40,14 @@ def percent(share: float | None, sign: str = "") -> str:
     return "–" if share is None else f"{100 * share:{sign}.1f}"
 
 
-def _share(name: str, field: str, told: str, *, sign: str = "", aside: bool = False) -> Column:
+def _share(name: str, field: str, told: str, *, sign: str = "", aside: bool = False, brief: bool = False) -> Column:
     value = attrgetter(field)
-    return Column(name, told, value, lambda line: percent(value(line), sign), aside)
+    return Column(name, told, value, lambda line: percent(value(line), sign), aside, brief)
 
 
 COLUMNS = (
-    Column("System", "one row of the run", lambda line: None, lambda line: _named(line)),
-    _share("Accuracy", "accuracy", "right clips among all"),
+    Column("System", "one row of the run", lambda line: None, lambda line: _named(line), brief=True),
+    _share("Accuracy", "accuracy", "right clips among all", brief=True),
     _share("± folds", "deviation", "standard deviation between folds"),
     _share("± seeds", "seed_deviation", "standard deviation between seeds of one fold"),
     Column(
@@ -53,6 +55,7 @@ COLUMNS = (
         "of the accuracy, over speakers",
         lambda line: line.low,
         lambda line: f"{percent(line.low)}–{percent(line.high)}",
+        brief=True,
     ),
     _share("UAR", "uar", "mean of the emotions' recalls"),
     _share("F1", "f1", "mean of the emotions' F1"),
@@ -60,8 +63,8 @@ COLUMNS = (
     _share("ECE", "ece", "expected calibration error"),
     _share("ECE scaled", "ece_scaled", "the same at the validation speakers' temperature"),
     _share("Last epoch", "last", "accuracy after the last epoch"),
-    _share("Optimistic", "optimistic", "accuracy at the best test epoch; no result", aside=True),
-    _share("Gap", "gap", "how far that flatters", sign="+", aside=True),
+    _share("Optimistic", "optimistic", "accuracy at the best test epoch; no result", aside=True, brief=True),
+    _share("Gap", "gap", "how far that flatters", sign="+", aside=True, brief=True),
     _share("No face", "without_video", "accuracy without the face"),
     _share("No voice", "without_audio", "accuracy without the voice"),
     Column("Parameters", "trainable and not", lambda line: line.parameters, lambda line: f"{line.parameters:,}"),
@@ -114,6 +117,10 @@ def footnotes(rows: list[Row], differences: list[Difference], corpus: str) -> It
         "No face, no voice: the same networks, given the training clips' mean features in place of that modality, or a "
         "uniform prediction where two predictions are joined. A dash: it reads one modality alone."
     )
+    if any(line.published_accuracy is not None for line in rows):
+        yield (
+            "Published: on RAVDESS, at epochs that the test speakers chose; not to be compared with what is beside it."
+        )
     yield from _differing(differences)
     yield from _provenance(rows)
     yield f"Seed {rows[0].seeds}, data {rows[0].data}."

@@ -171,6 +171,8 @@ def test_many_folds_of_any_name_are_replaced_and_taken_back(tmp_path: Path, root
     params.write_text(text.replace("  fold_1:\n", "  group_a:\n"))
     rows = [f"{speaker}_{label}.mp4,{label},s{speaker}" for speaker in range(9) for label in ("None", "calm")]
     sheet.write_text("\n".join(["file,label,speaker", *rows]))
+    for row in rows:
+        (tmp_path / row.split(",")[0]).touch()
     run = CliRunner().invoke
     assert run(cli.main, ["folder", str(tmp_path), str(sheet), "--folds", "9", "--params", str(params)]).exit_code == 0
     values = config.load(params)
@@ -178,6 +180,28 @@ def test_many_folds_of_any_name_are_replaced_and_taken_back(tmp_path: Path, root
     presets = ["--presets", str(root / "presets"), "--params", str(params)]
     assert run(cli.main, ["preset", "studio", *presets]).exit_code == 0
     assert config.load(params).folds == config.load(root / "params.yaml").folds
+
+
+@pytest.mark.parametrize(
+    ("there", "speakers", "told"),
+    [
+        ("abc", "112", "names 2 speakers. Three are needed: to train, to validate and to test"),
+        ("b", "123", "names 2 videos that are not in {folder}: a.mp4 first. Give the folder that its paths start from"),
+    ],
+)
+def test_a_sheet_that_cannot_be_run_is_refused_when_it_is_taken_in(
+    tmp_path: Path, root: Path, there: str, speakers: str, told: str
+) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text((root / "params.yaml").read_text())
+    for name in there:
+        (tmp_path / f"{name}.mp4").touch()
+    rows = [f"{name}.mp4,calm,{speaker}" for name, speaker in zip("abc", speakers, strict=True)]
+    (tmp_path / "sheet.csv").write_text("\n".join(["file,label,speaker", *rows]))
+    given = ["folder", str(tmp_path), str(tmp_path / "sheet.csv"), "--folds", "3", "--params", str(params)]
+    result = CliRunner().invoke(cli.main, given)
+    assert result.exit_code == 1 and told.format(folder=tmp_path) in result.output
+    assert params.read_text() == (root / "params.yaml").read_text()
 
 
 @pytest.mark.timeout(900)

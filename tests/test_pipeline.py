@@ -59,6 +59,23 @@ def test_the_table_is_printed_with_where_the_time_went(repository: Repository, p
         assert f"│ {stage} " in text
 
 
+@pytest.mark.parametrize("width", [72, 80, 120, 170, 240])
+def test_no_figure_is_cut_off_in_a_terminal_however_narrow(
+    repository: Repository, params: config.Params, width: int
+) -> None:
+    said = repository.run("env", "FORCE_COLOR=1", f"COLUMNS={width}", "cfnsr", "results")
+    rows = [line for line in said.splitlines() if any(f"│ {name} " in line for name in ("video", *params.run.train))]
+    assert len(rows) == 1 + len(params.run.train) and "…" not in said
+    assert all(len(re.findall("│", row)) == (18 if width > 180 else 6) for row in rows)
+    assert ("too narrow" in said) == (width < 180)
+
+
+def test_a_clone_says_that_its_results_are_not_its_own(repository: Repository, tmp_path: Path) -> None:
+    shown = repository.clone(tmp_path / "clone").run("cfnsr", "results")
+    assert "No stage has run here: these results came with the repository." in shown
+    assert "No stage has run here" not in repository.run("cfnsr", "results")
+
+
 def test_the_page_is_there_and_a_copy_says_when_and_where(repository: Repository, tmp_path: Path) -> None:
     assert "metrics/studio/report.html: open it in a browser" in repository.run("cfnsr", "report")
     page = (repository.folder / "metrics/studio/report.html").read_text()

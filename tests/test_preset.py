@@ -130,6 +130,15 @@ def test_a_licence_that_is_not_there_is_not_accepted(params: Path, given: list[s
     assert result.exit_code and told in result.output and params.read_bytes() == before
 
 
+def test_a_faulty_file_is_named_by_its_own_name(params: Path) -> None:
+    params.write_text(params.read_text().replace("  threads: 2", "  thread: 2"))
+    with pytest.raises(
+        CfnsrError, match=r"params\.yaml: as it would be: .*train\.thread: Extra.*git checkout"
+    ) as caught:
+        preset.apply(params, PRESETS / "tiny.yaml", config.load)
+    assert ".partial" not in str(caught.value)
+
+
 def test_presets_are_listed_with_what_they_are_for() -> None:
     listed = CliRunner().invoke(cli.main, ["preset", "--presets", str(PRESETS)]).output.splitlines()
     told = dict(line.split(maxsplit=1) for line in listed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from cfnsr.cli.offline_plots import offline_plots
 from cfnsr.cli.profile import profile
 from cfnsr.cli.report import report
 from cfnsr.errors import CfnsrError
-from cfnsr.row import label
+from cfnsr.row import Row, label
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -157,7 +158,15 @@ def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
 
     with entry.one_line_errors():
         table = corpus.read(sheet)
+        absent = [row.file for row in table if not (videos / row.file).is_file()]
+        if absent:
+            problem = f"names {len(absent)} videos that are not in {videos}: {absent[0]} first"
+            raise CfnsrError(sheet, problem, "Give the folder that its paths start from")
         speakers = sorted({row.speaker for row in table})
+        if len(speakers) < 3:
+            raise CfnsrError(
+                sheet, f"names {len(speakers)} speakers", "Three are needed: to train, to validate and to test"
+            )
         if len(speakers) < folds:
             raise CfnsrError(sheet, f"names {len(speakers)} speakers", f"Ask for at most {len(speakers)} --folds")
         changes = preset.merge(
@@ -196,19 +205,29 @@ def results(params: Path, metrics: Path) -> None:
         values = config.load(params)
         rows = files.read(metrics / values.corpus)
         differences = files.read_differences(metrics / values.corpus)
-    drawn = Table(title=table.title(rows, values.corpus))
-    for column in table.COLUMNS:
-        justify = "left" if column is table.COLUMNS[0] else "right"
-        drawn.add_column(column.name, justify=justify, style="dim" if column.aside else None)
-    for line in rows:
-        drawn.add_row(*table.cells_of(line))
+    spent = entry.times(values.corpus)
+    if not spent:
+        console.print("No stage has run here: these results came with the repository.")
+    drawn = _table(rows, values.corpus, table.COLUMNS)
+    if console.measure(drawn, options=console.options.update(width=1000)).maximum > console.width:
+        drawn = _table(rows, values.corpus, [column for column in table.COLUMNS if column.brief])
+        console.print(f"The terminal is too narrow for all columns; they are in {metrics / values.corpus}/results.csv.")
     console.print(drawn)
     for note in table.footnotes(rows, differences, values.corpus):
         console.print(note, style="dim", highlight=False, markup=False)
-    spent = entry.times(values.corpus)
     if spent:
-        console.print("Where the time went (the last run of each stage; beside it DVC's own)")
+        console.print("Where the time went: within the stages, the last run of each. DVC's own work comes on top.")
         console.print(_clock(spent))
+
+
+def _table(rows: list[Row], corpus: str, columns: Sequence[table.Column]) -> Table:
+    drawn = Table(title=table.title(rows, corpus))
+    for column in columns:
+        justify = "left" if column is table.COLUMNS[0] else "right"
+        drawn.add_column(column.name, justify=justify, style="dim" if column.aside else None, no_wrap=True)
+    for line in rows:
+        drawn.add_row(*(column.text(line) for column in columns))
+    return drawn
 
 
 def _clock(spent: dict[str, tuple[int, float]]) -> Table:

@@ -196,7 +196,7 @@ def load(path: Path) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         faults = "; ".join(_fault(one) for one in error.errors())
-        raise CfnsrError(path, faults, "Mend the keys named, or start over with `cfnsr preset studio`") from error
+        raise CfnsrError(path, faults, "Mend the keys named, or start over with `git checkout params.yaml`") from error
 
 
 def _fault(error: object) -> str:
