@@ -30,6 +30,16 @@ def placed(printed: str) -> dict[str, str]:
     return dict(re.findall(r"^done (\S+) on \S+ \((\w+)\)", printed, re.MULTILINE))
 
 
+def two_working(there: Repository) -> list[psutil.Process]:
+    """The processes of two cells, as soon as there are."""
+    until = time.monotonic() + 60
+    while len(there.working()) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    found = [*there.working()]
+    assert len(found) == 2
+    return found
+
+
 def test_a_cluster_leaves_the_lock_that_one_machine_does(
     finished: Repository, tmp_path: Path, cluster: TwoNodes
 ) -> None:
@@ -43,11 +53,7 @@ def test_a_cluster_leaves_the_lock_that_one_machine_does(
 def test_a_cell_whose_node_is_lost_runs_elsewhere(finished: Repository, tmp_path: Path, cluster: TwoNodes) -> None:
     there = untrained(finished, tmp_path / "there")
     process = there.start("cfnsr", "launch", "--ray", cluster.address)
-    until = time.monotonic() + 60
-    while len(there.working()) < 2 and time.monotonic() < until:
-        time.sleep(0.05)
-    working = there.working()
-    assert len(working) == 2
+    working = two_working(there)
     cluster.lose_one()
     time.sleep(1)
     assert len([one for one in working if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]) <= 1
@@ -64,11 +70,7 @@ def test_an_interrupted_launch_leaves_no_process(finished: Repository, tmp_path:
     there = untrained(finished, tmp_path / "there")
     there.edit("  video:\n    epochs: 2", "  video:\n    epochs: 400")
     process = there.start("cfnsr", "launch", "--ray", cluster.address)
-    until = time.monotonic() + 60
-    while len(there.working()) < 2 and time.monotonic() < until:
-        time.sleep(0.05)
-    working = there.working()
-    assert len(working) == 2
+    working = two_working(there)
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=120)
     assert process.returncode == 1 and "Aborted" in printed and "Traceback" not in printed, printed
