@@ -44,4 +44,4 @@ bench: setup ## what is slow, measured: each figure is a ratio within one run
 
 lock: setup ## resolve pyproject.toml anew into requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --annotation-style line --extra dev --extra decord --extra face-align --extra dlib --extra s3 --extra ray pyproject.toml --output-file requirements.lock
+	  --annotation-style line --extra dev --extra decord --extra face-align --extra dlib --extra s3 --extra ray --extra fabric pyproject.toml --output-file requirements.lock

@@ -26,6 +26,7 @@ import torch
 
 from cfnsr import extract, video
 from cfnsr.bad_clips import BadClips
+from cfnsr.engines.threads import Threads
 from cfnsr.faces import FaceBoxes
 from cfnsr.types import Clip
 
@@ -114,7 +115,9 @@ def side_by_side(paths: list[Path], jobs: int) -> None:
     for path in paths:
         floor(path)
     alone = time.perf_counter() - started
-    found = extract.samples(clips, faces(clips, FRAMES), {}, BadClips("fail"), jobs=jobs, decoder="pyav", **OPTIONS)
+    found = extract.samples(
+        clips, faces(clips, FRAMES), {}, BadClips("fail"), engine=Threads(jobs), decoder="pyav", **OPTIONS
+    )
     started = time.perf_counter()
     assert sum(sample is not None for sample in found) == len(paths)
     together = time.perf_counter() - started
@@ -143,7 +146,9 @@ def lengthened(path: Path, source: Path, minutes: float) -> int:
 def extracted(path: Path, frames: int, jobs: int) -> None:
     """The stage's own work on a long clip, as often as there are threads for it."""
     clips = [Clip(str(number), path, "01", "calm", "normal", 1, 1) for number in range(jobs)]
-    found = extract.samples(clips, faces(clips, frames), {}, BadClips("fail"), jobs=jobs, decoder="pyav", **OPTIONS)
+    found = extract.samples(
+        clips, faces(clips, frames), {}, BadClips("fail"), engine=Threads(jobs), decoder="pyav", **OPTIONS
+    )
     assert sum(sample is not None for sample in found) == jobs
 
 

@@ -16,6 +16,10 @@ class CfnsrError(Exception):
         self.where, self.problem, self.remedy = printable(str(where)), printable(" ".join(problem.split())), remedy
         super().__init__(f"{self.where}: {self.problem}. {remedy}")
 
+    def __reduce__(self) -> tuple[type[CfnsrError], tuple[str, str, str]]:
+        """What pickle builds it again from, where a clip is worked on in another process."""
+        return type(self), (self.where, self.problem, self.remedy)
+
 
 def printable(text: str) -> str:
     """The text with what a terminal would obey, or cannot show, spelt out: a file may have any name."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
 from cfnsr import audio, video
 from cfnsr.bad_clips import BadClips
+from cfnsr.engines import Engine
 from cfnsr.errors import CfnsrError
 from cfnsr.faces import FaceBoxes
 from cfnsr.types import Clip, Sample
@@ -95,56 +95,60 @@ def _check_box(path: Path, square: np.ndarray, image: np.ndarray) -> None:
         )
 
 
+class _Task(NamedTuple):
+    """All that a clip's sample is made from; or why none can be."""
+
+    path: Path
+    squares: np.ndarray | None
+    faceless: str
+    options: dict[str, Any]
+
+
+def _attempt(task: _Task) -> Sample | CfnsrError:
+    # How many clips are worked on at a time must not touch a bit; and a clip is a thread already.
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        if task.squares is None:
+            raise CfnsrError(task.path, task.faceless, "Fetch the landmarks of this clip again")
+        return sample(task.path, task.squares, **task.options)
+    except CfnsrError as error:  # told in the clips' order, not in that in which they end
+        return error
+
+
 def samples(
     clips: list[Clip],
     boxes: dict[str, FaceBoxes],
     faceless: dict[str, str],
     bad: BadClips,
     *,
-    jobs: int,
+    engine: Engine,
     **options: Any,
 ) -> Iterator[Sample | None]:
     """Extract clips side by side, in their order; none for a clip that is skipped.
-
-    Threads, not processes: decoding, scaling and the Fourier transform release Python's lock, and a new
-    process would import torch for three seconds to work for two.
 
     Args:
         clips: the clips.
         boxes: by clip id.
         faceless: by clip id, why it has no boxes.
         bad: is told of each clip that cannot be used.
-        jobs: clips at a time; 0 takes every core.
+        engine: what works on them.
         options: those of ``sample``.
     """
-    # A clip is a thread already, and how many there are must not touch a bit.
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-    over = Event()
-
-    def attempt(clip: Clip) -> Sample | CfnsrError | None:
-        if over.is_set():
-            return None
-        try:
-            if clip.id not in boxes:
-                why = faceless.get(clip.id, "has no landmarks")
-                raise CfnsrError(clip.path, why, "Fetch the landmarks of this clip again")
-            return sample(clip.path, boxes[clip.id].squares, **options)
-        except CfnsrError as error:  # told in the clips' order, not in the threads'
-            return error
-
-    work = Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")
-    attempts = iter(work(delayed(attempt)(clip) for clip in clips))
-    try:
+    tasks = [
+        _Task(
+            clip.path,
+            boxes[clip.id].squares if clip.id in boxes else None,
+            faceless.get(clip.id, "has no landmarks"),
+            options,
+        )
+        for clip in clips
+    ]
+    with contextlib.closing(engine(_attempt, tasks)) as attempts:
         for clip, found in zip(clips, attempts, strict=True):
             if isinstance(found, CfnsrError):
                 bad.meet(clip.id, found)
             yield found if isinstance(found, Sample) else None
-    finally:  # let the other threads come to an end, without starting on another clip
-        over.set()
-        for _ in attempts:
-            pass
 
 
 def rows(clips: list[Clip], boxes: dict[str, FaceBoxes]) -> list[dict[str, object]]:

@@ -1,6 +1,6 @@
 import click
 
-from cfnsr import corpora, extract, faces, progress, shards
+from cfnsr import corpora, engines, extract, faces, progress, shards
 from cfnsr.bad_clips import BadClips
 from cfnsr.config import Params
 from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
@@ -20,7 +20,8 @@ def main(params: Params, corpus, raw, boxes, out) -> None:
     clips = corpora.get(corpus).clips(raw, bad)
     squares, faceless = faces.read(boxes)
     options = {**params.extract.video.model_dump(), **params.extract.audio.model_dump()}
-    samples = extract.samples(clips, squares, faceless, bad, jobs=params.parallel.jobs, **options)
+    engine = engines.get(params.parallel.engine, jobs=params.parallel.jobs, address=params.parallel.address)
+    samples = extract.samples(clips, squares, faceless, bad, engine=engine, **options)
     with progress.bar(raw.name) as advance:
         counted = progress.each(samples, len(clips), advance)
         shards.write(out, extract.rows(clips, squares), counted, bad.skipped)

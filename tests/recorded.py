@@ -16,7 +16,7 @@ from tests.repository import Repository
 
 # docs/decisions/0004-what-stages-depend-on.md: what changes no byte of a good result.
 UNDECLARED = {
-    *("parallel.jobs", "on_bad_clip"),
+    *("parallel.jobs", "parallel.engine", "parallel.address", "on_bad_clip"),
     *(f"fetch.{name}" for name in ("base_url", "tries", "wait_s", "timeout_s")),
 }
 

@@ -7,6 +7,7 @@ import pytest
 
 from cfnsr import extract, naming
 from cfnsr.bad_clips import BadClips
+from cfnsr.engines.threads import Threads
 from cfnsr.errors import CfnsrError
 from cfnsr.faces import FaceBoxes
 from tests.media import number_of, numbered
@@ -52,7 +53,9 @@ def test_a_clip_becomes_frames_log_mel_and_mfcc(clips: list[naming.Clip]) -> Non
 
 def test_samples_come_in_order_and_the_schedule_changes_no_bit(clips: list[naming.Clip]) -> None:
     found = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1)}
-    one, two = (list(extract.samples(clips, found, {}, BadClips("fail"), jobs=jobs, **OPTIONS)) for jobs in (1, 2))
+    one, two = (
+        list(extract.samples(clips, found, {}, BadClips("fail"), engine=Threads(jobs), **OPTIONS)) for jobs in (1, 2)
+    )
     for alone, beside, clip in zip(one, two, clips, strict=True):
         assert alone is not None and beside is not None
         whole = extract.sample(clip.path, found[clip.id].squares, **OPTIONS)
@@ -77,9 +80,9 @@ def test_rows_describe_the_clips(clips: list[naming.Clip]) -> None:
 def test_a_clip_without_boxes_stops_the_run_or_is_skipped_with_its_reason(clips: list[naming.Clip]) -> None:
     found = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1) if number != 2}
     with pytest.raises(CfnsrError, match=rf"{clips[1].id}\.mp4: has no landmarks.*or set on_bad_clip: skip"):
-        list(extract.samples(clips, found, {}, BadClips("fail"), jobs=2, **OPTIONS))
+        list(extract.samples(clips, found, {}, BadClips("fail"), engine=Threads(2), **OPTIONS))
     bad = BadClips("skip")
-    samples = list(extract.samples(clips, found, {clips[1].id: "hidden face"}, bad, jobs=2, **OPTIONS))
+    samples = list(extract.samples(clips, found, {clips[1].id: "hidden face"}, bad, engine=Threads(2), **OPTIONS))
     assert [sample is None for sample in samples] == [False, True, False]
     assert bad.skipped == {clips[1].id: "hidden face"}
     assert extract.rows(clips, found)[1]["label"] == "happy"

@@ -24,6 +24,7 @@ PLUMBING = {
     for name in (
         *("config", "entry", "cell_arguments", "errors", "atomic", "bad_clips", "fan_in", "lifeline"),
         *("progress", "types", "batch", "fetch", "source", "unpack", "placing", "disk"),
+        *("engines", "engines.threads", "engines.on_ray"),
     )
 }
 # What is imported by its name in params.yaml, which no import graph can see; and params.yaml may name another.

@@ -76,8 +76,6 @@ def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus:
 
 
 def _on_ray(root: Path, address: str, threads: int, gpus: int | None):
-    try:
-        from cfnsr.launch.on_ray import OnRay
-    except ModuleNotFoundError as error:
-        raise CfnsrError("--ray", "Ray is not installed", "Run `pip install 'cfnsr[ray]'`") from error
+    from cfnsr.launch.on_ray import OnRay  # an extra
+
     return OnRay(root, address, threads=threads, gpus=gpus)

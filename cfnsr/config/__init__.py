@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from cfnsr import folds
-from cfnsr.config.data import Corpora, Crop, Extract, Fetch, ParallelJobs
+from cfnsr.config.data import Corpora, Crop, Extract, Fetch, ParallelClips
 from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
 from cfnsr.config.sections import Count, Name, Section, no_repeats
 from cfnsr.errors import CfnsrError
@@ -40,7 +40,7 @@ class Params(Section):
     folds: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=2)]
     corpora: Corpora
     fetch: Fetch
-    parallel: ParallelJobs
+    parallel: ParallelClips
     on_bad_clip: Literal["fail", "skip"]
     crop: Crop
     extract: Extract

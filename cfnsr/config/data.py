@@ -58,8 +58,10 @@ class Fetch(Section):
     timeout_s: Positive
 
 
-class ParallelJobs(Section):
+class ParallelClips(Section):
     jobs: Annotated[int, Field(ge=0)]
+    engine: Literal["threads", "ray"]
+    address: Annotated[str, Field(pattern=r"^\S+$")]
 
 
 class FaceAlign(Section):

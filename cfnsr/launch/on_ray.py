@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import platform
-import socket
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-
-import ray
-from ray.exceptions import RayError
-
+from cfnsr import cluster
+from cfnsr.cluster import RayError, ray
 from cfnsr.errors import CfnsrError
 from cfnsr.launch import LOGS, Outcome, cell
 
 _PATIENCE_S = 60  # for cells that were cancelled: DVC ends in its own way
-_REACH_S = 5
 
 
 def _run(name: str, root: Path) -> tuple[int, str]:
@@ -29,13 +22,6 @@ def _run(name: str, root: Path) -> tuple[int, str]:
     """
     status = cell.run(name, root, root / LOGS / f"{name}.log", lambda: False, lifelong=False)
     return status, f"{platform.node()} ({ray.get_runtime_context().get_node_id()[:6]})"
-
-
-def _reached(address: str) -> None:
-    """Fail at once where nobody answers: Ray would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if colon and "://" not in address:
-        socket.create_connection((host, int(port)), timeout=_REACH_S).close()
 
 
 class OnRay:
@@ -54,17 +40,7 @@ class OnRay:
 
     def __init__(self, root: Path, address: str, *, threads: int, gpus: int | None, retries: int = 3) -> None:
         self._root, self._running = root, dict[Any, str]()
-        try:
-            _reached(address)
-            ray.init(
-                address=None if address == "local" else address,
-                include_dashboard=False if address == "local" else None,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-            )
-        except (OSError, RayError, ValueError) as error:
-            raise CfnsrError("--ray", f"no cluster at {address} ({error})", "Start one with `ray start`") from error
-        there = ray.cluster_resources()
+        there = cluster.join(address, "--ray")
         gpus = gpus if gpus is not None else int(there.get("GPU", 0) > 0)
         if there.get("CPU", 0) < threads or there.get("GPU", 0) < gpus:
             self.stop()
