@@ -46,7 +46,7 @@ def main(clips: int, epochs: int) -> None:
         spent = {"loader": [], "floor": []}
         for _ in range(epochs + 1):
             started = time.process_time()
-            seen = sum(len(augment(batch).label) for batch in training)
+            seen = sum(len(augment(share.clips).label) for share in training)
             spent["loader"].append((time.process_time() - started) / seen)
             started = time.process_time()
             for first in range(0, clips, 8):

@@ -31,6 +31,20 @@ class Batch(NamedTuple):
         return Batch(*(value.to(device, non_blocking=True) for value in self))
 
 
+class Share(NamedTuple):
+    """One process's part of a training batch; where one process learns alone, all of it.
+
+    Attributes:
+        clips: its own.
+        whole: the labels of the whole batch.
+        idle: there were too few clips for all: these are another process's, and are not to count.
+    """
+
+    clips: Batch
+    whole: Int64[Tensor, " whole"]
+    idle: bool
+
+
 class Prediction(NamedTuple):
     """Log-probabilities of each class: the system's own and, where it has them, each modality's alone."""
 

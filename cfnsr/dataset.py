@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cfnsr import shards
-from cfnsr.batch import Batch
+from cfnsr.batch import Batch, Share
 from cfnsr.errors import CfnsrError
 
 
@@ -79,13 +79,41 @@ def in_order(clips: Clips, batch_size: int) -> DataLoader[Batch]:
     return DataLoader(clips, batch_size=batch_size, generator=torch.Generator(), collate_fn=_as_it_is)
 
 
-def shuffled(clips: Clips, batch_size: int, *, seed: int) -> DataLoader[Batch]:
-    """Training batches in an order drawn anew each epoch.
+class _Dealt(Dataset[Share]):
+    """Training clips, of each batch the share of one process."""
+
+    def __init__(self, clips: Clips, rank: int, count: int) -> None:
+        self._clips, self._rank, self._count = clips, rank, count
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitems__(self, positions: list[int]) -> Share:
+        hands = dealt(positions, self._count)
+        mine = hands[self._rank % len(hands)]
+        whole = torch.from_numpy(self._clips.classes[positions])
+        return Share(self._clips.__getitems__(mine), whole, idle=self._rank >= len(hands))
+
+
+def dealt(positions: list[int], count: int) -> list[list[int]]:
+    """A batch dealt to processes, to as many as get two clips or more: normalisation cannot learn from a single one."""
+    hands = max(1, min(count, len(positions) // 2))
+    return [positions[hand::hands] for hand in range(hands)]
+
+
+def shuffled(clips: Clips, batch_size: int, *, seed: int, rank: int = 0, count: int = 1) -> DataLoader[Share]:
+    """Training batches in an order drawn anew each epoch; of each the share of one process.
 
     A last batch of a single clip is left out of its epoch: batch normalisation cannot learn from it.
+
+    Args:
+        clips: of the training speakers.
+        batch_size: of the whole batch.
+        seed: of the order, the same in every process.
+        rank, count: which process, of how many.
     """
     return DataLoader(
-        clips,
+        _Dealt(clips, rank, count),
         batch_size=batch_size,
         shuffle=True,
         generator=torch.Generator().manual_seed(seed),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -13,48 +15,57 @@ from torch.utils.data import DataLoader
 
 from cfnsr import absence, clock, dataset
 from cfnsr.augment import Augment
-from cfnsr.batch import Batch
+from cfnsr.batch import Batch, Share
+from cfnsr.errors import CfnsrError
 from cfnsr.evaluate import Normalise
 from cfnsr.fold import Fold
 from cfnsr.optimiser import Adam
 from cfnsr.recipe import Criterion, Recipe
+from cfnsr.team import ALONE, Team
 
+_EPOCH, _OVER = "epoch", "over"
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Lesson:
     """A network, its training clips, and one way to go through them: all but which epoch is kept.
 
+    Several processes may go through them together: the first leads, and what it does the others ``follow``.
+
     Args:
         network: on the device of ``prepare``; trained in place. Modules whose weights are all frozen stay in evaluation
             mode.
-        batches: of the training speakers; its generator is the only source of their order.
+        batches: of the training speakers, this process's share; its generator is the only source of their order.
         recipe: how to train.
         criterion: what is lowered.
         augment: what chance does to a batch on the device.
         prepare: the last step before the network.
         watch: times the phases of each step.
+        team: who learns together.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        batches: DataLoader[Batch],
+        batches: DataLoader[Share],
         recipe: Recipe,
         *,
         criterion: Criterion,
         augment: Augment,
         prepare: Normalise,
         watch: clock.Phases = clock.unwatched,
+        team: Team = ALONE,
     ) -> None:
-        self.network, self._batches, self._recipe = network, batches, recipe
+        self.network, self._batches, self._recipe, self._team = network, batches, recipe, team
         self._criterion, self._augment, self._prepare, self._watch = criterion, augment, prepare, watch
-        self._forward = torch.compile(network) if recipe.compile else network
+        compiled: Any = torch.compile(network) if recipe.compile else network
+        self._forward = team.spread(compiled)
         self._weights = [value for value in network.parameters() if value.requires_grad]
         self._optimiser = Adam(self._weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
         self._schedule = LambdaLR(self._optimiser, lambda step: recipe.rate(step, self._steps))
         # fp16's small gradients would vanish; the scaler does nothing for the others.
         self._scaler = torch.amp.GradScaler(prepare.device.type, enabled=recipe.precision == "fp16")
+        self._chance = team.from_all(self._drawn_so_far())
 
     @property
     def _steps(self) -> int:
@@ -63,24 +74,53 @@ class Lesson:
 
     def epoch(self) -> float:
         """Go once through the training clips; returns the mean loss."""
-        return self.batches(len(self._batches))
+        self._team.said(_EPOCH)
+        return self._epoch()
+
+    def _epoch(self) -> float:
+        loss = self.batches(len(self._batches))
+        self._chance = self._team.from_all(self._drawn_so_far())
+        return loss
+
+    @contextmanager
+    def leading(self) -> Iterator[None]:
+        """Within, the others follow; at its end they are let go, unless they may be gone themselves."""
+        try:
+            yield
+        except CfnsrError as error:
+            if error.where != "train.devices":
+                self._team.said(_OVER)
+            raise
+        self._team.said(_OVER)
+
+    def follow(self) -> None:
+        """Do what the leader does, until it lets go."""
+        said: Any = None
+        while (said := self._team.said(said)) != _OVER:
+            if said == _EPOCH:
+                self._epoch()
+            else:
+                self._load(said)
 
     def batches(self, count: int) -> float:
         """Learn from the first batches of an epoch; returns the mean loss."""
         _train_mode(self.network)
-        total, clips, joined, share = 0.0, 0, self._recipe.accumulate, 0.0
-        for number, batch in enumerate(islice(clock.each(self._batches, "load", self._watch), count), start=1):
+        total, clips, joined, taken = 0.0, 0, self._recipe.accumulate, 0.0
+        for number, share in enumerate(islice(clock.each(self._batches, "load", self._watch), count), start=1):
+            whole = self._criterion.weight(share.whole)
             # Joined batches count by their clips, so that a short one at the end pulls no harder than its share.
-            part = self._criterion.weight(batch.label) / (joined * self._recipe.batch_size) if joined > 1 else 1.0
-            loss = self._learn(batch, part)
-            share += part
+            part = whole / (joined * self._recipe.batch_size) if joined > 1 else 1.0
+            # Shares of a batch too: the mean over processes of what they add is to be the gradient of the whole.
+            mine = 0.0 if share.idle else self._criterion.weight(share.clips.label) / whole
+            loss = self._learn(share.clips, part * mine * self._team.count)
+            taken += part
             if number % joined == 0 or number == count:
                 with self._watch("optimiser"):
-                    self._step(share)
-                share = 0.0
-            total += loss * len(batch.label)
-            clips += len(batch.label)
-        return total / clips
+                    self._step(taken)
+                taken = 0.0
+            total += loss * mine * len(share.whole)
+            clips += len(share.whole)
+        return sum(self._team.from_all(total)) / clips
 
     def __len__(self) -> int:
         """Batches of an epoch."""
@@ -97,7 +137,7 @@ class Lesson:
                 prediction = self._forward(frames, mel, mfcc)
             loss = self._criterion(self.network, prediction, label)
         with self._watch("backward"):
-            self._scaler.scale(loss * share).backward()
+            self._team.backward(self._scaler.scale(loss * share))
         return loss.item()
 
     def _step(self, share: float) -> None:
@@ -118,22 +158,30 @@ class Lesson:
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next epoch depends on; tensors are not copied."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        state["chance"] = {name: generator.get_state() for name, generator in self._generators().items()}
-        state["chance"]["cpu"] = torch.get_rng_state()
-        if self._prepare.device.type == "cuda":
-            state["chance"]["cuda"] = torch.cuda.get_rng_state(self._prepare.device)
-        return state
+        return {name: part.state_dict() for name, part in self._parts().items()} | {"chance": self._chance}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where ``state_dict`` was taken."""
+        self._load(self._team.said(state))
+
+    def _load(self, state: dict[str, Any]) -> None:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+        self._chance = state["chance"]
+        mine = self._chance[self._team.rank]
         for name, generator in self._generators().items():
-            generator.set_state(state["chance"][name])
-        torch.set_rng_state(state["chance"]["cpu"])
+            generator.set_state(mine[name])
+        torch.set_rng_state(mine["cpu"])
         if self._prepare.device.type == "cuda":
-            torch.cuda.set_rng_state(state["chance"]["cuda"], self._prepare.device)
+            torch.cuda.set_rng_state(mine["cuda"], self._prepare.device)
+
+    def _drawn_so_far(self) -> dict[str, torch.Tensor]:
+        """The state of every source of chance in this process."""
+        chance = {name: generator.get_state() for name, generator in self._generators().items()}
+        chance["cpu"] = torch.get_rng_state()
+        if self._prepare.device.type == "cuda":
+            chance["cuda"] = torch.cuda.get_rng_state(self._prepare.device)
+        return chance
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -150,7 +198,14 @@ class Lesson:
 
 
 def lesson_of(
-    network: nn.Module, fold: Fold, recipe: Recipe, changes: dict[str, Any], prepare: Normalise, **watched: Any
+    network: nn.Module,
+    fold: Fold,
+    recipe: Recipe,
+    changes: dict[str, Any],
+    prepare: Normalise,
+    *,
+    team: Team = ALONE,
+    watch: clock.Phases = clock.unwatched,
 ) -> Lesson:
     """A network with its training clips, and what is done to both.
 
@@ -160,23 +215,27 @@ def lesson_of(
         recipe: how.
         changes: ``train.augment`` of params.yaml.
         prepare: the last step before the network.
-        watched: ``watch``, where time is taken.
+        team: who learns together.
+        watch: times the phases of each step.
     """
     clips, seed = fold.train, fold.trial.seed
+    if team.rank:  # the order is every process's, its dropout and augmentation its own
+        torch.manual_seed(seed + team.rank)
     both = bool(absence.removable(network))
     return Lesson(
         network,
-        dataset.shuffled(clips, recipe.batch_size, seed=seed),
+        dataset.shuffled(clips, recipe.batch_size, seed=seed, rank=team.rank, count=team.count),
         recipe,
         criterion=Criterion(recipe, clips.classes, len(clips.labels), prepare.device),
         augment=Augment(
             video=changes["video"],
             audio=changes["audio"],
             modality_dropout=changes["modality_dropout"] if both else 0.0,
-            seed=seed,
+            seed=seed + team.rank,
         ),
         prepare=prepare,
-        **watched,
+        watch=watch,
+        team=team,
     )
 
 

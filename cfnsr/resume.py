@@ -26,6 +26,7 @@ class Standing:
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
         self._path = folder / f"{fingerprint}.pt"
 
     def load(self) -> dict[str, Any] | None:
@@ -36,7 +37,7 @@ class Standing:
         if not self._path.is_file():
             return None
         try:
-            state = torch.load(self._path, weights_only=True)
+            state = torch.load(self._path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
             print(f"{self._path} cannot be read ({type(error).__name__}); training starts anew", flush=True)
             return None

@@ -1,7 +1,9 @@
 import click
 
-from cfnsr import cells, device, networks
+from cfnsr import device, networks
 from cfnsr.cell_arguments import cell_arguments
+from cfnsr.cells import Cell
+from cfnsr.cells.scoring import score
 from cfnsr.config import Params
 from cfnsr.entry import IN_FILE, note, stage
 from cfnsr.fold import Fold
@@ -23,8 +25,8 @@ def main(params: Params, name, trial, shards, gate, places, checkpoint) -> None:
     device.make_reproducible(trial.seed, params.train.threads, place)
     note(device=device.told(place))
     network, specification = networks.imported(checkpoint, name, trial, gate)
-    cells.score(
-        cells.Cell(network, specification, Fold.open(trial, shards, gate), gate, places),
+    score(
+        Cell(network, specification, Fold.open(trial, shards, gate), gate, places),
         batch_size=params.evaluate.batch_size,
         place=place,
     )

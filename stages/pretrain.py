@@ -1,10 +1,13 @@
 import click
 
-from cfnsr import cells, device, networks
+from cfnsr import device, networks
 from cfnsr.cell_arguments import cell_arguments
+from cfnsr.cells import Cell
+from cfnsr.cells.training import run
 from cfnsr.config import Params
 from cfnsr.entry import note, stage
 from cfnsr.fold import Fold
+from cfnsr.team import gathered
 
 
 @stage
@@ -18,17 +21,18 @@ def main(params: Params, modality, trial, shards, gate, places) -> None:
              /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
     """
     shared = params.train
-    place = device.pick(shared.device)
+    team, place = gathered(shared.device, devices=shared.devices, nodes=shared.nodes)
     device.make_reproducible(trial.seed, shared.threads, place, deterministic=shared.deterministic)
     note(device=device.told(place))
     network, specification = networks.unimodal(
         modality, trial, gate, getattr(params.encoders, modality).model_dump(), pixels=params.pixels.model_dump()
     )
-    cells.run(
-        cells.Cell(network, specification, Fold.open(trial, shards, gate), gate, places),
+    run(
+        Cell(network, specification, Fold.open(trial, shards, gate), gate, places),
         training=getattr(params.pretrain, modality).model_dump(),
         shared=shared.model_dump(),
         place=place,
+        team=team,
     )
 
 

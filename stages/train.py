@@ -1,10 +1,14 @@
 import click
 
-from cfnsr import cells, device, fusion, networks
+from cfnsr import device, fusion, networks
 from cfnsr.cell_arguments import cell_arguments
+from cfnsr.cells import Cell
+from cfnsr.cells.combining import combine
+from cfnsr.cells.training import run
 from cfnsr.config import Params
 from cfnsr.entry import IN_FOLDER, note, stage
 from cfnsr.fold import Fold
+from cfnsr.team import gathered
 
 
 @stage
@@ -24,15 +28,16 @@ def main(params: Params, system, trial, shards, gate, places, models, unimodal, 
     chosen, shared = params.system(system), params.train
     options = {**chosen.options, **(params.variant(variant) if variant else {})}
     fusion.check(system, options, chosen.training is not None)
-    place = device.pick(shared.device)
+    alone = {"devices": 1, "nodes": 1} if chosen.training is None else {}
+    team, place = gathered(shared.device, **{"devices": shared.devices, "nodes": shared.nodes} | alone)
     device.make_reproducible(trial.seed, shared.threads, place, deterministic=shared.deterministic)
     note(device=device.told(place))
     network, specification = networks.fused(system, options, trial, gate, models, freeze=shared.freeze_encoders)
-    made = cells.Cell(network, specification, Fold.open(trial, shards, gate), gate, places)
+    made = Cell(network, specification, Fold.open(trial, shards, gate), gate, places)
     if chosen.training is None:
-        cells.combine(made, unimodal)
+        combine(made, unimodal)
     else:
-        cells.run(made, training=chosen.training.model_dump(), shared=shared.model_dump(), place=place)
+        run(made, training=chosen.training.model_dump(), shared=shared.model_dump(), place=place, team=team)
 
 
 if __name__ == "__main__":

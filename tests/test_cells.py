@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from cfnsr import (
-    cells,
     checkpoint,
     config,
     dataset,
@@ -25,6 +24,7 @@ from cfnsr import (
     shards,
     statistics,
 )
+from cfnsr.cells import Cell, Places, combining, scoring, training
 from cfnsr.errors import CfnsrError
 from cfnsr.fold import Fold
 from cfnsr.gate import Gate
@@ -67,9 +67,9 @@ class Run:
         self.shards = corpus.write(folder / "shards")
         self.gate = corpus.inspected(self.shards)
 
-    def places(self, name: str, fold: str, protocol: str = "held_out") -> cells.Places:
+    def places(self, name: str, fold: str, protocol: str = "held_out") -> Places:
         trial = corpus.trial(fold, protocol)
-        return cells.Places(
+        return Places(
             trial.within(self.folder / "models" / protocol, name),
             trial.within(self.folder / "cells" / protocol, name, ".json"),
             trial.within(self.folder / "predictions" / protocol, name, ".parquet"),
@@ -88,15 +88,15 @@ class Run:
     def open(self, fold: str, protocol: str = "held_out") -> Fold:
         return Fold.open(corpus.trial(fold, protocol), self.shards, self.gate)
 
-    def cell(self, made: tuple[Any, dict[str, Any]], fold: str, protocol: str = "held_out") -> cells.Cell:
+    def cell(self, made: tuple[Any, dict[str, Any]], fold: str, protocol: str = "held_out") -> Cell:
         places = self.places(made[1]["name"], fold, protocol)
-        return cells.Cell(*made, self.open(fold, protocol), self.gate, places)
+        return Cell(*made, self.open(fold, protocol), self.gate, places)
 
     def pretrain(self, modality: str, fold: str, protocol: str = "held_out") -> None:
         device.make_reproducible(7, 1, CPU)
         options = {"video": VIDEO, "audio": AUDIO}[modality]
         made = networks.unimodal(modality, corpus.trial(fold, protocol), self.gate, options, pixels=PIXELS)
-        cells.run(self.cell(made, fold, protocol), training=TRAINING, shared=SHARED, place=CPU)
+        training.run(self.cell(made, fold, protocol), training=TRAINING, shared=SHARED, place=CPU)
 
     def fused(
         self,
@@ -106,7 +106,7 @@ class Run:
         models: Path | None = None,
         protocol: str = "held_out",
         freeze: bool = False,
-    ) -> cells.Cell:
+    ) -> Cell:
         device.make_reproducible(7, 1, CPU)
         trial = corpus.trial(fold, protocol)
         made = networks.fused(
@@ -117,9 +117,9 @@ class Run:
     def fuse(self, system: str, options: dict[str, Any], fold: str, protocol: str = "held_out") -> None:
         cell = self.fused(system, options, fold, protocol=protocol)
         if cell.network.trains:
-            cells.run(cell, training=TRAINING, shared=SHARED, place=CPU)
+            training.run(cell, training=TRAINING, shared=SHARED, place=CPU)
         else:
-            cells.combine(cell, self.folder / "predictions" / protocol)
+            combining.combine(cell, self.folder / "predictions" / protocol)
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def test_without_the_voice_the_test_speakers_voices_change_nothing(run: Run, tmp
     (tmp_path / "models").symlink_to(run.folder / "models")
     cell = other.fused("cfnsr", CFNSR, "fold_1")
     cell = replace(cell, places=other.places("changed", "fold_1"))
-    cells.run(cell, training=TRAINING, shared=SHARED, place=CPU)
+    training.run(cell, training=TRAINING, shared=SHARED, place=CPU)
     ours, theirs = predictions(run, "cfnsr", "fold_1"), predictions(other, "changed", "fold_1")
     for choice, same in (("without_audio", True), ("without_video", False)):
         assert ours.query(f"choice == '{choice}'").equals(theirs.query(f"choice == '{choice}'")) == same
@@ -234,7 +234,7 @@ def imported(run: Run, folder: Path, name: str = "audio", **changes: Any) -> Pat
 def test_an_imported_network_is_scored_as_it_is(run: Run, tmp_path: Path, name: str) -> None:
     network, described = networks.imported(imported(run, tmp_path, name), name, corpus.trial("fold_1"), run.gate)
     places = Run.places(replace_folder(run, tmp_path), name, "fold_1")
-    cells.score(cells.Cell(network, described, run.open("fold_1"), run.gate, places), batch_size=3, place=CPU)
+    scoring.score(Cell(network, described, run.open("fold_1"), run.gate, places), batch_size=3, place=CPU)
     table, trained = pd.read_parquet(places.predictions), predictions(run, name, "fold_1")
     columns = [f"p_{label}" for label in LABELS]
     for choice in ["selected", *(["without_video", "without_audio"] if name == "cfnsr" else [])]:
@@ -339,7 +339,7 @@ def test_what_imported_rows_are_made_of_stands_in_the_table(run: Run, tmp_path: 
             path = imported(run, tmp_path, modality, fold=fold)
             network, described = networks.imported(path, modality, corpus.trial(fold), run.gate)
             places = other.places(modality, fold)
-            cells.score(cells.Cell(network, described, run.open(fold), run.gate, places), batch_size=4, place=CPU)
+            scoring.score(Cell(network, described, run.open(fold), run.gate, places), batch_size=4, place=CPU)
         other.fuse("averaging", {}, fold)
     wanted = other.wanted("video", "audio", "averaging")
     rows = reported(other.made, run.gate, tmp_path / "out", wanted=wanted, level=0.95)
@@ -464,7 +464,7 @@ def test_predictions_of_another_fold_are_refused(run: Run, tmp_path: Path) -> No
         file.symlink_to(run.places(modality, "fold_2").predictions)
     cell = run.fused("averaging", {}, "fold_1")
     with pytest.raises(CfnsrError, match="predictions of other clips than those of fold_1 under held_out"):
-        cells.combine(cell, tmp_path)
+        combining.combine(cell, tmp_path)
 
 
 def test_a_cell_made_twice_has_the_same_bytes(run: Run, tmp_path: Path) -> None:
@@ -649,7 +649,7 @@ def test_frozen_encoders_stay_and_the_rest_learns(run: Run) -> None:
     cell = run.fused("cfnsr", CFNSR, "fold_1", freeze=True)
     before = {name: value.clone() for name, value in cell.network.state_dict().items()}
     cell = replace(cell, places=replace(cell.places, **{name: run.folder / "frozen" / name for name in PLACES}))
-    cells.run(cell, training=TRAINING, shared=SHARED, place=CPU)
+    training.run(cell, training=TRAINING, shared=SHARED, place=CPU)
     after = cell.network.state_dict()
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed and not {name for name in changed if name.partition(".")[0] in {"video", "audio"}}

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cfnsr import dataset
 from cfnsr.dataset import Clips
@@ -38,8 +40,10 @@ def test_batches_in_order_hold_every_clip_once(clips: Clips) -> None:
 
 def test_training_order_follows_its_seed_and_changes_from_epoch_to_epoch(clips: Clips) -> None:
     def epochs(seed: int) -> list[list[int]]:
-        batches = dataset.shuffled(clips, 4, seed=seed)
-        return [[value for batch in batches for value in batch.frames.sum(dim=(1, 2, 3, 4)).tolist()] for _ in range(2)]
+        shares = dataset.shuffled(clips, 4, seed=seed)
+        return [
+            [value for share in shares for value in share.clips.frames.sum(dim=(1, 2, 3, 4)).tolist()] for _ in range(2)
+        ]
 
     first, second = epochs(1)
     assert [first, second] == epochs(1)
@@ -47,9 +51,25 @@ def test_training_order_follows_its_seed_and_changes_from_epoch_to_epoch(clips: 
 
 
 def test_a_last_batch_of_one_is_left_out_of_training(clips: Clips) -> None:
-    sizes = [len(batch.label) for batch in dataset.shuffled(clips, 5, seed=1)]
+    sizes = [len(share.clips.label) for share in dataset.shuffled(clips, 5, seed=1)]
     assert sizes == [5, 5, 5]
-    assert [len(batch.label) for batch in dataset.shuffled(clips, 6, seed=1)] == [6, 6, 4]
+    assert [len(share.clips.label) for share in dataset.shuffled(clips, 6, seed=1)] == [6, 6, 4]
+
+
+@given(st.integers(2, 17), st.integers(1, 5), st.integers(0, 5))
+def test_processes_share_each_batch_and_none_gets_a_single_clip(
+    clips: Clips, batch_size: int, count: int, seed: int
+) -> None:
+    alone = [
+        share.clips.frames.sum(dim=(1, 2, 3, 4)).tolist() for share in dataset.shuffled(clips, batch_size, seed=seed)
+    ]
+    hands = [dataset.shuffled(clips, batch_size, seed=seed, rank=rank, count=count) for rank in range(count)]
+    for whole, *shares in zip(alone, *hands, strict=True):
+        assert all(len(share.clips.label) >= 2 and len(share.whole) == len(whole) for share in shares)
+        counting = [share.clips for share in shares if not share.idle]
+        assert sorted(value for own in counting for value in own.frames.sum(dim=(1, 2, 3, 4)).tolist()) == sorted(whole)
+        assert max(len(own.label) for own in counting) - min(len(own.label) for own in counting) <= 1
+        assert sorted(torch.cat([own.label for own in counting]).tolist()) == sorted(shares[0].whole.tolist())
 
 
 def test_a_batch_holds_the_clips_asked_for(clips: Clips) -> None:

@@ -15,9 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cfnsr import cells, checkpoint, dataset, device, evaluate, networks
+from cfnsr import checkpoint, dataset, device, evaluate, networks
+from cfnsr.cells import Cell, Places, training
+from cfnsr.cells.training import run as run_cell
+from cfnsr.errors import CfnsrError
 from cfnsr.gate import Gate
+from cfnsr.lesson import lesson_of
 from cfnsr.naming import LABELS
+from cfnsr.recipe import Recipe
 from tests import corpus
 from tests.repository import Repository
 from tests.test_cells import CPU, PIXELS, SHARED, TRAINING, VIDEO, Run
@@ -42,18 +47,18 @@ def trained(
     torch_seed: int = 7,
     gate: Gate | None = None,
     options: dict[str, Any] | None = None,
-) -> cells.Cell:
+) -> Cell:
     """The video network, trained in ``out``; every source of chance but ``seed``'s is seeded alike."""
     trial, gate = corpus.trial("fold_1", seed=seed), gate or run.gate
     device.make_reproducible(torch_seed, 1, CPU)
     made = networks.unimodal("video", trial, gate, {**VIDEO, **(options or {})}, pixels=PIXELS)
-    places = cells.Places(*(out / name for name in ("model", "cell.json", "predictions", "curves", "resume")))
-    cell = cells.Cell(*made, replace(run.open("fold_1"), trial=trial), gate, places)
-    cells.run(cell, training={**TRAINING, **(training or {})}, shared=SHARED | (shared or {}), place=CPU)
+    places = Places(*(out / name for name in ("model", "cell.json", "predictions", "curves", "resume")))
+    cell = Cell(*made, replace(run.open("fold_1"), trial=trial), gate, places)
+    run_cell(cell, training={**TRAINING, **(training or {})}, shared=SHARED | (shared or {}), place=CPU)
     return cell
 
 
-def weights(cell: cells.Cell) -> str:
+def weights(cell: Cell) -> str:
     """Of the epoch kept, and of what was seen last: the former may be the first, which little can change."""
     digest = hashlib.md5(usedforsecurity=False)
     for value in checkpoint.load(cell.places.model / "model.safetensors").state_dict().values():
@@ -111,11 +116,11 @@ def test_patience_ends_a_cell(run: Run, tmp_path: Path) -> None:
 
 def test_order_and_augmentation_are_seeded_by_the_trial(run: Run) -> None:
     network = trained(run, run.folder / "seeds").network
-    recipe, prepare = cells.Recipe.of(TRAINING, SHARED, "fp32"), evaluate.Normalise(**PIXELS, device=CPU)
+    recipe, prepare = Recipe.of(TRAINING, SHARED, "fp32"), evaluate.Normalise(**PIXELS, device=CPU)
     chance = []
     for seed in (7, 7, 8):
         fold = replace(run.open("fold_1"), trial=corpus.trial("fold_1", seed=seed))
-        chance.append(cells.lesson_of(network, fold, recipe, SHARED["augment"], prepare).state_dict()["chance"])
+        chance.append(lesson_of(network, fold, recipe, SHARED["augment"], prepare).state_dict()["chance"][0])
     for name in ("order", "augment"):
         assert torch.equal(chance[0][name], chance[1][name]) and not torch.equal(chance[0][name], chance[2][name])
 
@@ -132,7 +137,7 @@ def test_predictions_are_in_fp32_whatever_training_was_in(run: Run, tmp_path: Pa
 
 def stopped(run: Run, out: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """Train until the second epoch is told, and no further."""
-    tell = cells._log
+    tell = training._log
 
     def stop(live: Any, epoch: Any) -> None:
         tell(live, epoch)
@@ -140,7 +145,7 @@ def stopped(run: Run, out: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
             raise StoppedError
 
     with monkeypatch.context() as patch, pytest.raises(StoppedError):
-        patch.setattr(cells, "_log", stop)
+        patch.setattr(training, "_log", stop)
         trained(run, out, **changes)
 
 
@@ -194,7 +199,7 @@ def test_a_stopped_cell_is_not_gone_on_from_with_other_arrays(
 def test_a_cell_stopped_on_a_cpu_is_not_gone_on_from_on_a_gpu(run: Run, tmp_path: Path) -> None:
     cell = trained(run, tmp_path)
     named = {
-        cells._standing(cell, cells.Recipe.of(TRAINING, SHARED, "fp32"), SHARED, torch.device(place))._path
+        training._standing(cell, Recipe.of(TRAINING, SHARED, "fp32"), SHARED, torch.device(place))._path
         for place in ("cpu", "cuda")
     }
     assert len(named) == 2
@@ -206,7 +211,7 @@ def test_a_prediction_that_is_no_number_is_not_written(
     cell = trained(run, tmp_path)
     before = cell.places.predictions.read_bytes()
     bad = np.full((8, 8), np.nan, np.float32)
-    with pytest.raises(cells.CfnsrError, match="video: its predictions are no numbers"):
+    with pytest.raises(CfnsrError, match="video: its predictions are no numbers"):
         cell.write({"selected": bad}, epochs=1)
     assert cell.places.predictions.read_bytes() == before
 
@@ -234,7 +239,7 @@ def test_memory_that_was_freed_is_kept(root: Path) -> None:
 
 def test_training_keeps_memory(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(cells.memory, "keep", lambda: asked.append(True))
+    monkeypatch.setattr(training.memory, "keep", lambda: asked.append(True))
     trained(run, tmp_path)
     assert asked
 

@@ -81,6 +81,8 @@ class Train(Section):
     precision: Literal["fp32", "bf16", "fp16", "auto"]
     compile: bool
     deterministic: bool
+    devices: Count
+    nodes: Count
     threads: Annotated[int, Field(ge=1, le=1024)]
     schedule: Literal["constant", "cosine"]
     warmup_epochs: Times

@@ -1,0 +1,100 @@
+"""A cell whose network is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+import torch
+from dvclive.live import Live
+
+from cfnsr import device, evaluate, memory, train
+from cfnsr.atomic import atomic_folder
+from cfnsr.cells import VALIDATION, Cell
+from cfnsr.cells.looks import Looks
+from cfnsr.errors import CfnsrError
+from cfnsr.lesson import Lesson, lesson_of
+from cfnsr.recipe import Recipe
+from cfnsr.resume import Standing, fingerprint
+from cfnsr.team import ALONE, Team, same
+
+
+def run(
+    cell: Cell, *, training: dict[str, Any], shared: dict[str, Any], place: torch.device, team: Team = ALONE
+) -> None:
+    """Train a network on one fold and write all that is known of it.
+
+    Args:
+        cell: what to train, and on what.
+        training: ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay``.
+        shared: ``train`` of params.yaml.
+        place: the device to train on.
+        team: who trains together; its leader alone writes.
+
+    Raises:
+        CfnsrError: the team's processes differ in code, params or data, or one is gone; or training failed.
+    """
+    memory.keep()
+    recipe = Recipe.of(training, shared, device.pick_precision(shared["precision"], place))
+    if recipe.compile:
+        device.needs_compiler(place)
+    looks = Looks(cell, recipe.batch_size, place)
+    standing = _standing(cell, recipe, shared, place)
+    if not same(team, standing.fingerprint):
+        raise CfnsrError("train.devices", "the processes differ in code, params or data", "Bring all to one commit")
+    lesson = lesson_of(cell.network, cell.fold, recipe, shared["augment"], looks.prepare, team=team)
+    if team.rank:
+        lesson.follow()
+        return
+    with lesson.leading():
+        _led(cell, lesson, recipe, looks, standing)
+    standing.drop()
+
+
+def _led(cell: Cell, lesson: Lesson, recipe: Recipe, looks: Looks, standing: Standing) -> None:
+    """Train, judge and write."""
+    onlooker = evaluate.Onlooker(looks.at(cell.fold.test), cell.fold.test.classes)
+    choosing = cell.fold.choosing
+    with atomic_folder(cell.places.curves) as curves:
+        with Live(str(curves), dvcyaml=False, save_dvc_exp=False) as live:
+            kept, last = train.fit(
+                lesson,
+                train.Validation(looks.at(choosing), choosing.classes),
+                epochs=recipe.epochs,
+                patience=recipe.patience,
+                onlooker=onlooker,
+                report=lambda epoch: _log(live, epoch),
+                saved=standing,
+            )
+        tested = pd.DataFrame({"epoch": range(1, last + 1), "accuracy": onlooker.accuracies})
+        tested.to_csv(curves / "test.csv", index=False, lineterminator="\n")
+    assert onlooker.best is not None and onlooker.last is not None
+    choices = {
+        "selected": onlooker.look(cell.network),
+        "last": onlooker.last,
+        "optimistic": onlooker.best,
+        **looks.without_each_modality(),
+    }
+    if cell.fold.validation is not None:
+        choices[VALIDATION] = looks.at(cell.fold.validation)(cell.network)
+    cell.write(choices, looks.attention(), epochs=last, selected_epoch=kept, optimistic_epoch=onlooker.best_epoch)
+
+
+def _standing(cell: Cell, recipe: Recipe, shared: dict[str, Any], place: torch.device) -> Standing:
+    clips = cell.fold.train.index[["clip", "source_md5"]].to_numpy().tolist()
+    described = [cell.specification, asdict(recipe), shared, asdict(cell.gate), clips, place.type]
+    return Standing(cell.places.resume, fingerprint(cell.network.state_dict(), *described))
+
+
+def _log(live: Live, epoch: train.Epoch) -> None:
+    figures = asdict(epoch)
+    number = figures.pop("number")
+    for name, value in figures.items():
+        live.log_metric(name.replace("_", "/", 1), value)
+    live.next_step()
+    print(
+        f"epoch {number:3d}  train loss {epoch.train_loss:.3f}  validation loss {epoch.validation_loss:.3f}  "
+        f"accuracy {epoch.validation_accuracy:6.1%}",
+        flush=True,
+    )
