@@ -81,6 +81,13 @@ def test_what_ships_is_valid(root: Path) -> None:
             lambda v: v["systems"]["cfnsr"].update(training={"epochs": 3}),
             r"systems\.cfnsr\.training\.batch_size: Field",
         ),
+        (lambda v: v["train"].update(devices=0), r"train\.devices: .*greater than or equal to 1"),
+        (
+            lambda v: v["train"].update(devices=3, nodes=3),
+            r"train\.devices: 9 processes share a batch.*pretrain\.video\.batch_size is 16",
+        ),
+        (lambda v: v["parallel"].update(engine="dask"), r"parallel\.engine: Input should be 'threads' or 'ray'"),
+        (lambda v: v["parallel"].update(address="the cluster"), r"parallel\.address: String should match"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(

@@ -60,14 +60,13 @@ def test_a_last_batch_of_one_is_left_out_of_training(clips: Clips) -> None:
 def test_processes_share_each_batch_and_none_gets_a_single_clip(
     clips: Clips, batch_size: int, count: int, seed: int
 ) -> None:
-    alone = [
-        share.clips.frames.sum(dim=(1, 2, 3, 4)).tolist() for share in dataset.shuffled(clips, batch_size, seed=seed)
-    ]
+    whole = dataset.shuffled(clips, batch_size, seed=seed)
+    alone = [share.clips.frames.sum(dim=(1, 2, 3, 4)).tolist() for share in whole]
     hands = [dataset.shuffled(clips, batch_size, seed=seed, rank=rank, count=count) for rank in range(count)]
-    for whole, *shares in zip(alone, *hands, strict=True):
-        assert all(len(share.clips.label) >= 2 and len(share.whole) == len(whole) for share in shares)
+    for batch, *shares in zip(alone, *hands, strict=True):
+        assert all(len(share.clips.label) >= 2 and len(share.whole) == len(batch) for share in shares)
         counting = [share.clips for share in shares if not share.idle]
-        assert sorted(value for own in counting for value in own.frames.sum(dim=(1, 2, 3, 4)).tolist()) == sorted(whole)
+        assert sorted(value for own in counting for value in own.frames.sum(dim=(1, 2, 3, 4)).tolist()) == sorted(batch)
         assert max(len(own.label) for own in counting) - min(len(own.label) for own in counting) <= 1
         assert sorted(torch.cat([own.label for own in counting]).tolist()) == sorted(shares[0].whole.tolist())
 

@@ -16,10 +16,14 @@ STAGES = ("pretrain", "train")
 @click.command()
 @click.argument("stages", nargs=-1)
 @click.option(
-    "--jobs", type=click.IntRange(1), help="Cells at a time on this machine.  [default: cores / train.threads]"
+    "--jobs", type=click.IntRange(1), help="Cells at a time on this machine.  [default: cores / threads of a cell]"
 )
 @click.option("--ray", "address", metavar="ADDRESS", help="Of a Ray cluster; `local` starts one on this machine.")
-@click.option("--gpus", type=click.IntRange(0), help="With --ray: GPUs a cell takes.  [default: 1 where there are any]")
+@click.option(
+    "--gpus",
+    type=click.IntRange(0),
+    help="With --ray: GPUs a cell takes.  [default: train.devices where there are any]",
+)
 @entry.params_option
 def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus: int | None, params: Path) -> None:
     """Run every stale cell of STAGES side by side; without STAGES those of pretrain and train.
@@ -50,10 +54,13 @@ def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus:
         if not made.needs:
             click.echo(f"nothing to do: {made.fresh} cells are up to date")
             return
-        threads = values.train.threads
+        if values.train.nodes > 1:
+            raise CfnsrError("train.nodes", "is more than one; cells are launched for one", "Run `dvc repro`")
+        devices = values.train.devices
+        threads = values.train.threads * devices
         engine: Engine
         if address:
-            engine = _on_ray(root, address, threads, 0 if values.train.device == "cpu" else gpus)
+            engine = _on_ray(root, address, threads, devices, 0 if values.train.device == "cpu" else gpus)
         else:
             from cfnsr.launch.here import Here
 
@@ -75,7 +82,7 @@ def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus:
     click.echo(f"{len(made.needs)} cells done, {made.fresh} were up to date")
 
 
-def _on_ray(root: Path, address: str, threads: int, gpus: int | None):
+def _on_ray(root: Path, address: str, threads: int, devices: int, gpus: int | None):
     from cfnsr.launch.on_ray import OnRay  # an extra
 
-    return OnRay(root, address, threads=threads, gpus=gpus)
+    return OnRay(root, address, threads=threads, devices=devices, gpus=gpus)

@@ -15,7 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 from cfnsr import folds
 from cfnsr.config.data import Corpora, Crop, Extract, Fetch, ParallelClips
-from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
+from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train, Training
 from cfnsr.config.sections import Count, Name, Section, no_repeats
 from cfnsr.errors import CfnsrError
 
@@ -92,20 +92,33 @@ class Params(Section):
 
     @model_validator(mode="after")
     def warmup_ends(self) -> Params:
-        sections = {f"pretrain.{name}": getattr(self.pretrain, name) for name in self.run.pretrain}
-        sections |= {f"systems.{name}.training": self.systems[name].training for name in self._trained()}
-        for path, training in sections.items():
-            if training is not None and self.train.warmup_epochs >= training.epochs:
+        for path, training in self._trainings().items():
+            if self.train.warmup_epochs >= training.epochs:
                 raise ValueError(
                     f"train.warmup_epochs: {self.train.warmup_epochs}, but {path} has {training.epochs} epochs: "
                     "the rate would never be reached"
                 )
         return self
 
-    def _trained(self) -> list[str]:
-        """The systems that a row of this run is made with."""
-        names = [*self.run.train, *([self.ablations.system] if self.run.ablate else [])]
-        return [name for name in names if name in self.systems]
+    @model_validator(mode="after")
+    def batches_can_be_shared(self) -> Params:
+        count = self.train.devices * self.train.nodes
+        for path, training in self._trainings().items():
+            if count > 1 and training.batch_size < 2 * count:
+                raise ValueError(
+                    f"train.devices: {count} processes share a batch, of which each takes two clips at least; "
+                    f"{path}.batch_size is {training.batch_size}"
+                )
+        return self
+
+    def _trainings(self) -> dict[str, Training]:
+        """How each row of this run that learns is trained, by the path of its section."""
+        found = {f"pretrain.{name}": getattr(self.pretrain, name) for name in self.run.pretrain}
+        for name in [*self.run.train, *([self.ablations.system] if self.run.ablate else [])]:
+            system = self.systems.get(name)  # what has no section is told elsewhere
+            if system is not None and system.training is not None:
+                found[f"systems.{name}.training"] = system.training
+        return found
 
     @model_validator(mode="after")
     def rows_are_told_apart(self) -> Params:

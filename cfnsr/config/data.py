@@ -61,7 +61,7 @@ class Fetch(Section):
 class ParallelClips(Section):
     jobs: Annotated[int, Field(ge=0)]
     engine: Literal["threads", "ray"]
-    address: Annotated[str, Field(pattern=r"^\S+$")]
+    address: Annotated[str, Field(pattern=r"^(auto|local|(ray://)?[A-Za-z0-9_.:\[\]-]+:[0-9]+)$")]
 
 
 class FaceAlign(Section):

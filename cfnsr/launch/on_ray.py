@@ -31,17 +31,20 @@ class OnRay:
         root: the repository's, under the same path on every machine.
         address: of the cluster; ``local`` starts one on this machine.
         threads: cores that a cell takes.
-        gpus: GPUs that a cell takes; none: one where the cluster has any.
+        devices: processes that a cell has.
+        gpus: GPUs that a cell takes; none: one for each process where the cluster has any.
         retries: how often a cell may lose its machine.
 
     Raises:
         CfnsrError: there is no cluster at that address.
     """
 
-    def __init__(self, root: Path, address: str, *, threads: int, gpus: int | None, retries: int = 3) -> None:
+    def __init__(
+        self, root: Path, address: str, *, threads: int, devices: int, gpus: int | None, retries: int = 3
+    ) -> None:
         self._root, self._running = root, dict[Any, str]()
         there = cluster.join(address, "--ray")
-        gpus = gpus if gpus is not None else int(there.get("GPU", 0) > 0)
+        gpus = gpus if gpus is not None else devices * (there.get("GPU", 0) > 0)
         if there.get("CPU", 0) < threads or there.get("GPU", 0) < gpus:
             self.stop()
             raise CfnsrError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -79,5 +80,5 @@ def _told() -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
             raise
-        why = str(error).strip().splitlines()[0]
+        why = re.sub(r"^\[\S+\] ", "", str(error)).partition(". ")[0]  # not in which line of which library
         raise CfnsrError("train.devices", f"another process is gone ({why})", "What it said stands above") from error
