@@ -106,7 +106,7 @@ def test_a_failure_stops_only_what_needs_it_and_the_next_launch_does_what_is_lef
     finished: Repository, tmp_path: Path
 ) -> None:
     there = finished.copy(tmp_path / "there")
-    there.edit("    team, place = gathered", f"{BREAKS}    place = device.pick", "stages/pretrain.py")
+    there.edit("    team, place = gathered", f"{BREAKS}    team, place = gathered", "stages/pretrain.py")
     (there.folder / "broken").touch()
     said = there.run("cfnsr", "launch", "--jobs", "2", status=1)
     failed = "pretrain@studio-held_out-audio-fold_1-1234"
