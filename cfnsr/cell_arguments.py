@@ -11,7 +11,7 @@ import click
 
 from cfnsr.cells import Places
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FILE, OUT_FOLDER, resume
+from cfnsr.entry import IN_FILE, OF_ROOT, OUT_FILE, OUT_FOLDER, resume
 from cfnsr.folds import PROTOCOLS, Trial
 from cfnsr.gate import Gate
 
@@ -19,7 +19,7 @@ _ARGUMENTS: dict[str, Any] = {
     "protocol": click.Choice(PROTOCOLS),
     "fold": click.STRING,
     "seed": click.IntRange(0, 2**32 - 1),
-    "shards": IN_FOLDER,
+    "shards": OF_ROOT,  # what is not on this machine may be in the store
     "corpus": IN_FILE,
     "model": OUT_FOLDER,
     "cell": OUT_FILE,

@@ -12,13 +12,14 @@ from jaxtyping import Float, Num
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cfnsr import shards
+from cfnsr import shards, stored
 from cfnsr.batch import Batch, Share
 from cfnsr.errors import CfnsrError
+from cfnsr.stored import Rows
 
 
 class Clips(Dataset[Batch]):
-    """The clips of some speakers, read from their shards when asked for.
+    """The clips of some speakers, read from their shards when asked for, be they on this machine or in DVC's store.
 
     Args:
         folder: holds one shard a speaker.
@@ -57,13 +58,27 @@ class Clips(Dataset[Batch]):
         frames, mel, mfcc = (
             np.empty((len(of_clip), *array.shape[1:]), array.dtype) for array in (first.frames, first.mel, first.mfcc)
         )
-        for slot, (shard, row) in enumerate(of_clip):
-            frames[slot], mel[slot], mfcc[slot] = shard.frames[row], shard.mel[row], shard.mfcc[row]
+        for name, batch in (("frames", frames), ("mel", mel), ("mfcc", mfcc)):
+            _fill(batch, [(getattr(shard, name), row) for shard, row in of_clip])
         return Batch(*map(torch.from_numpy, (frames, mel, mfcc)), label=torch.from_numpy(self.classes[positions]))
 
 
-def _of_one_speaker(path: Path) -> shards.Shard:
-    shard = shards.read(path)
+def _fill(batch: np.ndarray, clips: list[tuple[np.ndarray | Rows, int]]) -> None:
+    """Copy each clip's row of an array to its place."""
+    elsewhere = [(slot, values, row) for slot, (values, row) in enumerate(clips) if isinstance(values, Rows)]
+    for slot, (values, row) in enumerate(clips):
+        if not isinstance(values, Rows):
+            batch[slot] = values[row]
+    if elsewhere:  # asked for together, as each alone takes a store's time to answer
+        found = stored.fetch([(values, row) for _, values, row in elsewhere])
+        for (slot, _, _), value in zip(elsewhere, found, strict=True):
+            batch[slot] = value
+
+
+def _of_one_speaker(path: Path) -> shards.Shard | stored.Stored:
+    shard = None if path.exists() else stored.find(path)
+    if shard is None:
+        shard = shards.read(path)
     strange = sorted({*shard.index["actor"]} - {path.name})
     if strange:
         raise CfnsrError(path, f"holds clips of speaker {', '.join(strange)}", "Run `dvc repro extract`")

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,25 +139,42 @@ def read(folder: Path) -> Shard:
         if not (folder / name).is_file():
             raise CfnsrError(folder / name, "is missing", "Run `dvc repro extract`")
     try:
-        arrays = [_mapped(folder / f"{name}.npy", np.dtype(kind)) for name, kind in ARRAYS.items()]
-        table = pd.read_parquet(folder / INDEX)
-        used = table["skipped"].isna()
-        skipped = dict(table.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
-        shard = Shard(pd.DataFrame(table[used]).drop(columns="skipped"), skipped, *arrays)
-    except (OSError, ValueError, EOFError, KeyError) as error:  # Arrow's errors are among them
-        raise CfnsrError(folder, f"is not a shard ({error})", "Run `dvc repro -f extract`") from error
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+    except (OSError, ValueError, EOFError) as error:
+        raise _no_shard(folder, error) from error
+    return Shard(*read_index(folder, folder / INDEX, arrays), **arrays)
+
+
+def read_index(folder: Path, table: Path | BytesIO, arrays: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """A shard's index, and by clip why it was skipped, wherever the files are.
+
+    Args:
+        folder: which shard an error is to name.
+        table: the index, a Parquet file.
+        arrays: by name; have a length and a ``dtype``.
+
+    Raises:
+        CfnsrError: the index is broken, or index and arrays do not fit each other.
+    """
+    try:
+        for name, kind in ARRAYS.items():
+            if arrays[name].dtype != kind:
+                raise ValueError(f"{name}.npy holds {arrays[name].dtype}, not {np.dtype(kind)}")
+        rows = pd.read_parquet(table)
+        used = rows["skipped"].isna()
+        skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
+        index = pd.DataFrame(rows[used]).drop(columns="skipped")
+    except (OSError, ValueError, KeyError) as error:  # Arrow's errors are among them
+        raise _no_shard(folder, error) from error
     for name in ARRAYS:
-        if len(getattr(shard, name)) != len(shard.index):
+        if len(arrays[name]) != len(index):
             raise CfnsrError(
                 folder / f"{name}.npy",
-                f"holds {len(getattr(shard, name))} clips, the index {len(shard.index)}",
+                f"holds {len(arrays[name])} clips, the index {len(index)}",
                 "Run `dvc repro -f extract`",
             )
-    return shard
+    return index, skipped
 
 
-def _mapped(path: Path, kind: np.dtype) -> np.ndarray:
-    array = np.load(path, mmap_mode="r")
-    if array.dtype != kind:
-        raise ValueError(f"{path.name} holds {array.dtype}, not {kind}")
-    return array
+def _no_shard(folder: Path, error: Exception) -> CfnsrError:
+    return CfnsrError(folder, f"is not a shard ({error})", "Run `dvc repro -f extract`")
