@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cfnsr.errors import CfnsrError
 from tests.cluster import TwoNodes, two_nodes
 from tests.repository import Repository
 
@@ -88,6 +89,14 @@ def test_what_a_lost_node_had_is_worked_on_again(cluster: TwoNodes, tmp_path: Pa
         found += results(process, 12)
     assert [number for number, _, _ in found] == [*range(16)]
     assert len({node for _, node, _ in found[:4]}) == 2 and len({node for _, node, _ in found[-8:]}) == 1
+
+
+def test_a_node_without_the_workspace_is_told(tmp_path: Path) -> None:
+    from cfnsr.engines.on_ray import _there  # what a node runs
+
+    with pytest.raises(CfnsrError, match=r"absent: is not there on \S+\. Share the workspace between the nodes"):
+        _there(str, 1, tmp_path / "absent")
+    assert _there(lambda name: Path(name).resolve(), "here", tmp_path) == tmp_path.resolve() / "here"
 
 
 def test_a_cluster_that_is_not_there_is_told(finished: Repository, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,8 +19,10 @@ import psutil
 import pytest
 
 from cfnsr.errors import CfnsrError
+from cfnsr.team import Alone
 from tests import corpus
 from tests.repository import Repository
+from tests.test_train import audio_network, lesson
 
 pytest.importorskip("lightning_fabric", reason="needs the extra fabric")
 pytestmark = pytest.mark.xdist_group("team")
@@ -177,3 +180,35 @@ def test_more_gpus_than_there_are_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(on_fabric.torch.cuda, "device_count", lambda: 1)
     with pytest.raises(CfnsrError, match=r"train\.devices: is 2, torch finds 1"):
         on_fabric.OnFabric("cuda", 2, 1)
+
+
+class Overheard(Alone):
+    """A leader whose words are noted."""
+
+    def __init__(self) -> None:
+        self.words: list[Any] = []
+
+    def said(self, value: Any) -> Any:
+        self.words.append(value)
+        return value
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (None, ["over"]),
+        (CfnsrError("epoch 3", "the loss is not a number", "Lower the rate"), ["over"]),
+        (CfnsrError("train.devices", "another process is gone", "Look above"), []),  # nobody would listen
+        (KeyboardInterrupt(), []),
+    ],
+    ids=["done", "failed", "lost", "interrupted"],
+)
+def test_followers_are_let_go_where_they_may_still_listen(
+    uneven: Path, error: BaseException | None, told: list[str]
+) -> None:
+    team = Overheard()
+    led = lesson(uneven, audio_network(), team=team)
+    with contextlib.suppress(CfnsrError, KeyboardInterrupt), led.leading():
+        if error is not None:
+            raise error
+    assert team.words == told
