@@ -50,4 +50,4 @@ def _reached(address: str) -> None:
     """Fail at once where nobody answers: Ray would try for minutes."""
     host, colon, port = address.rpartition(":")
     if colon and "://" not in address:
-        socket.create_connection((host, int(port)), timeout=_REACH_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -16,7 +17,6 @@ from torch.utils.data import DataLoader
 from cfnsr import absence, clock, dataset
 from cfnsr.augment import Augment
 from cfnsr.batch import Batch, Share
-from cfnsr.errors import CfnsrError
 from cfnsr.evaluate import Normalise
 from cfnsr.fold import Fold
 from cfnsr.optimiser import Adam
@@ -66,6 +66,7 @@ class Lesson:
         # fp16's small gradients would vanish; the scaler does nothing for the others.
         self._scaler = torch.amp.GradScaler(prepare.device.type, enabled=recipe.precision == "fp16")
         self._chance = team.from_all(self._drawn_so_far())
+        self._heard = True  # whether followers wait for the leader's word
 
     @property
     def _steps(self) -> int:
@@ -75,7 +76,10 @@ class Lesson:
     def epoch(self) -> float:
         """Go once through the training clips; returns the mean loss."""
         self._team.said(_EPOCH)
-        return self._epoch()
+        self._heard = False
+        loss = self._epoch()
+        self._heard = True
+        return loss
 
     def _epoch(self) -> float:
         loss = self.batches(len(self._batches))
@@ -84,11 +88,14 @@ class Lesson:
 
     @contextmanager
     def leading(self) -> Iterator[None]:
-        """Within, the others follow; at its end they are let go, unless they may be gone themselves."""
+        """Within, the others follow; at its end they are let go.
+
+        Unless an epoch was cut short: then they wait elsewhere, or are gone, and end when this process does.
+        """
         try:
             yield
-        except CfnsrError as error:
-            if error.where != "train.devices":
+        except Exception:
+            if self._heard:
                 self._team.said(_OVER)
             raise
         self._team.said(_OVER)
@@ -218,20 +225,21 @@ def lesson_of(
         team: who learns together.
         watch: times the phases of each step.
     """
-    clips, seed = fold.train, fold.trial.seed
+    clips, order, seed = fold.train, fold.trial.seed, fold.trial.seed
     if team.rank:  # the order is every process's, its dropout and augmentation its own
-        torch.manual_seed(seed + team.rank)
+        seed = int(np.random.SeedSequence([seed, team.rank]).generate_state(1)[0])
+        torch.manual_seed(seed)
     both = bool(absence.removable(network))
     return Lesson(
         network,
-        dataset.shuffled(clips, recipe.batch_size, seed=seed, rank=team.rank, count=team.count),
+        dataset.shuffled(clips, recipe.batch_size, seed=order, rank=team.rank, count=team.count),
         recipe,
         criterion=Criterion(recipe, clips.classes, len(clips.labels), prepare.device),
         augment=Augment(
             video=changes["video"],
             audio=changes["audio"],
             modality_dropout=changes["modality_dropout"] if both else 0.0,
-            seed=seed + team.rank,
+            seed=seed,
         ),
         prepare=prepare,
         watch=watch,

@@ -45,7 +45,9 @@ class Rows:
         head = io.BytesIO(store.cat_file(path, start=0, end=_HEADER))
         if np.lib.format.read_magic(head) != (1, 0):
             raise ValueError("is of another version of numpy's format")
-        self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(head)
+        self.shape, columns_first, self.dtype = np.lib.format.read_array_header_1_0(head)
+        if columns_first:
+            raise ValueError("has no rows of bytes that are side by side")
         self._first, self._row_bytes = head.tell(), self.dtype.itemsize * int(np.prod(self.shape[1:]))
 
     def __len__(self) -> int:
@@ -66,11 +68,12 @@ def fetch(asked: list[tuple[Rows, int]]) -> list[np.ndarray]:
     starts, ends = zip(*(rows.span(row) for rows, row in asked), strict=True)
     try:
         found = store.cat_ranges([rows.path for rows, _ in asked], list(starts), list(ends), on_error="raise")
+        return [
+            np.frombuffer(value, rows.dtype).reshape(rows.shape[1:])
+            for value, (rows, _) in zip(found, asked, strict=True)
+        ]
     except Exception as error:  # of as many kinds as there are stores
         raise CfnsrError(asked[0][0].path, f"cannot be read ({error})", "Look at the store, or `dvc pull`") from error
-    return [
-        np.frombuffer(value, rows.dtype).reshape(rows.shape[1:]) for value, (rows, _) in zip(found, asked, strict=True)
-    ]
 
 
 def find(folder: Path) -> Stored | None:
@@ -80,7 +83,7 @@ def find(folder: Path) -> Stored | None:
         CfnsrError: there is a remote, and it does not have the shard, or does not answer.
     """
     from dvc.exceptions import DvcException
-    from dvc_data.index import StorageKeyError
+    from dvc_data.index import DataIndexDirError, StorageKeyError
 
     try:
         repo = _repo()
@@ -88,6 +91,8 @@ def find(folder: Path) -> Stored | None:
         found = {}
         for name in (shards.INDEX, *(f"{array}.npy" for array in shards.ARRAYS)):
             found[name] = index.storage_map.get_remote(repo.get_data_index_entry(str(folder.resolve() / name))[1])
+    except DataIndexDirError as error:
+        raise CfnsrError(folder, f"cannot be found in the store ({error})", "Run `dvc push` where it is") from error
     except (DvcException, StorageKeyError, KeyError, ValueError):  # no repository, no such output, or no remote
         return None
     store, first = found[shards.INDEX]

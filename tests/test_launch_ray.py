@@ -82,5 +82,8 @@ def test_what_ray_cannot_do_is_told(finished: Repository, tmp_path: Path, cluste
     there = finished.copy(tmp_path / "there")
     there.edit("      heads: 8 ", "      heads: 4 ")
     told = there.run("cfnsr", "launch", "--ray", cluster.address, "--gpus", "1", status=1)
-    assert "a cell takes 1 cores and 1 GPUs, the cluster has 2 and 0. Lower train.threads, or start more" in told
+    assert "1 cores and 1 GPUs of one node, and no node has them (they have 1 and 0; 1 and 0). Lower train" in told
+    there.edit("  threads: 1 ", "  threads: 2 ")  # as many as both nodes have together
+    told = there.run("cfnsr", "launch", "--ray", cluster.address, status=1)
+    assert "2 cores and 0 GPUs of one node, and no node has them" in told
     assert "no cluster at 127.0.0.1:1" in there.run("cfnsr", "launch", "--ray", "127.0.0.1:1", status=1)

@@ -58,10 +58,10 @@ def test_side_by_side_is_no_faster_than_its_slots_and_its_lock(
 
 def test_a_cells_time_by_hand() -> None:
     shared, judged = cell_s(COSTS, WORK, Cluster(1, 2), "video", 1)
-    assert (shared, judged) == (2 * 20 * 5, 40 * 2 * 4)
+    assert (shared, judged) == (2 * 20 * 5, 40 * 2 * 3)
     shared, judged = cell_s(COSTS, WORK, Cluster(2, 2, faster=2.0, latency_s=0.5), "video", 2)
     exchange = 2 * 0.1 / 1.25 + 2 * 0.5
-    assert shared == pytest.approx(2 * (20 * (1 + 2) / 2 + 3 * exchange)) and judged == 40 * 1.5 * 4
+    assert shared == pytest.approx(2 * (20 * (1 + 2) / 2 + 3 * exchange)) and judged == 40 * 1.5 * 3
 
 
 def test_dvc_writes_its_lock_anew_after_each_stage() -> None:
@@ -75,7 +75,7 @@ def test_the_phases_of_a_run_in_turn_by_hand() -> None:
     phases = in_turn(COSTS, WORK)
     assert phases["making clips"] == 120 and phases["face boxes"] == 30 and phases["extraction"] == 60
     assert phases["checking"] == 15
-    assert phases["training"] == 3 * ((200 + 320) + (160 + 320) + (120 + 400))
+    assert phases["training"] == 3 * ((200 + 240) + (160 + 240) + (120 + 320))
     assert phases["starting processes"] == 6 * 3 + 3 + 3 * 4
     assert phases["DVC"] == pytest.approx(dvc_s(COSTS, data=20, cells=12) + 30 * 3)
 

@@ -28,6 +28,7 @@ pytest.importorskip("lightning_fabric", reason="needs the extra fabric")
 pytestmark = pytest.mark.xdist_group("team")
 
 CELL = "pretrain@studio-held_out-audio-fold_1-1234"
+FAULT = "raise CfnsrError('the test', 'wants it so', 'Mend it')"
 
 
 @pytest.fixture(scope="module")
@@ -198,10 +199,9 @@ class Overheard(Alone):
     [
         (None, ["over"]),
         (CfnsrError("epoch 3", "the loss is not a number", "Lower the rate"), ["over"]),
-        (CfnsrError("train.devices", "another process is gone", "Look above"), []),  # nobody would listen
-        (KeyboardInterrupt(), []),
+        (KeyboardInterrupt(), []),  # which ends them too
     ],
-    ids=["done", "failed", "lost", "interrupted"],
+    ids=["done", "failed", "interrupted"],
 )
 def test_followers_are_let_go_where_they_may_still_listen(
     uneven: Path, error: BaseException | None, told: list[str]
@@ -212,3 +212,23 @@ def test_followers_are_let_go_where_they_may_still_listen(
         if error is not None:
             raise error
     assert team.words == told
+
+
+def test_nobody_is_spoken_to_in_the_midst_of_an_epoch(uneven: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The followers wait for a gradient then, and would for days."""
+    team = Overheard()
+    led = lesson(uneven, audio_network(), team=team)
+    monkeypatch.setattr(led, "_augment", lambda batch: 1 / 0)
+    with pytest.raises(ZeroDivisionError), led.leading():
+        led.epoch()
+    assert team.words == ["epoch"]
+
+
+def test_a_fault_of_one_process_in_the_midst_of_an_epoch_ends_all(finished: Repository, tmp_path: Path) -> None:
+    there = shared(finished, tmp_path / "there", devices=2, epochs=40)
+    deals = "        hands = dealt(positions, self._count)\n"
+    there.edit(deals, f"        if not self._rank:\n            {FAULT}\n{deals}", "cfnsr/dataset.py")
+    process = there.start(*command(there))
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Error: the test: wants it so. Mend it" in printed and "epoch " not in printed
+    assert not alive(there)

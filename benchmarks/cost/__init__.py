@@ -111,13 +111,13 @@ def cell_s(costs: Costs, work: Work, cluster: Cluster, name: str, processes: int
     step, look = costs.step[name] / cluster.faster, costs.look[name] / cluster.faster
     steps = math.ceil(work.learned / work.batch_size)
     exchange = 2 * costs.gradient_mb[name] / 1000 / cluster.link_gb + 2 * math.log2(processes) * cluster.latency_s
-    fed = max(costs.load, costs.array_mb / 1000 / cluster.link_gb if cluster.nodes > 1 else 0)
-    shared = work.epochs[name] * (work.learned * (fed + step) / processes + (steps * exchange if processes > 1 else 0))
+    load = max(costs.load, costs.array_mb / 1000 / cluster.link_gb if cluster.nodes > 1 else 0)
+    shared = work.epochs[name] * (work.learned * (load + step) / processes + (steps * exchange if processes > 1 else 0))
     others = work.clips - work.learned
-    looked = others * (work.epochs[name] + 2)
+    looked = others * (work.epochs[name] + 1)
     if name not in MODALITIES:  # without the face, without the voice, with what stands in for them; and its attention
         looked += 1.5 * others + work.learned
-    return shared, looked * (costs.load + look)
+    return shared, looked * (load + look)
 
 
 def dvc_s(costs: Costs, *, data: int, cells: int) -> float:

@@ -45,13 +45,14 @@ class OnRay:
         self._root, self._running = root, dict[Any, str]()
         there = cluster.join(address, "--ray")
         gpus = gpus if gpus is not None else devices * (there.get("GPU", 0) > 0)
-        if there.get("CPU", 0) < threads or there.get("GPU", 0) < gpus:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if not any(node.get("CPU", 0) >= threads and node.get("GPU", 0) >= gpus for node in nodes):
             self.stop()
+            have = "; ".join(f"{node.get('CPU', 0):.0f} and {node.get('GPU', 0):.0f}" for node in nodes)
             raise CfnsrError(
                 "--ray",
-                f"a cell takes {threads} cores and {gpus} GPUs, the cluster has {there.get('CPU', 0):.0f} and "
-                f"{there.get('GPU', 0):.0f}",
-                "Lower train.threads, or start more nodes",
+                f"a cell takes {threads} cores and {gpus} GPUs of one node, and no node has them (they have {have})",
+                "Lower train.threads or train.devices, or start larger nodes",
             )
         task: Any = ray.remote(_run)
         self._task = task.options(num_cpus=threads, num_gpus=gpus, max_retries=retries, scheduling_strategy="SPREAD")

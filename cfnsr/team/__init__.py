@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -25,7 +26,7 @@ class Team(Protocol):
     rank: int
     count: int
 
-    def spread(self, network: nn.Module) -> nn.Module:
+    def spread(self, network: nn.Module) -> Callable[..., Any]:
         """The network as it is to be called in training: after ``backward`` every process has the mean gradient."""
         ...
 
@@ -47,7 +48,7 @@ class Alone:
 
     rank, count = 0, 1
 
-    def spread(self, network: nn.Module) -> nn.Module:
+    def spread(self, network: nn.Module) -> Callable[..., Any]:
         return network
 
     def backward(self, loss: Tensor) -> None:
@@ -82,14 +83,13 @@ def gathered(name: str, *, devices: int, nodes: int) -> tuple[Team, torch.device
     """
     if devices * nodes == 1:
         return ALONE, device.pick(name)
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # started by the first process of this machine
+        lifeline.die_with_parent()
     from cfnsr.team.on_fabric import OnFabric  # an extra, and slow to import
 
     team = OnFabric(device.pick(name).type, devices, nodes)
     if team.rank:
-        # The leader started the others of its machine, and notes the time of all.
-        os.environ.pop("DVC_STAGE", None)
-        if os.environ.get("LOCAL_RANK", "0") != "0":
-            lifeline.die_with_parent()
+        os.environ.pop("DVC_STAGE", None)  # the leader notes the time of all
     return team, team.device
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -22,8 +22,8 @@ except ModuleNotFoundError as error:
 
 Value = TypeVar("Value")
 
-# The others wait while the leader judges an epoch: on a large corpus longer than torch's ten minutes.
-_PATIENCE = timedelta(hours=3)
+# The others wait while the leader judges an epoch, on a large corpus for hours; whose process is lost is told at once.
+_PATIENCE = timedelta(days=7)
 
 
 class OnFabric:
@@ -51,11 +51,17 @@ class OnFabric:
             self._fabric.launch()
         self.rank, self.count, self.device = self._fabric.global_rank, self._fabric.world_size, self._fabric.device
 
-    def spread(self, network: nn.Module) -> nn.Module:
+    def spread(self, network: nn.Module) -> Callable[..., Any]:
         if self.device.type == "cuda":  # torch has none for the CPU: there each process normalises by its share
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         with _told():
-            return self._fabric.setup_module(network)
+            spread = self._fabric.setup_module(network)
+
+        def forward(*inputs: Any) -> Any:
+            with _told():  # what normalises is brought into line here
+                return spread(*inputs)
+
+        return forward
 
     def backward(self, loss: Tensor) -> None:
         with _told():
