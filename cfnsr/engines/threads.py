@@ -34,7 +34,7 @@ class Threads:
         pool = Parallel(n_jobs=self._jobs, backend="threading", return_as="generator")
         results: Iterator[Any] = iter(pool(delayed(unless_over)(item) for item in items))
         try:
-            for result in results:  # not `yield from`, which would close the pool in the midst of its work
+            for result in results:  # noqa: UP028  `yield from` would close the pool in the midst of its work
                 yield result
         finally:  # let the other threads come to an end, without starting on another item
             over.set()
