@@ -18,7 +18,7 @@ def place(source: Path, target: Path) -> None:
     makes read-only, as it then stands in the cache.
     """
     for link in (reflink, hardlink):
-        with suppress(OSError, NotImplementedError):
+        with suppress(OSError, NotImplementedError):  # the latter where the platform has no such link
             link(str(source.resolve()), str(target))
             return
     with disk.room(target.parent, source.stat().st_size):

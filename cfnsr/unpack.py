@@ -38,6 +38,7 @@ def _whole(archive: Path) -> Iterator[None]:
     """Around zipfile's own work: what it says of a bad archive becomes one clear line."""
     try:
         yield
+    # NotImplementedError is zipfile's word for a compression that it does not know, RuntimeError for a password.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise CfnsrError(archive, f"is not a whole zip archive ({error})", _REMEDY) from error
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Tests run side by side: two processes of two threads each on two cores are ten times slower than one of one.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -15,9 +16,13 @@ from filelock import FileLock
 from jaxtyping import install_import_hook
 
 from tests import checker
+from tests.cluster import TwoNodes, two_nodes
 from tests.repository import Repository
 
 install_import_hook("cfnsr", f"{checker.__name__}.check")
+
+if TYPE_CHECKING:
+    from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,3 +60,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture
+def cluster() -> Iterator[TwoNodes]:
+    """A Ray cluster of two nodes."""
+    with two_nodes() as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[ThreadedMotoServer]:
+    """Object storage."""
+    from tests import store  # imports what speaks to it, for which the other tests need not wait
+
+    with store.served() as server:
+        yield server

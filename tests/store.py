@@ -9,6 +9,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.repository import Repository
+
 _KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 _REGION = "us-east-1"
 
@@ -31,6 +33,13 @@ def endpoint(server: ThreadedMotoServer) -> str:
 
 def client(server: ThreadedMotoServer):
     return boto3.client("s3", endpoint_url=endpoint(server), region_name=_REGION, **_KEYS)
+
+
+def link(there: Repository, server: ThreadedMotoServer, url: str) -> None:
+    """Make a bucket's folder the remote of a repository, and commit that, so that a clone knows it."""
+    there.run("dvc", "remote", "add", "--default", "store", url)
+    there.run("dvc", "remote", "modify", "store", "endpointurl", endpoint(server))
+    there.commit("a remote")
 
 
 def bucket(server: ThreadedMotoServer, name: str, patch: pytest.MonkeyPatch) -> None:

@@ -12,17 +12,11 @@ from pathlib import Path
 import pytest
 
 from cfnsr.errors import CfnsrError
-from tests.cluster import TwoNodes, two_nodes
+from tests.cluster import TwoNodes
 from tests.repository import Repository
 
 pytest.importorskip("ray", reason="needs the extra of that name")
 pytestmark = pytest.mark.xdist_group("ray")
-
-
-@pytest.fixture
-def cluster() -> Iterator[TwoNodes]:
-    with two_nodes() as nodes:
-        yield nodes
 
 
 def on_cluster(finished: Repository, folder: Path, address: str) -> Repository:

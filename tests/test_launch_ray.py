@@ -5,24 +5,17 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.cluster import TwoNodes, two_nodes
+from tests.cluster import TwoNodes
 from tests.repository import Repository
 from tests.test_launch import cells, untrained
 
 pytest.importorskip("ray", reason="needs the extra of that name")
 pytestmark = pytest.mark.xdist_group("ray")
-
-
-@pytest.fixture
-def cluster() -> Iterator[TwoNodes]:
-    with two_nodes() as nodes:
-        yield nodes
 
 
 def placed(printed: str) -> dict[str, str]:

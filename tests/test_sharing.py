@@ -16,12 +16,6 @@ EMPTY_FOLDER = hashlib.md5(b"[]").hexdigest() + ".dir"
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[ThreadedMotoServer]:
-    with store.served() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def stored(
     finished: Repository, shop: ThreadedMotoServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Repository]:
@@ -29,9 +23,7 @@ def stored(
     with pytest.MonkeyPatch.context() as patch:
         store.bucket(shop, "results", patch)
         there = finished.copy(tmp_path_factory.mktemp("stored") / "there")
-        there.run("dvc", "remote", "add", "--default", "store", "s3://results/cfnsr")
-        there.run("dvc", "remote", "modify", "store", "endpointurl", store.endpoint(shop))
-        there.commit("a remote")
+        store.link(there, shop, "s3://results/cfnsr")
         there.run("dvc", "push", "--run-cache")
         yield there
 

@@ -21,12 +21,6 @@ pytestmark = pytest.mark.xdist_group("team")
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[ThreadedMotoServer]:
-    with store.served() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def pushed(
     finished: Repository, shop: ThreadedMotoServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Repository]:
@@ -34,9 +28,7 @@ def pushed(
     with pytest.MonkeyPatch.context() as patch:
         store.bucket(shop, "shards", patch)
         there = finished.copy(tmp_path_factory.mktemp("pushed") / "there")
-        there.run("dvc", "remote", "add", "--default", "store", "s3://shards/cfnsr")
-        there.run("dvc", "remote", "modify", "store", "endpointurl", store.endpoint(shop))
-        there.commit("a remote")
+        store.link(there, shop, "s3://shards/cfnsr")
         there.run("dvc", "push", "check", "pretrain", "extract")
         yield there
 

@@ -9,13 +9,14 @@ import click
 from rich.table import Table
 
 from cfnsr import __version__, config, entry, preset, table
+from cfnsr.cli.check import check
 from cfnsr.cli.launch import launch
 from cfnsr.cli.models import export_checkpoint, import_checkpoint, models
 from cfnsr.cli.offline_plots import offline_plots
 from cfnsr.cli.profile import profile
 from cfnsr.cli.report import report
 from cfnsr.errors import CfnsrError
-from cfnsr.row import Row, label
+from cfnsr.row import Row
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,69 +36,8 @@ def main() -> None:
     """
 
 
-for command in (models, import_checkpoint, export_checkpoint, profile, report, offline_plots, launch):
+for command in (check, models, import_checkpoint, export_checkpoint, profile, report, offline_plots, launch):
     main.add_command(command)
-
-
-@main.command()
-@entry.params_option
-def check(params: Path) -> None:
-    """Check params.yaml: unknown keys, types, ranges, folds, and each system's options; and DVC's own files.
-
-    Example: cfnsr check --params params.yaml
-    """
-    from cfnsr import dvc_files  # imports parts of DVC, a quarter of a second
-
-    with entry.one_line_errors():
-        dvc_files.unharmed(params.parent)
-        values = config.load(params)
-        _check_checkpoints(params, values)
-        _check_systems(params, values)
-    rows = [label(*row) for row in values.run.rows]
-    seeds = len(values.run.seeds)
-    cells = len(rows) * len(values.folds) * seeds
-    click.echo(
-        f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, {len(rows)} rows "
-        f"({', '.join(rows)}), {seeds} seed{'s' * (seeds > 1)}: {3 * len(values.actors) + cells + 4} stages"
-    )
-
-
-def _check_checkpoints(path: Path, values: config.Params) -> None:
-    from cfnsr import checkpoint  # imports torch, three seconds that the other commands need not wait
-
-    for name in values.run.evaluate:
-        for fold in values.folds:
-            file = path.parent / values.evaluate.checkpoints / name / f"{fold}.safetensors"
-            if not file.is_file():
-                raise CfnsrError(
-                    path,
-                    f"run.evaluate names {name}, and {file} is missing",
-                    "Write it with `cfnsr import-checkpoint`, or take the name out",
-                )
-            described = checkpoint.specification(file)
-            if (described["name"], described["fold"]) != (name, fold):
-                raise CfnsrError(
-                    file,
-                    f"is of {described['name']}, {described['fold']}, not of {name}, {fold}",
-                    "Import the right file there",
-                )
-
-
-def _check_systems(path: Path, values: config.Params) -> None:
-    from cfnsr import fusion, sizes  # imports torch, as above
-
-    inputs = sizes.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
-    varied = values.ablations.system
-    sections = [("", name, section.options) for name, section in values.systems.items()]
-    for name, options in values.ablations.variants.items():
-        sections.append((f"ablations.variants.{name}, with it ", varied, {**values.system(varied).options, **options}))
-    for variant, name, options in sections:
-        try:
-            fusion.check(name, options, values.system(name).training is not None)
-            sizes.build(name, 8, values.encoders.model_dump(), options, inputs)
-        except CfnsrError as error:
-            where = f"systems.{str(error.where).removeprefix('systems.')}"
-            raise CfnsrError(path, f"{variant}{where}: {error.problem}", error.remedy) from error
 
 
 @main.command("preset")

@@ -60,7 +60,10 @@ def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus:
         threads = values.train.threads * devices
         engine: Engine
         if address:
-            engine = _on_ray(root, address, threads, devices, 0 if values.train.device == "cpu" else gpus)
+            from cfnsr.launch.on_ray import OnRay  # an extra
+
+            gpus = 0 if values.train.device == "cpu" else gpus
+            engine = OnRay(root, address, threads=threads, devices=devices, gpus=gpus)
         else:
             from cfnsr.launch.here import Here
 
@@ -80,9 +83,3 @@ def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus:
                 "launch", f"{len(told.failed)} cells failed{left}", "Mend the cause and run the same again"
             )
     click.echo(f"{len(made.needs)} cells done, {made.fresh} were up to date")
-
-
-def _on_ray(root: Path, address: str, threads: int, devices: int, gpus: int | None):
-    from cfnsr.launch.on_ray import OnRay  # an extra
-
-    return OnRay(root, address, threads=threads, devices=devices, gpus=gpus)
