@@ -24,11 +24,11 @@ import numpy as np
 import psutil
 import torch
 
-from cfnsr import extract, video
-from cfnsr.bad_clips import BadClips
-from cfnsr.engines.threads import Threads
-from cfnsr.faces import FaceBoxes
-from cfnsr.types import Clip
+from cfnsr.corpora.clip import Clip
+from cfnsr.preprocessing import extract, video
+from cfnsr.preprocessing.face_boxes import FaceBoxes
+from cfnsr.runtime.bad_clips import BadClips
+from cfnsr.runtime.engines.threads import Threads
 
 FRAMES, WIDTH, HEIGHT, FACE = 111, 1280, 720, 400
 TARGETS = {3: 0.85, 0: 1.15}

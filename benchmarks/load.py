@@ -14,10 +14,11 @@ import click
 import numpy as np
 import torch
 
-from cfnsr import config, dataset, shards
-from cfnsr.augment import Augment
-from cfnsr.naming import LABELS
-from cfnsr.types import Sample
+from cfnsr import config
+from cfnsr.corpora.clip import Sample
+from cfnsr.corpora.filenames import LABELS
+from cfnsr.data import dataset, shards
+from cfnsr.training.augment import Augment
 
 FRAMES, SIDE = 30, 224
 ROOT = Path(__file__).parents[1]

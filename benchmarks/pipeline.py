@@ -16,7 +16,7 @@ import click
 from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.repository import Repository
+from tests.support.repository import Repository
 
 # The functions of DVC that a reader can make sense of, by file and name; time within them, with all they call.
 PARTS = {

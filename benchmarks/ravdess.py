@@ -18,10 +18,12 @@ import cv2
 import numpy as np
 import torch
 
-from cfnsr import config, faces, preset
-from cfnsr.checkpoint import Specification, build
+from cfnsr import config
+from cfnsr.config import preset
 from cfnsr.corpora.studio import openface as written
-from cfnsr.landmarks import openface
+from cfnsr.models.checkpoint import Specification, build
+from cfnsr.preprocessing import face_boxes
+from cfnsr.preprocessing.landmarks import openface
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.extract import FRAMES, generated, ours
@@ -49,7 +51,7 @@ def tracking(folder: Path) -> Callable[[], object]:
     written.write(folder / "clip.csv", points, 0.9, 29.97)
     options = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.35, "smoothing_s": 0.2}
     path = folder / "clip.csv"
-    return lambda: faces.boxes(openface.read(path), **options, source=path)
+    return lambda: face_boxes.boxes(openface.read(path), **options, source=path)
 
 
 def step(values: config.Params, name: str) -> Callable[[], object]:

@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.cost import Cluster, Costs, Work, in_turn, on  # noqa: E402
-from tests.repository import Repository  # noqa: E402
+from tests.support.repository import Repository  # noqa: E402
 
 COSTS = ROOT / "benchmarks/cost/published.json"
 EPOCHS = {"video": 70, "audio": 70, "cfnsr": 70}  # as presets/ravdess.yaml

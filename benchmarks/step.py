@@ -20,27 +20,33 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cfnsr import checkpoint, config, dataset, device, memory, preset, sizes
-from cfnsr.naming import LABELS
-from cfnsr.optimiser import Adam
+from cfnsr import config
+from cfnsr.config import preset
+from cfnsr.corpora.filenames import LABELS
+from cfnsr.data import dataset
+from cfnsr.evaluation import device, memory
+from cfnsr.models import checkpoint, summary
+from cfnsr.training.optimiser import Adam
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
 
 
-def paper_scale() -> tuple[nn.Module, sizes.Inputs]:
+def paper_scale() -> tuple[nn.Module, summary.Inputs]:
     with tempfile.TemporaryDirectory() as folder:
         params = Path(shutil.copy(ROOT / "params.yaml", folder))
         preset.apply(params, ROOT / "presets" / "paper_scale.yaml", config.load)
         values = config.load(params)
-    inputs = sizes.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
+    inputs = summary.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
     encoders = values.encoders.model_dump()
     encoders["audio"] |= {"coefficients": inputs.coefficients, "steps": inputs.steps}
     options = values.system("cfnsr").options
     return checkpoint.build({"name": "cfnsr", "labels": LABELS, "encoders": encoders, "options": options}), inputs
 
 
-def stepper(network: nn.Module, inputs: sizes.Inputs, clips: int, *, precision: str, last: bool) -> Callable[[], None]:
+def stepper(
+    network: nn.Module, inputs: summary.Inputs, clips: int, *, precision: str, last: bool
+) -> Callable[[], None]:
     random = torch.Generator().manual_seed(0)
     shape = (clips, inputs.frames, inputs.side_px, inputs.side_px, 3)
     pixels = torch.randint(0, 255, shape, dtype=torch.uint8, generator=random)

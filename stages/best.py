@@ -1,10 +1,11 @@
 import click
 
-from cfnsr import best, fan_in
+from cfnsr.cli.stage import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
-from cfnsr.gate import Gate
-from cfnsr.wanted import Wanted
+from cfnsr.data.manifest import Manifest
+from cfnsr.report import best_model
+from cfnsr.report.expected import ExpectedOutputs
+from cfnsr.runtime import prune
 
 
 @stage
@@ -13,21 +14,21 @@ from cfnsr.wanted import Wanted
 @click.argument("corpus", type=IN_FILE)
 @click.argument("out", type=OUT_FOLDER)
 def main(params: Params, predictions, models, corpus, out) -> None:
-    """Copy into OUT the model that the validation speakers choose; CORPUS is the gate's file.
+    """Copy into OUT the model that the validation speakers choose; CORPUS is the manifest.
 
     \b
-    Example: python -m stages.best data/studio/predictions data/studio/models data/studio/corpus.json
+    Example: python -m stages.best data/studio/predictions data/studio/models data/studio/manifest.json
              data/studio/best
     """
-    wanted = Wanted.of(params.run.rows, Gate.read(corpus).folds, params.run.seeds)
+    wanted = ExpectedOutputs.of(params.run.rows, Manifest.read(corpus).folds, params.run.seeds)
     for folder, ending in ((predictions, ".parquet"), (models, "")):
-        for path in fan_in.keep(folder, wanted.files(ending)):
+        for path in prune.keep(folder, wanted.files(ending)):
             click.echo(f"removed {path}, which params.yaml no longer names")
     # Imported weights may have learned from the validation speakers, and a variant is there to be compared with.
     trained = {*params.run.pretrain, *params.run.train}
     candidates = {name: trials for (of, name), trials in wanted.rows.items() if of == "held_out" and name in trained}
-    chosen = best.choose(predictions / "held_out", candidates)
-    best.write(out, chosen, models / "held_out")
+    chosen = best_model.choose(predictions / "held_out", candidates)
+    best_model.write(out, chosen, models / "held_out")
     if chosen is None:
         click.echo("no row was trained here and validated: there is none to choose")
         return

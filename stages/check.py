@@ -1,10 +1,13 @@
 import click
 
-from cfnsr import corpora, fan_in, findings, folds
-from cfnsr.bad_clips import BadClips
+from cfnsr import corpora
+from cfnsr.cli.stage import IN_FOLDER, OUT_FILE, stage
 from cfnsr.config import Params
-from cfnsr.entry import IN_FOLDER, OUT_FILE, stage
-from cfnsr.gate import Gate
+from cfnsr.data import splits
+from cfnsr.data.manifest import Manifest
+from cfnsr.preprocessing import validate
+from cfnsr.runtime import prune
+from cfnsr.runtime.bad_clips import BadClips
 
 
 @stage
@@ -15,9 +18,9 @@ from cfnsr.gate import Gate
 def main(params: Params, corpus, shards, out, counts) -> None:
     """Refuse SHARDS that contradict themselves; state labels, speakers and folds in OUT, and what was found in COUNTS.
 
-    Example: python -m stages.check studio data/studio/shards data/studio/corpus.json data/studio/findings.json
+    Example: python -m stages.check studio data/studio/shards data/studio/manifest.json data/studio/validation.json
     """
-    for path in fan_in.keep(shards, params.actors):
+    for path in prune.keep(shards, params.actors):
         click.echo(f"removed {path}, which params.yaml no longer names")
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
@@ -26,7 +29,7 @@ def main(params: Params, corpus, shards, out, counts) -> None:
     if params.crop.landmarks == "face_align":  # what decides the points, not what they are computed on
         crop |= params.crop.face_align.model_dump(include={"detector", "points"})
     preprocessing = {"crop": crop, "extract": params.extract.model_dump()}
-    found = findings.inspect(
+    found = validate.inspect(
         shards,
         labels=labels,
         expected={actor: module.expected(actor, **options) for actor in params.actors},
@@ -37,10 +40,10 @@ def main(params: Params, corpus, shards, out, counts) -> None:
     )
     found.write(counts, len(bad.skipped))
     found.stop()
-    Gate(
+    Manifest(
         corpus=corpus,
         labels=labels,
-        protocols={one: folds.split(one, params.actors, params.folds) for one in folds.PROTOCOLS},
+        protocols={one: splits.split(one, params.actors, params.folds) for one in splits.PROTOCOLS},
         clips=found.clips,
         skipped=bad.skipped,
         preprocessing=preprocessing,

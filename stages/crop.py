@@ -1,9 +1,11 @@
 import click
 
-from cfnsr import corpora, faces, landmarks, progress
-from cfnsr.bad_clips import BadClips
+from cfnsr import corpora
+from cfnsr.cli.stage import IN_FOLDER, OUT_FILE, stage
 from cfnsr.config import Params
-from cfnsr.entry import IN_FOLDER, OUT_FILE, stage
+from cfnsr.preprocessing import face_boxes, landmarks
+from cfnsr.runtime import progress
+from cfnsr.runtime.bad_clips import BadClips
 
 
 @stage
@@ -29,8 +31,8 @@ def main(params: Params, corpus, raw, published, out) -> None:
     with progress.bar(raw.name) as advance:
         for clip in progress.each(clips, len(clips), advance):
             with bad.guard(clip.id):
-                found[clip.id] = faces.boxes(track(clip), **options, source=clip.path)
-    faces.write(out, found, bad.skipped)
+                found[clip.id] = face_boxes.boxes(track(clip), **options, source=clip.path)
+    face_boxes.write(out, found, bad.skipped)
     bad.tell()
 
 

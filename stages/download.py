@@ -1,9 +1,9 @@
 import click
 
 from cfnsr import corpora
-from cfnsr.atomic import atomic_folder
+from cfnsr.cli.stage import OUT_FOLDER, source, stage
 from cfnsr.config import Params
-from cfnsr.entry import OUT_FOLDER, source, stage
+from cfnsr.runtime.outputs import atomic_folder
 
 
 @stage

@@ -1,9 +1,12 @@
 import click
 
-from cfnsr import corpora, engines, extract, faces, progress, shards
-from cfnsr.bad_clips import BadClips
+from cfnsr import corpora
+from cfnsr.cli.stage import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
 from cfnsr.config import Params
-from cfnsr.entry import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
+from cfnsr.data import shards
+from cfnsr.preprocessing import extract, face_boxes
+from cfnsr.runtime import engines, progress
+from cfnsr.runtime.bad_clips import BadClips
 
 
 @stage
@@ -18,7 +21,7 @@ def main(params: Params, corpus, raw, boxes, out) -> None:
     """
     bad = BadClips(params.on_bad_clip)
     clips = corpora.get(corpus).clips(raw, bad)
-    squares, faceless = faces.read(boxes)
+    squares, faceless = face_boxes.read(boxes)
     options = {**params.extract.video.model_dump(), **params.extract.audio.model_dump()}
     engine = engines.get(params.parallel.engine, jobs=params.parallel.jobs, address=params.parallel.address)
     samples = extract.samples(clips, squares, faceless, bad, engine=engine, **options)

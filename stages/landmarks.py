@@ -1,9 +1,9 @@
 import click
 
-from cfnsr import tracking
-from cfnsr.atomic import atomic_folder
+from cfnsr.cli.stage import OUT_FOLDER, source, stage
 from cfnsr.config import Params
-from cfnsr.entry import OUT_FOLDER, source, stage
+from cfnsr.preprocessing import published_landmarks
+from cfnsr.runtime.outputs import atomic_folder
 
 
 @stage
@@ -21,7 +21,7 @@ def main(params: Params, corpus, out, partial) -> None:
     with atomic_folder(out) as folder:
         if params.crop.landmarks == "openface":
             origin = source(params, partial / corpus)
-            tracking.landmarks(corpus, folder, **options, source=origin, jobs=params.parallel.jobs)
+            published_landmarks.landmarks(corpus, folder, **options, source=origin, jobs=params.parallel.jobs)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,35 @@
 import click
 
-from cfnsr import device, networks
-from cfnsr.cell_arguments import cell_arguments
-from cfnsr.cells import Cell
-from cfnsr.cells.training import run
+from cfnsr.cli.job_arguments import cell_arguments
+from cfnsr.cli.stage import note, stage
 from cfnsr.config import Params
-from cfnsr.entry import note, stage
-from cfnsr.fold import Fold
-from cfnsr.team import gathered
+from cfnsr.data.fold import FoldDatasets
+from cfnsr.evaluation import device
+from cfnsr.evaluation.outputs import Job
+from cfnsr.training import initial
+from cfnsr.training.run import run
+from cfnsr.training.team import gathered
 
 
 @stage
 @click.argument("modality", type=click.Choice(["video", "audio"]))
 @cell_arguments
-def main(params: Params, modality, trial, shards, gate, places) -> None:
-    """Train one modality alone: under PROTOCOL, on one FOLD, from one SEED; CORPUS is the gate's file.
+def main(params: Params, modality, trial, shards, manifest, places) -> None:
+    """Train one modality alone: under PROTOCOL, on one FOLD, from one SEED; CORPUS is the manifest.
 
     \b
-    Example: python -m stages.pretrain audio held_out fold_1 1234 data/studio/shards data/studio/corpus.json
+    Example: python -m stages.pretrain audio held_out fold_1 1234 data/studio/shards data/studio/manifest.json
              /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
     """
     shared = params.train
     team, place = gathered(shared.device, devices=shared.devices, nodes=shared.nodes)
     device.make_reproducible(trial.seed, shared.threads, place, deterministic=shared.deterministic)
     note(device=device.told(place))
-    network, specification = networks.unimodal(
-        modality, trial, gate, getattr(params.encoders, modality).model_dump(), pixels=params.pixels.model_dump()
+    network, specification = initial.unimodal(
+        modality, trial, manifest, getattr(params.encoders, modality).model_dump(), pixels=params.pixels.model_dump()
     )
     run(
-        Cell(network, specification, Fold.open(trial, shards, gate), gate, places),
+        Job(network, specification, FoldDatasets.open(trial, shards, manifest), manifest, places),
         training=getattr(params.pretrain, modality).model_dump(),
         shared=shared.model_dump(),
         place=place,

@@ -1,14 +1,16 @@
 import click
 
-from cfnsr import device, fusion, networks
-from cfnsr.cell_arguments import cell_arguments
-from cfnsr.cells import Cell
-from cfnsr.cells.combining import combine
-from cfnsr.cells.training import run
+from cfnsr.cli.job_arguments import cell_arguments
+from cfnsr.cli.stage import IN_FOLDER, note, stage
 from cfnsr.config import Params
-from cfnsr.entry import IN_FOLDER, note, stage
-from cfnsr.fold import Fold
-from cfnsr.team import gathered
+from cfnsr.data.fold import FoldDatasets
+from cfnsr.evaluation import device
+from cfnsr.evaluation.late_fusion import combine
+from cfnsr.evaluation.outputs import Job
+from cfnsr.models import fusion
+from cfnsr.training import initial
+from cfnsr.training.run import run
+from cfnsr.training.team import gathered
 
 
 @stage
@@ -17,11 +19,11 @@ from cfnsr.team import gathered
 @click.option("--models", type=IN_FOLDER, required=True, help="Where the unimodal models of pretrain are.")
 @click.option("--unimodal", type=IN_FOLDER, required=True, help="Where their predictions are.")
 @click.option("--variant", help="An ablation of it: a name under `ablations.variants`.")
-def main(params: Params, system, trial, shards, gate, places, models, unimodal, variant) -> None:
+def main(params: Params, system, trial, shards, manifest, places, models, unimodal, variant) -> None:
     """Train one audiovisual SYSTEM, from unimodal models: under PROTOCOL, on one FOLD, from one SEED.
 
     \b
-    Example: python -m stages.train cfnsr held_out fold_1 1234 data/studio/shards data/studio/corpus.json
+    Example: python -m stages.train cfnsr held_out fold_1 1234 data/studio/shards data/studio/manifest.json
              /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
              --models data/studio/models/held_out --unimodal data/studio/predictions/held_out
     """
@@ -32,8 +34,8 @@ def main(params: Params, system, trial, shards, gate, places, models, unimodal, 
     team, place = gathered(shared.device, **{"devices": shared.devices, "nodes": shared.nodes} | alone)
     device.make_reproducible(trial.seed, shared.threads, place, deterministic=shared.deterministic)
     note(device=device.told(place))
-    network, specification = networks.fused(system, options, trial, gate, models, freeze=shared.freeze_encoders)
-    made = Cell(network, specification, Fold.open(trial, shards, gate), gate, places)
+    network, specification = initial.fused(system, options, trial, manifest, models, freeze=shared.freeze_encoders)
+    made = Job(network, specification, FoldDatasets.open(trial, shards, manifest), manifest, places)
     if chosen.training is None:
         combine(made, unimodal)
     else:

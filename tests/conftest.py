@@ -15,9 +15,9 @@ import pytest
 from filelock import FileLock
 from jaxtyping import install_import_hook
 
-from tests import checker
-from tests.cluster import TwoNodes, two_nodes
-from tests.repository import Repository
+from tests.support import checker
+from tests.support.cluster import TwoNodes, two_nodes
+from tests.support.repository import Repository
 
 install_import_hook("cfnsr", f"{checker.__name__}.check")
 

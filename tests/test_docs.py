@@ -17,8 +17,8 @@ from dvc.cli import DvcParserError, parse_args
 from moto.server import ThreadedMotoServer
 
 from cfnsr import cli
-from tests import published, store
-from tests.repository import ROOT, Repository
+from tests.support import published, store
+from tests.support.repository import ROOT, Repository
 from tests.test_folder import crema_d, sheet_of
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -259,4 +259,4 @@ def test_the_reference_is_made_of_the_docstrings_without_a_warning(tmp_path: Pat
         for package in ("cfnsr", "stages")
         for path in (ROOT / package).rglob("*.py")
     }
-    assert modules - {"cfnsr.published.names"} <= written  # its package tells all there is, in __all__
+    assert modules - {"cfnsr.models.published.names"} <= written  # its package tells all there is, in __all__

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cfnsr.engines.on_ray import OnRay
+from cfnsr.runtime.engines.on_ray import OnRay
 
 _GB = 0.5
 
 
 def work(size: int) -> np.ndarray:
-    import cfnsr.extract  # noqa: F401  what a worker loads first
+    import cfnsr.preprocessing.extract  # noqa: F401  what a worker loads first
 
     return np.zeros(size, np.uint8)
 

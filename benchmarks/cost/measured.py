@@ -20,16 +20,18 @@ import numpy as np
 import torch
 
 from benchmarks.cost import Cluster, Costs, Work, cell_s
-from cfnsr import config, corpora, extract, faces, landmarks, shards
-from cfnsr.bad_clips import BadClips
+from cfnsr import config, corpora
 from cfnsr.cli.profile import _fresh, _measured
-from cfnsr.dataset import Clips, in_order
-from cfnsr.engines import Engine
-from cfnsr.engines.threads import Threads
-from cfnsr.evaluate import Normalise, predict
-from cfnsr.folds import Trial
-from cfnsr.gate import Gate
-from tests.repository import Repository
+from cfnsr.data import shards
+from cfnsr.data.dataset import Clips, in_order
+from cfnsr.data.manifest import Manifest
+from cfnsr.data.splits import Trial
+from cfnsr.evaluation.predict import Normalise, predict
+from cfnsr.preprocessing import extract, face_boxes, landmarks
+from cfnsr.runtime.bad_clips import BadClips
+from cfnsr.runtime.engines import Engine
+from cfnsr.runtime.engines.threads import Threads
+from tests.support.repository import Repository
 
 NETWORKS = ("video", "audio", "cfnsr")
 _GROWN = 100  # entries that dvc.lock gets, to see what they cost
@@ -51,10 +53,10 @@ def costs(repository: Repository) -> Costs:
     whole = took(partial(repository.run, "dvc", "repro"))
     own = whole - sum(entry["wall_s"] for entry in _logged(repository))
     values = config.load(repository.folder / "params.yaml")
-    gate = Gate.read(repository.folder / "data/studio/corpus.json")
+    manifest = Manifest.read(repository.folder / "data/studio/manifest.json")
     cores = os.cpu_count() or 1
     make, boxes, decode = _data(values, cores)
-    load, step, look, gradient_mb = _training(repository, values, gate)
+    load, step, look, gradient_mb = _training(repository, values, manifest)
     array_bytes = sum(path.stat().st_size for path in (repository.folder / "data/studio/shards/01").glob("*.npy"))
     clips = len(shards.read(repository.folder / "data/studio/shards/01").index)
     walls = _walls(repository)
@@ -87,12 +89,12 @@ def costs(repository: Repository) -> Costs:
         join=join,
         gather_gb=gather_gb,
     )
-    return replace(found, starts=_starts(found, values, gate))
+    return replace(found, starts=_starts(found, values, manifest))
 
 
-def _starts(known: Costs, values: config.Params, gate: Gate) -> dict[str, float]:
+def _starts(known: Costs, values: config.Params, manifest: Manifest) -> dict[str, float]:
     """What is left of each stage's time when its work is taken off."""
-    clips, speakers = sum(gate.clips.values()), len(gate.clips)
+    clips, speakers = sum(manifest.clips.values()), len(manifest.clips)
     epochs = {"video": values.pretrain.video.epochs, "audio": values.pretrain.audio.epochs}
     training = values.systems["cfnsr"].training
     assert training is not None
@@ -123,7 +125,7 @@ def _data(values: config.Params, cores: int) -> tuple[float, float, float]:
 
         def box() -> None:
             for clip in clips:
-                found[clip.id] = faces.boxes(track(clip), **smooth, source=clip.path)
+                found[clip.id] = face_boxes.boxes(track(clip), **smooth, source=clip.path)
 
         boxed = took(box)
         sizes = {**values.extract.video.model_dump(), **values.extract.audio.model_dump()}
@@ -137,34 +139,34 @@ def _data(values: config.Params, cores: int) -> tuple[float, float, float]:
     return made * cores / len(clips), boxed / len(clips), decoded * cores / len(clips)
 
 
-def _trial(values: config.Params, gate: Gate) -> Trial:
-    return Trial("held_out", gate.folds[0], values.run.seeds[0])
+def _trial(values: config.Params, manifest: Manifest) -> Trial:
+    return Trial("held_out", manifest.folds[0], values.run.seeds[0])
 
 
 def _training(
-    repository: Repository, values: config.Params, gate: Gate
+    repository: Repository, values: config.Params, manifest: Manifest
 ) -> tuple[float, dict[str, float], dict[str, float], dict[str, float]]:
     """Seconds of a clip: to load, by network to learn from and to look at; and the networks' gradients in megabytes."""
     folder, place = repository.folder / "data/studio/shards", torch.device("cpu")
     loads, step, look, gradient_mb = [], {}, {}, {}
     for name in NETWORKS:
         steps = 3
-        clock, size = _measured(values, name, _trial(values, gate), gate, folder, steps)
-        learned = _clips_of(gate, values, size, steps)
+        clock, size = _measured(values, name, _trial(values, manifest), manifest, folder, steps)
+        learned = _clips_of(manifest, values, size, steps)
         loads.append(clock.seconds.pop("load") / learned)
         step[name] = sum(clock.seconds.values()) / learned
-        network, _ = _fresh(values, name, gate)
+        network, _ = _fresh(values, name, manifest)
         gradient_mb[name] = 4 * sum(value.numel() for value in network.parameters()) / 1e6
-        clips = Clips(folder, ["01"], gate.labels)
+        clips = Clips(folder, ["01"], manifest.labels)
         batches, prepare = in_order(clips, size), Normalise(**values.pixels.model_dump(), device=place)
         predict(network, batches, prepare)
         look[name] = took(partial(predict, network, batches, prepare)) / len(clips) - loads[-1]
     return statistics.median(loads), step, look, gradient_mb
 
 
-def _clips_of(gate: Gate, values: config.Params, size: int, steps: int) -> int:
+def _clips_of(manifest: Manifest, values: config.Params, size: int, steps: int) -> int:
     """How many clips so many steps of a small corpus have: its epochs end with short batches."""
-    there = sum(gate.clips[actor] for actor in gate.speakers(_trial(values, gate)).train)
+    there = sum(manifest.clips[actor] for actor in manifest.speakers(_trial(values, manifest)).train)
     batches = [size] * (there // size) + ([there % size] if there % size > 1 else [])
     return sum(batches[number % len(batches)] for number in range(steps))
 

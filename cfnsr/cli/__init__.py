@@ -8,15 +8,18 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cfnsr import __version__, config, entry, preset, table
+from cfnsr import __version__, config
+from cfnsr.cli import stage
 from cfnsr.cli.check import check
 from cfnsr.cli.launch import launch
 from cfnsr.cli.models import export_checkpoint, import_checkpoint, models
 from cfnsr.cli.offline_plots import offline_plots
 from cfnsr.cli.profile import profile
 from cfnsr.cli.report import report
+from cfnsr.config import preset
 from cfnsr.errors import CfnsrError
-from cfnsr.row import Row
+from cfnsr.report import table
+from cfnsr.report.rows import ResultRow
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,8 +45,8 @@ for command in (check, models, import_checkpoint, export_checkpoint, profile, re
 
 @main.command("preset")
 @click.argument("name", required=False)
-@entry.params_option
-@click.option("--presets", type=entry.OF_ROOT, default=entry.PRESETS, show_default=True, help="Where the overlays are.")
+@stage.params_option
+@click.option("--presets", type=stage.OF_ROOT, default=stage.PRESETS, show_default=True, help="Where the overlays are.")
 @click.option("--accept-licence", is_flag=True, help="Accept the licence of the preset's corpus, which is printed.")
 def preset_command(name: str | None, params: Path, presets: Path, accept_licence: bool) -> None:
     """Merge the preset NAME into params.yaml and print what changed; without NAME, list the presets.
@@ -55,7 +58,7 @@ def preset_command(name: str | None, params: Path, presets: Path, accept_licence
       cfnsr preset studio      back to what ships
       cfnsr preset ravdess --accept-licence
     """
-    with entry.one_line_errors():
+    with stage.one_line_errors():
         if name is None:
             if accept_licence:
                 raise click.UsageError("--accept-licence needs the NAME of a preset")
@@ -83,10 +86,10 @@ def _licence(corpus: str) -> str:
 
 
 @main.command()
-@click.argument("videos", type=entry.IN_FOLDER)
-@click.argument("sheet", type=entry.IN_FILE)
+@click.argument("videos", type=stage.IN_FOLDER)
+@click.argument("sheet", type=stage.IN_FILE)
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(3), help="How many, of whole speakers.")
-@entry.params_option
+@stage.params_option
 def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
     """Take the corpus from the folder VIDEOS and the SHEET (CSV or Parquet: file, label, speaker).
 
@@ -96,7 +99,7 @@ def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
     """
     from cfnsr.corpora import folder as corpus  # imports pandas
 
-    with entry.one_line_errors():
+    with stage.one_line_errors():
         table = corpus.read(sheet)
         absent = [row.file for row in table if not (videos / row.file).is_file()]
         if absent:
@@ -131,21 +134,21 @@ def folder(videos: Path, sheet: Path, folds: int, params: Path) -> None:
 
 
 @main.command()
-@entry.params_option
-@click.option("--metrics", type=entry.OF_ROOT, default=Path("metrics"), show_default=True, help="Where results are.")
+@stage.params_option
+@click.option("--metrics", type=stage.OF_ROOT, default=Path("metrics"), show_default=True, help="Where results are.")
 def results(params: Path, metrics: Path) -> None:
     """Print the last run's table, and where its time went.
 
     Example: cfnsr results
     """
-    from cfnsr import report as files  # imports scikit-learn, as above
+    from cfnsr.report import files  # imports scikit-learn, as above
 
-    console = entry.console()
-    with entry.one_line_errors():
+    console = stage.console()
+    with stage.one_line_errors():
         values = config.load(params)
         rows = files.read(metrics / values.corpus)
         differences = files.read_differences(metrics / values.corpus)
-    spent = entry.times(values.corpus)
+    spent = stage.times(values.corpus)
     if not spent:
         console.print("No stage has run here: these results came with the repository.")
     drawn = _table(rows, values.corpus, table.COLUMNS)
@@ -160,7 +163,7 @@ def results(params: Path, metrics: Path) -> None:
         console.print(_clock(spent))
 
 
-def _table(rows: list[Row], corpus: str, columns: Sequence[table.Column]) -> Table:
+def _table(rows: list[ResultRow], corpus: str, columns: Sequence[table.Column]) -> Table:
     drawn = Table(title=table.title(rows, corpus))
     for column in columns:
         justify = "left" if column is table.COLUMNS[0] else "right"
@@ -174,8 +177,8 @@ def _clock(spent: dict[str, tuple[int, float]]) -> Table:
     clock = Table()
     for column in ("Stage", "Runs", "Seconds"):
         clock.add_column(column, justify="left" if column == "Stage" else "right")
-    for stage, (runs, seconds) in spent.items():
-        clock.add_row(stage, str(runs), f"{seconds:.1f}")
+    for name, (runs, seconds) in spent.items():
+        clock.add_row(name, str(runs), f"{seconds:.1f}")
     runs, seconds = (sum(values) for values in zip(*spent.values(), strict=True))
     clock.add_row("all", str(runs), f"{seconds:.1f}")
     return clock
@@ -183,17 +186,17 @@ def _clock(spent: dict[str, tuple[int, float]]) -> Table:
 
 @main.command()
 @click.argument("actor")
-@click.argument("out", type=entry.OUT_FILE)
-@entry.params_option
-@click.option("--data", type=entry.OF_ROOT, default=Path("data"), show_default=True, help="Where the shards are.")
+@click.argument("out", type=stage.OUT_FILE)
+@stage.params_option
+@click.option("--data", type=stage.OF_ROOT, default=Path("data"), show_default=True, help="Where the shards are.")
 def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     """Draw all face crops of ACTOR into the picture OUT: a clip a row, a frame a column.
 
     Example: cfnsr sheet 01 sheet.png
     """
-    from cfnsr import shards
-    from cfnsr import sheet as drawing  # imports OpenCV, as above
+    from cfnsr.data import shards
+    from cfnsr.preprocessing import contact_sheet  # imports OpenCV, as above
 
-    with entry.one_line_errors():
-        drawing.write(out, shards.read(data / config.load(params).corpus / "shards" / actor))
+    with stage.one_line_errors():
+        contact_sheet.write(out, shards.read(data / config.load(params).corpus / "shards" / actor))
     click.echo(f"{out}")

@@ -6,21 +6,22 @@ from pathlib import Path
 
 import click
 
-from cfnsr import config, entry
+from cfnsr import config
+from cfnsr.cli import stage
 from cfnsr.errors import CfnsrError
-from cfnsr.row import label
+from cfnsr.report.rows import label
 
 
 @click.command()
-@entry.params_option
+@stage.params_option
 def check(params: Path) -> None:
     """Check params.yaml: unknown keys, types, ranges, folds, and each system's options; and DVC's own files.
 
     Example: cfnsr check --params params.yaml
     """
-    from cfnsr import dvc_files  # imports parts of DVC, a quarter of a second
+    from cfnsr.cli import dvc_files  # imports parts of DVC, a quarter of a second
 
-    with entry.one_line_errors():
+    with stage.one_line_errors():
         dvc_files.unharmed(params.parent)
         values = config.load(params)
         _check_checkpoints(params, values)
@@ -35,7 +36,7 @@ def check(params: Path) -> None:
 
 
 def _check_checkpoints(path: Path, values: config.Params) -> None:
-    from cfnsr import checkpoint  # imports torch, three seconds that the other commands need not wait
+    from cfnsr.models import checkpoint  # imports torch, three seconds that the other commands need not wait
 
     for name in values.run.evaluate:
         for fold in values.folds:
@@ -56,9 +57,12 @@ def _check_checkpoints(path: Path, values: config.Params) -> None:
 
 
 def _check_systems(path: Path, values: config.Params) -> None:
-    from cfnsr import fusion, sizes  # imports torch, as above
+    from cfnsr.models import (
+        fusion,
+        summary,  # imports torch, as above
+    )
 
-    inputs = sizes.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
+    inputs = summary.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
     varied = values.ablations.system
     sections = [("", name, section.options) for name, section in values.systems.items()]
     for name, options in values.ablations.variants.items():
@@ -66,7 +70,7 @@ def _check_systems(path: Path, values: config.Params) -> None:
     for variant, name, options in sections:
         try:
             fusion.check(name, options, values.system(name).training is not None)
-            sizes.build(name, 8, values.encoders.model_dump(), options, inputs)
+            summary.build(name, 8, values.encoders.model_dump(), options, inputs)
         except CfnsrError as error:
             where = f"systems.{str(error.where).removeprefix('systems.')}"
             raise CfnsrError(path, f"{variant}{where}: {error.problem}", error.remedy) from error

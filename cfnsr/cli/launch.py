@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from cfnsr import config, entry
+from cfnsr import config
+from cfnsr.cli import stage
 from cfnsr.errors import CfnsrError
 
 STAGES = ("pretrain", "train")
@@ -24,7 +25,7 @@ STAGES = ("pretrain", "train")
     type=click.IntRange(0),
     help="With --ray: GPUs a cell takes.  [default: train.devices where there are any]",
 )
-@entry.params_option
+@stage.params_option
 def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus: int | None, params: Path) -> None:
     """Run every stale cell of STAGES side by side; without STAGES those of pretrain and train.
 
@@ -39,11 +40,11 @@ def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus:
       cfnsr launch --ray auto            on the cluster that this machine belongs to
       cfnsr launch --ray local           here, each cell with a GPU of its own
     """
-    from cfnsr.launch import LOGS, Engine, cell, plan, run_all
-    from cfnsr.launch.shown import Shown  # imports DVC, as do the above
+    from cfnsr.runtime.launch import LOGS, Engine, cell, plan, run_all
+    from cfnsr.runtime.launch.shown import Shown  # imports DVC, as do the above
 
     root = params.resolve().parent
-    with entry.one_line_errors():
+    with stage.one_line_errors():
         if jobs and address:
             raise click.UsageError("--jobs is for this machine, --ray for a cluster: give one of them")
         if gpus is not None and not address:
@@ -60,15 +61,15 @@ def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus:
         threads = values.train.threads * devices
         engine: Engine
         if address:
-            from cfnsr.launch.on_ray import OnRay  # an extra
+            from cfnsr.runtime.launch.on_ray import OnRay  # an extra
 
             gpus = 0 if values.train.device == "cpu" else gpus
             engine = OnRay(root, address, threads=threads, devices=devices, gpus=gpus)
         else:
-            from cfnsr.launch.here import Here
+            from cfnsr.runtime.launch.here import Here
 
             engine = Here(root, jobs or max(1, (os.cpu_count() or 1) // threads))
-        console = entry.console()
+        console = stage.console()
         try:
             with Shown(console, root, len(made.needs)) as shown:
                 told = run_all(made, engine, shown)

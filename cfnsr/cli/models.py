@@ -12,7 +12,9 @@ from typing import Any
 import click
 from rich.table import Table
 
-from cfnsr import config, entry, preset
+from cfnsr import config
+from cfnsr.cli import stage
+from cfnsr.config import preset
 from cfnsr.errors import CfnsrError
 
 COLUMNS = ("System", "Parameters", "GFLOPs", "Fusion", "Published %", "Published parameters", "Paper")
@@ -20,9 +22,9 @@ COLUMNS = ("System", "Parameters", "GFLOPs", "Fusion", "Published %", "Published
 
 @click.command()
 @click.argument("name", required=False)
-@entry.params_option
+@stage.params_option
 @click.option("--preset", "as_preset", help="Sizes as this preset would have them.")
-@click.option("--presets", type=entry.OF_ROOT, default=entry.PRESETS, show_default=True, help="Where the presets are.")
+@click.option("--presets", type=stage.OF_ROOT, default=stage.PRESETS, show_default=True, help="Where the presets are.")
 @click.option("--depth", default=4, show_default=True, type=click.IntRange(1), help="Levels of layers shown of NAME.")
 def models(name: str | None, params: Path, as_preset: str | None, presets: Path, depth: int) -> None:
     """List the networks with their sizes and what was published of them; with NAME, one network's layers.
@@ -33,13 +35,13 @@ def models(name: str | None, params: Path, as_preset: str | None, presets: Path,
       cfnsr models --preset paper_scale   at the published ones
       cfnsr models cfnsr --depth 3        its layers
     """
-    with entry.one_line_errors():
+    with stage.one_line_errors():
         values = _as_if(params, presets / f"{as_preset}.yaml" if as_preset else None)
         if name is not None:
             click.echo(_layers(values, name, depth))
             return
         table, notes = _overview(values)
-    console = entry.console()
+    console = stage.console()
     console.print(table)
     for note in notes:
         console.print(note, style="dim", highlight=False, markup=False)
@@ -48,8 +50,8 @@ def models(name: str | None, params: Path, as_preset: str | None, presets: Path,
 @click.command("import-checkpoint")
 @click.option("--system", required=True, type=click.Choice(["video", "audio", "msaf", "cfnsr"]), help="What it is of.")
 @click.option("--fold", required=True, help="The fold whose test speakers it was not trained on: as in params.yaml.")
-@click.argument("published", type=entry.IN_FILE)
-@click.argument("out", type=entry.OUT_FILE)
+@click.argument("published", type=stage.IN_FILE)
+@click.argument("out", type=stage.OUT_FILE)
 def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> None:
     """Turn a PUBLISHED state dict (.pth) into a model of ours, OUT.
 
@@ -59,10 +61,10 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
     Example: cfnsr import-checkpoint --system cfnsr --fold fold_1
              RAVDESS_best_0.pth checkpoints/cfnsr/fold_1.safetensors
     """
-    from cfnsr import checkpoint  # imports torch
-    from cfnsr import published as exchange
+    from cfnsr.models import checkpoint  # imports torch
+    from cfnsr.models import published as exchange
 
-    with entry.one_line_errors():
+    with stage.one_line_errors():
         network, described = exchange.read(system, fold, published)
         with _writing(out):
             checkpoint.save(out, network, described)
@@ -70,16 +72,16 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
 
 
 @click.command("export-checkpoint")
-@click.argument("model", type=entry.IN_FILE)
-@click.argument("out", type=entry.OUT_FILE)
+@click.argument("model", type=stage.IN_FILE)
+@click.argument("out", type=stage.OUT_FILE)
 def export_checkpoint(model: Path, out: Path) -> None:
     """Write MODEL (safetensors) as a state dict (.pth) for the published code.
 
     Example: cfnsr export-checkpoint checkpoints/cfnsr/fold_1.safetensors cfnsr_fold_1.pth
     """
-    from cfnsr import published  # imports torch
+    from cfnsr.models import published  # imports torch
 
-    with entry.one_line_errors(), _writing(out):
+    with stage.one_line_errors(), _writing(out):
         system = published.export(model, out)
     click.echo(f"{out}: {system}")
 
@@ -105,9 +107,9 @@ def _as_if(params: Path, overlay: Path | None) -> config.Params:
 
 def _overview(values: config.Params) -> tuple[Table, list[str]]:
     """All networks at the sizes of params, and what a reader must know beside the figures."""
-    from cfnsr import sizes  # imports torch
+    from cfnsr.models import summary  # imports torch
 
-    inputs = sizes.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
+    inputs = summary.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
     table = Table(title=f"One clip of {inputs.frames} frames of {inputs.side_px}x{inputs.side_px} pixels")
     for column in COLUMNS:
         table.add_column(column, justify="right" if column in COLUMNS[1:6] and column != "Fusion" else "left")
@@ -115,12 +117,12 @@ def _overview(values: config.Params) -> tuple[Table, list[str]]:
         "Published: accuracy on RAVDESS and parameters, by protocols that choose the epoch on the test fold "
         "(docs/decisions/0002-held-out.md). A multiplication and an addition count as two FLOPs."
     ]
-    for name in sizes.names():
+    for name in summary.names():
         if name not in values.systems and name not in ("video", "audio"):
             notes.append(f"{name} has no section under `systems` in params.yaml.")
             continue
-        counted = sizes.size(name, _built(values, name, inputs), inputs)
-        about = counted.about
+        counted = summary.size(name, _built(values, name, inputs), inputs)
+        about = counted.publication
         table.add_row(
             name,
             f"{counted.parameters:,}",
@@ -141,17 +143,18 @@ def _layers(values: config.Params, name: str, depth: int) -> str:
     Raises:
         CfnsrError: there is no such network.
     """
-    from cfnsr import sizes  # as above
+    from cfnsr.models import summary  # as above
 
-    if name not in sizes.names():
-        raise CfnsrError(name, "there is no such system", f"Name one of: {', '.join(sizes.names())}")
-    inputs = sizes.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
-    return sizes.layers(_built(values, name, inputs), inputs, depth)
+    if name not in summary.names():
+        raise CfnsrError(name, "there is no such system", f"Name one of: {', '.join(summary.names())}")
+    inputs = summary.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
+    return summary.layers(_built(values, name, inputs), inputs, depth)
 
 
 def _built(values: config.Params, name: str, inputs: Any) -> Any:
-    from cfnsr import corpora, sizes  # as above
+    from cfnsr import corpora
+    from cfnsr.models import summary  # as above
 
     classes = len(corpora.get(values.corpus).labels(**getattr(values.corpora, values.corpus).model_dump()))
     options = {} if name in ("video", "audio") else values.system(name).options
-    return sizes.build(name, classes, values.encoders.model_dump(), options, inputs)
+    return summary.build(name, classes, values.encoders.model_dump(), options, inputs)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cfnsr import entry
+from cfnsr.cli import stage
 from cfnsr.errors import CfnsrError
 
 _DVC = Path(".dvc")
@@ -24,9 +24,9 @@ def offline_plots() -> None:
     """
     from dvc.config import Config, ConfigError  # the other commands need not wait for these
 
-    from cfnsr.page import dvc_plots
+    from cfnsr.report.page import dvc_plots
 
-    with entry.one_line_errors():
+    with stage.one_line_errors():
         if not (_DVC / "config").is_file():
             raise CfnsrError(_DVC / "config", "is missing", "Run from the repository's root")
         dvc_plots.write(_FRAME)

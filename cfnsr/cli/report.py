@@ -8,17 +8,18 @@ from pathlib import Path
 
 import click
 
-from cfnsr import config, entry
+from cfnsr import config
+from cfnsr.cli import stage
 from cfnsr.errors import CfnsrError
 
 
 @click.command()
-@entry.params_option
-@click.option("--metrics", type=entry.OF_ROOT, default=Path("metrics"), show_default=True, help="Where results are.")
+@stage.params_option
+@click.option("--metrics", type=stage.OF_ROOT, default=Path("metrics"), show_default=True, help="Where results are.")
 @click.option(
     "--with-run-info",
     "out",
-    type=entry.OUT_FILE,
+    type=stage.OUT_FILE,
     help="Write a copy of the page that also says when and where it was made, at which commit, and how long it took.",
 )
 def report(params: Path, metrics: Path, out: Path | None) -> None:
@@ -29,11 +30,11 @@ def report(params: Path, metrics: Path, out: Path | None) -> None:
       cfnsr report
       cfnsr report --with-run-info run.html
     """
-    with entry.one_line_errors():
+    with stage.one_line_errors():
         corpus = config.load(params).corpus
         path = metrics / corpus / "report.html"
         if out is not None:
-            from cfnsr import page  # imports Altair and pandas, a second
+            from cfnsr.report import page  # imports Altair and pandas, a second
 
             page.with_run_info(path, out, _info(corpus))
             path = out
@@ -43,11 +44,11 @@ def report(params: Path, metrics: Path, out: Path | None) -> None:
 
 
 def _info(corpus: str) -> list[tuple[str, str]]:
-    spent = entry.times(corpus)
+    spent = stage.times(corpus)
     return [
         ("Written", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
         ("Commit", _commit()),
-        ("Trained on", "; ".join(entry.facts(corpus, "device")) or "not noted"),
+        ("Trained on", "; ".join(stage.facts(corpus, "device")) or "not noted"),
         *((f"{stage}, {runs} runs", f"{seconds:.1f} s") for stage, (runs, seconds) in spent.items()),
         ("All stages", f"{sum(seconds for _, seconds in spent.values()):.1f} s"),
     ]

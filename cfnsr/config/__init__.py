@@ -13,10 +13,10 @@ from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from cfnsr import folds
-from cfnsr.config.data import Corpora, Crop, Extract, Fetch, ParallelClips
+from cfnsr.config.data import Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
 from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train, Training
 from cfnsr.config.sections import Count, Name, Section, no_repeats
+from cfnsr.data import splits
 from cfnsr.errors import CfnsrError
 
 
@@ -25,7 +25,7 @@ class Check(Section):
 
 
 class Report(Section):
-    level: Annotated[float, Field(gt=0, lt=1)]
+    ci_level: Annotated[float, Field(gt=0, lt=1)]
     faces: bool
 
 
@@ -42,6 +42,7 @@ class Params(Section):
     fetch: Fetch
     parallel: ParallelClips
     on_bad_clip: Literal["fail", "skip"]
+    landmarks: Landmarks
     crop: Crop
     extract: Extract
     check: Check
@@ -74,7 +75,7 @@ class Params(Section):
                     )
                 tested[actor] = fold
         try:
-            folds.split("held_out", self.actors, self.folds)
+            splits.split("held_out", self.actors, self.folds)
         except CfnsrError as error:
             raise ValueError(str(error)) from error
         return self
@@ -102,7 +103,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def batches_can_be_shared(self) -> Params:
-        count = self.train.devices * self.train.nodes
+        count = self.train.devices
         for path, training in self._trainings().items():
             if count > 1 and training.batch_size < 2 * count:
                 raise ValueError(
@@ -131,6 +132,7 @@ class Params(Section):
         if run.evaluate and "held_out" not in run.protocols:
             raise ValueError("run.evaluate: imported networks are evaluated beside held_out; name it in run.protocols")
         for key, names, known in (
+            ("run.combine", run.combine, self.systems),
             ("run.train", run.train, self.systems),
             ("run.ablate", run.ablate, self.ablations.variants),
             ("run.evaluate", run.evaluate, {*self.systems, *modalities}),
@@ -142,7 +144,12 @@ class Params(Section):
         clash = sorted({*self.ablations.variants} & {*self.systems, *modalities})
         if clash:
             raise ValueError(f"ablations.variants: {', '.join(clash)} is the name of a system or modality")
-        learning = [*(name for name in run.train if self.systems[name].training), *run.ablate]
+        for key, names, trains in (("run.combine", run.combine, False), ("run.train", run.train, True)):
+            misplaced = [name for name in names if (self.systems[name].training is not None) != trains]
+            if misplaced:
+                other = "run.train" if key == "run.combine" else "run.combine"
+                raise ValueError(f"{key}: {', '.join(misplaced)} belongs in {other}, by its section's training")
+        learning = [*run.train, *run.ablate]
         imported = [modality for modality in modalities if modality in run.evaluate]
         if learning and imported:
             raise ValueError(
@@ -153,10 +160,10 @@ class Params(Section):
             if options.items() <= self.systems[self.ablations.system].options.items():
                 raise ValueError(f"ablations.variants.{name}: no option differs from {self.ablations.system}'s")
         for modality in modalities:
-            for protocol in run.protocols if run.train or run.ablate else []:
+            for protocol in run.protocols if run.combine or run.train or run.ablate else []:
                 if modality not in run.names(protocol):
                     raise ValueError(
-                        f"run: the systems to train start from {modality}; add it to pretrain"
+                        f"run: the systems start from {modality}; add it to pretrain"
                         + (" or evaluate" if protocol == "held_out" else ", as published starts from none imported")
                     )
         return self

@@ -60,7 +60,7 @@ class Fetch(Section):
 
 class ParallelClips(Section):
     jobs: Annotated[int, Field(ge=0)]
-    engine: Literal["threads", "ray"]
+    backend: Literal["threading", "loky", "ray"]
     address: Annotated[str, Field(pattern=r"^(auto|local|(ray://)?[A-Za-z0-9_.:\[\]-]+:[0-9]+)$")]
 
 
@@ -73,13 +73,16 @@ class FaceAlign(Section):
     fetch_weights: bool
 
 
+class Landmarks(Section):
+    source: Literal["openface", "face_align"]
+    face_align: FaceAlign
+
+
 class Crop(Section):
-    landmarks: Literal["openface", "face_align"]
     min_confidence: Share
     min_tracked: Annotated[float, Field(gt=0, le=1)]
     margin: NotNegative
     smoothing_s: NotNegative
-    face_align: FaceAlign
 
 
 class ExtractVideo(Section):

@@ -11,25 +11,8 @@ from cfnsr.config.sections import UNSEEN_BY_DVC, Count, Name, NotNegative, Posit
 
 class Pixels(Section):
     mean: Annotated[list[NotNegative], Field(min_length=3, max_length=3)]
-    deviation: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     order: Literal["rgb", "bgr"]
-
-
-class VideoEncoder(Section):
-    layers: Annotated[list[Count], Field(min_length=4, max_length=4)]
-    width: Count
-    cardinality: Count
-    stem_relu: bool
-
-
-class AudioEncoder(Section):
-    dropout: Share
-    head_dropout: Share
-
-
-class Encoders(Section):
-    video: VideoEncoder
-    audio: AudioEncoder
 
 
 class Training(Section):
@@ -82,7 +65,6 @@ class Train(Section):
     compile: bool
     deterministic: bool
     devices: Count
-    nodes: Count
     threads: Annotated[int, Field(ge=1, le=1024)]
     schedule: Literal["constant", "cosine"]
     warmup_epochs: Times
@@ -96,6 +78,16 @@ class Train(Section):
 
 
 Options = dict[Name, bool | int | float | str | list[int | float | str]]
+
+
+class Encoder(Section):
+    name: Name
+    options: Options
+
+
+class Encoders(Section):
+    video: Encoder
+    audio: Encoder
 
 
 class System(Section):
@@ -126,9 +118,10 @@ class Evaluate(Section):
 class Run(Section):
     """Which cells each stage has: rows of the table."""
 
-    protocols: Annotated[list[Literal["held_out", "published"]], Field(min_length=1)]
+    protocols: Annotated[list[Literal["held_out", "test_selected"]], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
     pretrain: list[Literal["video", "audio"]]
+    combine: list[Name]
     train: list[Name]
     ablate: list[Name]
     evaluate: list[Name]
@@ -136,7 +129,7 @@ class Run(Section):
     def names(self, protocol: str) -> list[str]:
         """The rows of a protocol, in the table's order: one modality, imported, systems, variants."""
         imported = self.evaluate if protocol == "held_out" else []
-        return [*self.pretrain, *imported, *self.train, *self.ablate]
+        return [*self.pretrain, *imported, *self.combine, *self.train, *self.ablate]
 
     @property
     def rows(self) -> list[tuple[str, str]]:

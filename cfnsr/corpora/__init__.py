@@ -17,9 +17,9 @@ from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 
-from cfnsr.bad_clips import BadClips
+from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.types import Clip
+from cfnsr.runtime.bad_clips import BadClips
 
 VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".flv", ".mkv", ".webm", ".mpg"})
 

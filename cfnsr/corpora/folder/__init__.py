@@ -14,14 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cfnsr.bad_clips import BadClips
 from cfnsr.corpora import VIDEOS, described
+from cfnsr.corpora.clip import Clip
+from cfnsr.corpora.link_or_copy import place
 from cfnsr.errors import CfnsrError
-from cfnsr.placing import place
-from cfnsr.types import Clip
+from cfnsr.runtime.bad_clips import BadClips
 
 if TYPE_CHECKING:
-    from cfnsr.source import Source
+    from cfnsr.corpora.source import Source
 
 COLUMNS = ("file", "label", "speaker")
 _OWN = "sheet.parquet"  # one speaker's rows, beside the clips

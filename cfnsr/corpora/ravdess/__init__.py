@@ -10,21 +10,20 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from cfnsr import naming, unpack
-from cfnsr.bad_clips import BadClips
-from cfnsr.corpora import described
+from cfnsr.corpora import described, filenames, unpack
+from cfnsr.corpora.clip import Clip
+from cfnsr.corpora.filenames import INTENSITIES, LABELS
+from cfnsr.corpora.link_or_copy import place
 from cfnsr.corpora.ravdess import record
+from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
-from cfnsr.naming import INTENSITIES, LABELS
-from cfnsr.placing import place
-from cfnsr.source import Source
-from cfnsr.types import Clip
+from cfnsr.runtime.bad_clips import BadClips
 
 LICENCE = """RAVDESS is under Creative Commons BY-NC-SA 4.0 (https://creativecommons.org/licenses/by-nc-sa/4.0/):
 name its authors, Livingstone and Russo (2018); no commercial use; share what you make of it under the same licence"""
 
 _TAKES = 4  # two sentences, twice each
-SPEECH = rf"{naming.FACE_AND_VOICE}-{naming.SPEECH}-\d\d-\d\d-\d\d-\d\d-"  # how the names of such clips begin
+SPEECH = rf"{filenames.FACE_AND_VOICE}-{filenames.SPEECH}-\d\d-\d\d-\d\d-\d\d-"  # how the names of such clips begin
 
 
 def labels(**_: object) -> list[str]:
@@ -39,7 +38,7 @@ def expected(actor: str, **_: object) -> Counter[str]:
 
 def clips(folder: Path, bad: BadClips) -> list[Clip]:
     """The clips of one actor's folder, described by their names."""
-    return described(folder, bad, naming.parse)
+    return described(folder, bad, filenames.parse)
 
 
 def prepare(actor: str, folder: Path, *, licence_accepted: bool, source: Source, jobs: int) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from cfnsr.corpora.download import Archive
+from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
-from cfnsr.fetch import Archive
-from cfnsr.source import Source
 
 
 def archive(name: str, source: Source) -> Archive:

@@ -18,16 +18,16 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from cfnsr import naming, progress
-from cfnsr.bad_clips import BadClips
-from cfnsr.corpora import described
+from cfnsr.corpora import described, filenames
+from cfnsr.corpora.clip import Clip
+from cfnsr.corpora.filenames import LABELS
 from cfnsr.corpora.studio import acting, design, film, identity, openface, speech
 from cfnsr.corpora.studio.portrait import Portrait
-from cfnsr.naming import LABELS
-from cfnsr.types import Clip
+from cfnsr.runtime import progress
+from cfnsr.runtime.bad_clips import BadClips
 
 if TYPE_CHECKING:
-    from cfnsr.source import Source
+    from cfnsr.corpora.source import Source
 
 _CONFIDENCE = 0.98  # the points are known, but OpenFace is never surer than this
 _LEAD_S, _TAIL_S = (0.55, 0.75), 0.5  # silence before and after the sentence
@@ -48,7 +48,7 @@ def expected(
 
 def clips(folder: Path, bad: BadClips) -> list[Clip]:
     """The clips of one actor's folder, described by their names."""
-    return described(folder, bad, naming.parse)
+    return described(folder, bad, filenames.parse)
 
 
 def prepare(
@@ -107,7 +107,7 @@ def prepare(
     )
 
     def make(label: str, intensity: str, statement: int, repetition: int) -> None:
-        name = naming.name(label=label, intensity=intensity, statement=statement, repetition=repetition, actor=actor)
+        name = filenames.name(label=label, intensity=intensity, statement=statement, repetition=repetition, actor=actor)
         random = np.random.default_rng([seed, *map(int, name.split("-"))])
         face = design.face(label, intensity, face_noise, random)
         voice = design.voice(label, intensity, voice_noise, random)

@@ -16,7 +16,7 @@ from jaxtyping import Float32, Float64, UInt8
 from cfnsr.corpora.studio.identity import Identity
 
 Points = Float64[np.ndarray, "point 2"]
-Places = Float64[np.ndarray, "place 2"]
+JobPaths = Float64[np.ndarray, "place 2"]
 
 _FACE_HEIGHT = 0.42  # brow to chin at rest, as a share of the picture's height
 _MIRROR = np.array(
@@ -180,7 +180,7 @@ def _frame_of(left: int, top: int, right: int, bottom: int) -> Points:
     return np.array([(a, b) for a in x for b in y if a in (x[0], x[-1]) or b in (y[0], y[-1])])
 
 
-def _spline(at: Points, values: Points, places: Places) -> Places:
+def _spline(at: Points, values: Points, places: JobPaths) -> JobPaths:
     """Thin-plate spline through ``values`` at the points ``at``, read at ``places``."""
     count = len(at)
     system = np.zeros((count + 3, count + 3))
@@ -191,7 +191,7 @@ def _spline(at: Points, values: Points, places: Places) -> Places:
     return _kernel(places, at) @ weights[:count] + np.column_stack([np.ones(len(places)), places]) @ weights[count:]
 
 
-def _kernel(a: Places, b: Points) -> Float64[np.ndarray, "place point"]:
+def _kernel(a: JobPaths, b: Points) -> Float64[np.ndarray, "place point"]:
     squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
     squared = np.maximum(squared, 1e-9)  # rounding may fall below zero
     return squared * np.log(squared)

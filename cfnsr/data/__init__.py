@@ -1,0 +1,1 @@
+"""What training reads: shards, splits, the manifest and datasets."""

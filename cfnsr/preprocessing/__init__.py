@@ -1,0 +1,1 @@
+"""Turn clips into arrays: landmarks, face boxes, face crops, log-mel and MFCC."""

@@ -1,0 +1,39 @@
+"""A shard as a picture, every clip a row, every frame a column: are the faces whole, and steady?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from cfnsr.data.shards import Shard
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime.outputs import atomic_file
+
+_CAPTION_PX = 18  # above each row
+
+
+def picture(shard: Shard) -> UInt8[np.ndarray, "height width 3"]:
+    """The sheet, RGB; above each row the clip's name and emotion."""
+    rows = []
+    for clip, label, frames in zip(shard.index["clip"], shard.index["label"], shard.frames, strict=True):
+        strip = np.concatenate(list(frames), axis=1)
+        caption = np.full((_CAPTION_PX, strip.shape[1], 3), 255, np.uint8)
+        cv2.putText(caption, f"{label}  {clip}", (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        rows += [caption, strip]
+    return np.concatenate(rows)
+
+
+def write(path: Path, shard: Shard) -> None:
+    """Write the sheet as a picture, in the format of the file's ending.
+
+    Raises:
+        CfnsrError: no picture format of that ending is known.
+    """
+    with atomic_file(path) as partial:
+        try:
+            cv2.imwrite(str(partial), cv2.cvtColor(picture(shard), cv2.COLOR_RGB2BGR))
+        except cv2.error as error:
+            raise CfnsrError(path, "not a picture's file name", "Let it end in .png or .jpg") from error

@@ -1,0 +1,37 @@
+"""Decoding with decord, an extra: an independent check of the other decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from cfnsr.errors import CfnsrError
+
+
+def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """See ``cfnsr.preprocessing.video.frames``."""
+    try:
+        import decord
+    except ImportError as error:
+        raise CfnsrError(
+            "extract.video.decoder",
+            "decord is not installed (it is published for Linux and Windows on x86-64 alone)",
+            "Install cfnsr[decord], or set it to pyav",
+        ) from error
+    try:
+        reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)
+        if len(reader) != len(pts):
+            raise CfnsrError(
+                path,
+                f"decord finds {len(reader)} frames where there are {len(pts)}",
+                "Set extract.video.decoder to pyav",
+            )
+        for index in indices:
+            yield reader[index].asnumpy()
+    except (decord.DECORDError, RuntimeError, UnicodeError) as error:
+        raise CfnsrError(
+            path, f"decord cannot decode it ({str(error).splitlines()[0]})", "Fetch the clip again, or use pyav"
+        ) from error

@@ -1,0 +1,1 @@
+"""Predictions -> figures, tables and one page."""

@@ -1,0 +1,1 @@
+"""How a run behaves. Changes no result."""

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from cfnsr import config
+from cfnsr.errors import CfnsrError
+
+SHIPPED = YAML(typ="safe", pure=True).load((Path(__file__).parents[2] / "params.yaml").read_text())
+
+
+def load(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> config.Params:
+    values = copy.deepcopy(SHIPPED)
+    change(values)
+    path = tmp_path / "params.yaml"
+    with path.open("w") as file:
+        YAML(typ="safe", pure=True).dump(values, file)
+    return config.load(path)
+
+
+def test_what_ships_is_valid(root: Path) -> None:
+    values = config.load(root / "params.yaml")
+    assert values.actors == [f"{number:02d}" for number in range(1, 9)]
+    assert len(values.folds) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda v: v.update(epochs=3), "epochs: Extra inputs"),
+        (lambda v: v["crop"].update(margn=0.3), r"crop\.margn: Extra inputs"),
+        (lambda v: v["train"].update(threads=2**31), r"train\.threads: .*less than or equal to 1024"),
+        (lambda v: v["train"]["augment"]["video"].update(jitter=10**30), r"train\.augment\.video\.jitter: .*1000"),
+        (lambda v: v["train"]["augment"]["audio"].update(gain_db=1e4), r"train\.augment\.audio\.gain_db: .*60"),
+        (
+            lambda v: v["train"].update(warmup_epochs=20),
+            r"train\.warmup_epochs: 20, but pretrain\.audio has 20 epochs: the rate would never be reached",
+        ),
+        (
+            lambda v: (v["train"].update(warmup_epochs=19), v["systems"]["cfnsr"]["training"].update(epochs=10)),
+            r"train\.warmup_epochs: 19, but systems\.cfnsr\.training has 10 epochs",
+        ),
+        (
+            lambda v: (
+                v.update(corpus="folder"),
+                v["corpora"]["folder"].update(videos="x", sheet="y", labels=["calm"]),
+            ),
+            r"corpora\.folder\.labels: one emotion alone leaves nothing to recognise",
+        ),
+        (lambda v: v["crop"].pop("margin"), r"crop\.margin: Field required"),
+        (lambda v: v["extract"]["video"].update(frames="8"), r"extract\.video\.frames: .*integer.*given: '8'"),
+        (lambda v: v["extract"]["video"].update(frames=0), r"extract\.video\.frames: .*greater than or equal to 1"),
+        (lambda v: v["train"].update(threads=True), r"train\.threads: .*integer"),
+        (lambda v: v["run"].update(seeds=["1"]), r"run\.seeds\.0: .*integer"),
+        (lambda v: v["run"].update(seeds=[1, 1]), r"run\.seeds: 1 named twice"),
+        (lambda v: v["run"].update(seeds=[]), r"run\.seeds: List should have at least 1"),
+        (lambda v: v["run"].update(protocols=["ours"]), r"run\.protocols\.0: Input should be 'held_out' or"),
+        (lambda v: v["pretrain"]["audio"].update(learning_rate=float("nan")), r"pretrain\.audio\.learning_rate"),
+        (lambda v: v["extract"]["audio"].update(coefficients=200), r"extract\.audio: coefficients \(200\)"),
+        (lambda v: v.update(corpus="ravdes"), r"corpus: Input should be 'studio'"),
+        (lambda v: v.update(actors=[]), "actors: List should have at least 1 item"),
+        (lambda v: v["actors"].append("01"), "actors: 01 named twice"),
+        (lambda v: v["actors"].append(9), r"actors\.8: Input should be a valid string"),
+        (lambda v: v["actors"].append("amy"), r"actors\.8: studio's actors are two digits"),
+        (lambda v: v["actors"].append("../x"), r"actors\.8: String should match"),
+        (lambda v: v["folds"].update(fold_1=[]), r"folds\.fold_1: List should have at least 1 item"),
+        (lambda v: v["folds"].update({5: ["01"]}), r"folds\.5"),
+        (lambda v: v["folds"]["fold_1"].append("03"), r"folds\.fold_2: actor '03' already stands in fold_1"),
+        (lambda v: v["folds"]["fold_1"].append("99"), r"folds\.fold_1: actor '99' is not among the actors"),
+        (lambda v: v.update(folds={"fold_1": ["01"]}), "folds: Dictionary should have at least 2"),
+        (lambda v: v.update(actors=["01", "02"], folds={"a": ["01"], "b": ["02"]}), "a fold has no speaker to train"),
+        (lambda v: v.update(systems={}), "systems: Dictionary should have at least 1"),
+        (
+            lambda v: v["systems"]["cfnsr"].update(training={"epochs": 3}),
+            r"systems\.cfnsr\.training\.batch_size: Field",
+        ),
+        (lambda v: v["train"].update(devices=0), r"train\.devices: .*greater than or equal to 1"),
+        (
+            lambda v: v["train"].update(devices=3, nodes=3),
+            r"train\.devices: 9 processes share a batch.*pretrain\.video\.batch_size is 16",
+        ),
+        (lambda v: v["parallel"].update(engine="dask"), r"parallel\.engine: Input should be 'threads' or 'ray'"),
+        (lambda v: v["parallel"].update(address="the cluster"), r"parallel\.address: String should match"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    with pytest.raises(CfnsrError, match=told):
+        load(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda v: v["run"].update(train=["ghost"]), r"run\.train: ghost has no section"),
+        (lambda v: v["run"].update(train=["cfnsr", "cfnsr"]), "run: cfnsr named twice"),
+        (lambda v: v["run"].update(evaluate=["video"]), "run: video named twice"),
+        (
+            lambda v: v["run"].update(pretrain=["audio"], evaluate=["video"], train=["averaging", "msaf"]),
+            "run: msaf would train on imported video, whose weights have learned from the fold's validation",
+        ),
+        (
+            lambda v: v["run"].update(pretrain=[], evaluate=["video", "audio"], train=[], ablate=["cfnsr_no_residual"]),
+            "run: cfnsr_no_residual would train on imported video and audio",
+        ),
+        (lambda v: v["ablations"]["variants"].update(same={}), r"variants\.same: no option differs from cfnsr's"),
+        (
+            lambda v: v["ablations"]["variants"].update(same={"residual": True}),
+            r"variants\.same: no option differs from cfnsr's",
+        ),
+        (lambda v: v["run"].update(pretrain=["audio"]), "run: the systems to train start from video"),
+        (lambda v: v["run"].update(pretrain=[], train=[]), "run: names nothing to run"),
+        (lambda v: v["run"].update(ablate=["msaf"]), r"run\.ablate: msaf has no section"),
+        (lambda v: v["ablations"].update(system="ghost"), r"ablations\.system: ghost has no section"),
+        (lambda v: v["ablations"]["variants"].update(audio={}), r"ablations\.variants: audio is the name of a"),
+        (lambda v: v["evaluate"].update(checkpoints="a; rm -r b"), r"evaluate\.checkpoints: String should match"),
+    ],
+)
+def test_rows_that_cannot_be_run_are_refused(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    with pytest.raises(CfnsrError, match=told):
+        load(tmp_path, change)
+
+
+def test_imported_rows_stand_beside_held_out_alone(tmp_path: Path) -> None:
+    both = ["held_out", "test_selected"]
+    run = load(tmp_path, lambda v: v["run"].update(protocols=both, evaluate=["msaf"])).run
+    assert run.rows[-4:] == [("test_selected", name) for name in ("video", "audio", "averaging", "cfnsr")]
+    assert ("held_out", "msaf") in run.rows
+    with pytest.raises(CfnsrError, match=r"run\.evaluate: imported networks are evaluated beside held_out"):
+        load(tmp_path, lambda v: v["run"].update(protocols=["test_selected"], evaluate=["msaf"]))
+    rows = {"protocols": both, "pretrain": ["audio"], "evaluate": ["video"], "train": ["averaging"]}
+    with pytest.raises(CfnsrError, match="start from video; add it to pretrain, as published starts from none"):
+        load(tmp_path, lambda v: v["run"].update(rows))
+
+
+def test_rows_may_be_imported_alone_or_mixed(tmp_path: Path) -> None:
+    rows = {"pretrain": ["audio"], "evaluate": ["video", "msaf"], "train": ["averaging"]}
+    assert load(tmp_path, lambda v: v["run"].update(rows)).run.names("held_out") == [
+        "audio",
+        "video",
+        "msaf",
+        "averaging",
+    ]
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(CfnsrError, match=r"(?s)crop\.margin.*train\.threads"):
+        load(tmp_path, lambda v: v.update(crop={**v["crop"], "margin": -1}, train={**v["train"], "threads": 0}))
+
+
+def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    text = (Path(__file__).parents[2] / "params.yaml").read_text()
+    path.write_text(text.replace("learning_rate: 0.001", "learning_rate: 1e-4"))
+    assert config.load(path).pretrain.video.learning_rate == 0.0001
+
+
+def test_a_file_that_is_not_yaml_or_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CfnsrError, match=r"absent\.yaml: cannot be read"):
+        config.load(tmp_path / "absent.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("actors: [")
+    with pytest.raises(CfnsrError, match=r"broken\.yaml: is not YAML"):
+        config.load(broken)
+
+
+PATHS = [
+    (section, key)
+    for section, values in SHIPPED.items()
+    if isinstance(values, dict) and section != "folds"
+    for key in values
+    # a path may be any text or a word; there may be no variants
+    if (section, key) not in {("fetch", "local"), ("evaluate", "checkpoints"), ("ablations", "variants")}
+]
+
+
+@given(
+    where=st.sampled_from(PATHS), junk=st.one_of(st.none(), st.text(max_size=5), st.dictionaries(st.text(), st.none()))
+)
+def test_junk_anywhere_is_refused_or_right_never_a_crash(
+    tmp_path_factory: pytest.TempPathFactory, where: tuple[str, str], junk: object
+) -> None:
+    section, key = where
+    folder = tmp_path_factory.mktemp("params")
+    try:
+        load(folder, lambda values: values[section].update({key: junk}))
+    except CfnsrError as error:
+        assert section in str(error) or "YAML" in str(error)
+    else:
+        pytest.fail(f"{section}.{key} = {junk!r} was taken")

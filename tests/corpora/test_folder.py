@@ -1,0 +1,221 @@
+"""Any folder of videos with a sheet; CREMA-D's naming is the example."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cfnsr import cli, config
+from cfnsr.corpora import folder
+from cfnsr.corpora.source import Source
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime.bad_clips import BadClips
+from tests.support.media import numbered
+from tests.support.ravdess_like import FRAMES, HEIGHT, WIDTH, marked
+from tests.support.repository import Repository
+from tests.test_bad_clips import tracked
+
+EMOTIONS = {"ANG": "anger", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness"}
+SPEAKERS = ("1001", "1002", "1003")
+
+
+def crema_d(place: Path) -> Path:
+    """Videos named as CREMA-D's are, ``1001_DFA_ANG_XX``, and OpenFace's tracking beside them."""
+    videos = place / "VideoFlash"
+    videos.mkdir(parents=True)
+    clip = numbered(place / "clip.mp4", frames=FRAMES, width=WIDTH, height=HEIGHT, sound_s=0.6).read_bytes()
+    tracked(place / "clip.csv", FRAMES)
+    table = pd.read_csv(place / "clip.csv")
+    spots = [column for column in table if column.startswith(("x_", "y_"))]
+    table[spots] = table[spots] / 4
+    for speaker in SPEAKERS:
+        for sentence in ("DFA", "IEO"):
+            for emotion in EMOTIONS:
+                stem = f"{speaker}_{sentence}_{emotion}_XX"
+                (videos / f"{stem}.mp4").write_bytes(marked(clip, stem))
+                table.to_csv(videos / f"{stem}.csv", index=False)
+    return videos
+
+
+def sheet_of(videos: Path, path: Path) -> Path:
+    """As docs/corpora.md has it."""
+    names = pd.Series(sorted(path.name for path in videos.glob("*.mp4")))
+    parts = names.str.split("_", expand=True)
+    sheet = pd.DataFrame({"file": names, "label": parts[2].map(EMOTIONS), "speaker": parts[0]})
+    sheet.to_parquet(path, index=False) if path.suffix == ".parquet" else sheet.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return crema_d(tmp_path_factory.mktemp("crema_d"))
+
+
+@pytest.fixture
+def sheet(videos: Path, tmp_path: Path) -> Path:
+    return sheet_of(videos, tmp_path / "sheet.csv")
+
+
+def prepared(actor: str, out: Path, **changes: Any) -> Path:
+    out.mkdir()
+    nowhere = Source("http://127.0.0.1:1", None, out, tries=1, wait_s=0, timeout_s=1)
+    sheet = Path(changes["sheet"])
+    options = {"labels": list(EMOTIONS.values()), "sheet_md5": folder.md5_of(sheet), **changes}
+    folder.prepare(actor, out, **options, source=nowhere, jobs=1)
+    return out
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_speakers_clips_are_linked_with_their_labels(videos: Path, tmp_path: Path, ending: str) -> None:
+    sheet = sheet_of(videos, tmp_path / f"sheet.{ending}")
+    out = prepared("1002", tmp_path / "out", videos=str(videos), sheet=str(sheet))
+    clips = folder.clips(out, BadClips("fail"))
+    assert [clip.id for clip in clips] == sorted(path.stem for path in videos.glob("1002*.mp4"))
+    assert {clip.actor for clip in clips} == {"1002"}
+    assert {clip.label for clip in clips} == set(EMOTIONS.values())
+    for clip in clips:
+        assert (
+            clip.path.samefile(videos / clip.path.name)
+            or clip.path.read_bytes() == (videos / clip.path.name).read_bytes()
+        )
+        assert clip.path.with_suffix(".csv").is_file()
+
+
+def test_the_example_of_the_docs_makes_a_sheet(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "VideoFlash").mkdir()
+    for name in ("1002_IEO_SAD_XX", "1001_DFA_ANG_XX", "1001_TAI_NEU_XX"):
+        (tmp_path / "VideoFlash" / f"{name}.flv").touch()
+    monkeypatch.chdir(tmp_path)
+    example = (root / "docs/corpora.md").read_text().split("```python\n")[1].split("```")[0]
+    exec(example, {})
+    assert folder.read(tmp_path / "crema-d.csv") == [
+        folder.Row("1001_DFA_ANG_XX.flv", "anger", "1001"),
+        folder.Row("1001_TAI_NEU_XX.flv", "neutral", "1001"),
+        folder.Row("1002_IEO_SAD_XX.flv", "sadness", "1002"),
+    ]
+
+
+FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "no speaker column": (lambda it: it.drop(columns="speaker"), "lacks the column speaker"),
+    "a column twice": (lambda it: it.assign(**{" label": it["label"]}), "has a column twice"),
+    "an empty cell": (lambda it: it.assign(label=[None, *it["label"][1:]]), "row 1 has an empty cell"),
+    "a blank cell": (lambda it: it.assign(label=["  ", *it["label"][1:]]), "row 1 has an empty cell"),
+    "a path that climbs": (lambda it: it.assign(file="../" + it["file"]), "leads out of the folder"),
+    "an absolute path": (lambda it: it.assign(file="/" + it["file"]), "leads out of the folder"),
+    "a clip twice": (lambda it: pd.concat([it, it.assign(file="more/" + it["file"])]), "have one name"),
+    "a speaker that can name no file": (lambda it: it.assign(speaker="a/b"), "the speaker 'a/b'"),
+    "a label that can name no column": (lambda it: it.assign(label="very angry!"), "the label 'very angry!'"),
+    "a file that is not there": (lambda it: it.assign(file="no_" + it["file"]), "is not there"),
+    "a file that is no video": (lambda it: it.assign(file=it["file"].str.replace("mp4", "csv")), "no video's ending"),
+    "a label that params do not list": (lambda it: it.assign(label="bored"), "has the label 'bored'"),
+    "no row of the speaker": (lambda it: it[it["speaker"] != "1002"], "has no row of speaker 1002"),
+    "no row at all": (lambda it: it[:0], "has no row of speaker 1002"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_sheet_is_one_clear_line(videos: Path, sheet: Path, tmp_path: Path, fault: str) -> None:
+    change, told = FAULTS[fault]
+    change(pd.read_csv(sheet, dtype=str)).to_csv(sheet, index=False)
+    with pytest.raises(CfnsrError, match=told) as error:
+        prepared("1002", tmp_path / "out", videos=str(videos), sheet=str(sheet))
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'"file\n'])
+def test_a_sheet_that_is_no_table_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "sheet.csv").write_bytes(content)
+    with pytest.raises(CfnsrError, match=r"sheet\.csv: (cannot be read|lacks the column)"):
+        folder.read(tmp_path / "sheet.csv")
+    with pytest.raises(CfnsrError, match=r"none\.csv: cannot be read"):
+        folder.read(tmp_path / "none.csv")
+
+
+def test_the_command_fills_in_params_and_keeps_what_else_stands_there(
+    videos: Path, sheet: Path, tmp_path: Path, root: Path
+) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text((root / "params.yaml").read_text())
+    given = ["folder", str(videos), str(sheet), "--folds", "3", "--params", str(params)]
+    result = CliRunner().invoke(cli.main, given)
+    assert result.exit_code == 0, result.output
+    values = config.load(params)
+    assert values.corpus == "folder" and values.actors == list(SPEAKERS)
+    assert values.folds == {f"fold_{number}": [f"100{number}"] for number in (1, 2, 3)}
+    assert values.corpora.folder.labels == sorted(EMOTIONS.values())
+    assert "# Mean and standard deviation of each channel" in params.read_text()
+    assert CliRunner().invoke(cli.main, given).output == "nothing to change\n"
+    labelled = pd.read_csv(sheet, dtype=str).replace("anger", "sadness")
+    labelled.to_csv(sheet, index=False)
+    options = values.corpora.folder.model_dump()
+    with pytest.raises(CfnsrError, match="has changed since it was taken in"):
+        prepared("1002", tmp_path / "out", **options)
+    assert "corpora.folder.sheet_md5" in CliRunner().invoke(cli.main, given).output
+    refused = CliRunner().invoke(cli.main, [*given[:3], "--folds", "4", "--params", str(params)])
+    assert refused.exit_code == 1 and "names 3 speakers" in refused.output
+    shipped = CliRunner().invoke(
+        cli.main, ["preset", "studio", "--params", str(params), "--presets", str(root / "presets")]
+    )
+    assert shipped.exit_code == 0 and config.load(params).corpus == "studio"
+
+
+def test_many_folds_of_any_name_are_replaced_and_taken_back(tmp_path: Path, root: Path) -> None:
+    params, sheet = tmp_path / "params.yaml", tmp_path / "sheet.csv"
+    text = (root / "params.yaml").read_text()
+    params.write_text(text.replace("  fold_1:\n", "  group_a:\n"))
+    rows = [f"{speaker}_{label}.mp4,{label},s{speaker}" for speaker in range(9) for label in ("None", "calm")]
+    sheet.write_text("\n".join(["file,label,speaker", *rows]))
+    for row in rows:
+        (tmp_path / row.split(",")[0]).touch()
+    run = CliRunner().invoke
+    assert run(cli.main, ["folder", str(tmp_path), str(sheet), "--folds", "9", "--params", str(params)]).exit_code == 0
+    values = config.load(params)
+    assert len(values.folds) == 9 and values.corpora.folder.labels == ["None", "calm"]
+    presets = ["--presets", str(root / "presets"), "--params", str(params)]
+    assert run(cli.main, ["preset", "studio", *presets]).exit_code == 0
+    assert config.load(params).folds == config.load(root / "params.yaml").folds
+
+
+@pytest.mark.parametrize(
+    ("there", "speakers", "told"),
+    [
+        ("abc", "112", "names 2 speakers. Three are needed: to train, to validate and to test"),
+        ("b", "123", "names 2 videos that are not in {folder}: a.mp4 first. Give the folder that its paths start from"),
+    ],
+)
+def test_a_sheet_that_cannot_be_run_is_refused_when_it_is_taken_in(
+    tmp_path: Path, root: Path, there: str, speakers: str, told: str
+) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text((root / "params.yaml").read_text())
+    for name in there:
+        (tmp_path / f"{name}.mp4").touch()
+    rows = [f"{name}.mp4,calm,{speaker}" for name, speaker in zip("abc", speakers, strict=True)]
+    (tmp_path / "sheet.csv").write_text("\n".join(["file,label,speaker", *rows]))
+    given = ["folder", str(tmp_path), str(tmp_path / "sheet.csv"), "--folds", "3", "--params", str(params)]
+    result = CliRunner().invoke(cli.main, given)
+    assert result.exit_code == 1 and told.format(folder=tmp_path) in result.output
+    assert params.read_text() == (root / "params.yaml").read_text()
+
+
+@pytest.mark.timeout(900)
+def test_crema_d_runs_through_the_whole_pipeline_with_its_own_labels(videos: Path, tmp_path: Path) -> None:
+    there = Repository.shipped(tmp_path / "there")
+    sheet = sheet_of(videos, tmp_path / "crema-d.csv")
+    there.run("cfnsr", "folder", str(videos), str(sheet), "--folds", "3")
+    there.edit("    offset_s: 0.5 ", "    offset_s: 0.1 ")
+    there.edit("    window_s: 2.45 ", "    window_s: 0.45 ")
+    there.run("cfnsr", "check")
+    there.repro()
+    manifest = json.loads((there.folder / "data/folder/manifest.json").read_text())
+    assert manifest["labels"] == sorted(EMOTIONS.values()) and manifest["clips"] == dict.fromkeys(SPEAKERS, 8)
+    predictions = pd.read_parquet(there.folder / "data/folder/predictions/held_out/cfnsr/fold_1/1234.parquet")
+    assert {column for column in predictions if column.startswith("p_")} == {f"p_{name}" for name in manifest["labels"]}
+    assert "cfnsr" in there.run("cfnsr", "results")
+    assert not there.repro()

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import re
+import stat
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfnsr.corpora import unpack
+from cfnsr.errors import CfnsrError
+
+VIDEO = np.random.default_rng(0).bytes(40_000)
+
+
+def packed(path: Path, entries: dict[str | zipfile.ZipInfo, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in entries.items():
+            file.writestr(name, content, zipfile.ZIP_DEFLATED)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def mp4(name: str) -> bool:
+    return name.endswith(".mp4")
+
+
+def link() -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo("Actor_01/link.mp4")
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return entry
+
+
+def test_the_wanted_files_come_out_without_their_folders(folder: Path) -> None:
+    archive = packed(folder.parent / "a.zip", {"Actor_01/b.mp4": VIDEO, "Actor_01/a.mp4": b"a", "Actor_01/x.txt": b"x"})
+    assert unpack.unpack(archive, folder, mp4) == [folder / "a.mp4", folder / "b.mp4"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.mp4": b"a", "b.mp4": VIDEO}
+
+
+HARMFUL = {
+    "a name that climbs": ({"../evil.mp4": b"x"}, r"'\.\./evil\.mp4', which leads out of its folder"),
+    "a name that climbs within": ({"Actor_01/../../evil.mp4": b"x"}, "leads out of its folder"),
+    "a name that climbs as on Windows": ({"..\\evil.mp4": b"x"}, "leads out of its folder"),
+    "an absolute name": ({"/tmp/evil.mp4": b"x"}, "leads out of its folder"),
+    "a name with a drive": ({"C:/evil.mp4": b"x"}, "leads out of its folder"),
+    "harm in a file that is not wanted": ({"good.mp4": b"x", "../evil.txt": b"x"}, "leads out of its folder"),
+    "a link": ({link(): b"/etc/passwd"}, "link.mp4', which is a link"),
+    "a bomb": ({"Actor_01/a.mp4": bytes(30_000_000)}, r"a\.mp4', 30,000,000 bytes packed into 29,"),
+    "one name twice": ({"Actor_01/a.mp4": b"x", "Actor_02/a.mp4": b"y"}, r"holds a\.mp4 twice"),
+}
+
+
+@pytest.mark.parametrize("harm", HARMFUL)
+def test_a_harmful_archive_is_refused_whole(folder: Path, harm: str) -> None:
+    entries, told = HARMFUL[harm]
+    archive = packed(folder.parent / "a.zip", entries)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(CfnsrError, match=rf"a\.zip: holds .*{told}|a\.zip: {told}"):
+        unpack.unpack(archive, folder, mp4)
+    assert not list(folder.iterdir()) and not (folder.parent / "evil.mp4").exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(end=st.integers(0, 40_000), flips=st.lists(st.integers(0, 40_000), max_size=3))
+def test_a_damaged_archive_gives_the_right_bytes_or_one_clear_line(
+    tmp_path_factory: pytest.TempPathFactory, end: int, flips: list[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("out")
+    archive = packed(folder.parent / f"{folder.name}.zip", {"Actor_01/a.mp4": VIDEO, "Actor_01/b.mp4": b"b"})
+    damaged = bytearray(archive.read_bytes())
+    for place in flips:
+        damaged[place] ^= 0x55
+    archive.write_bytes(damaged[: len(damaged) - end])
+    try:
+        written = unpack.unpack(archive, folder, mp4)
+    except CfnsrError as error:
+        assert "\n" not in str(error) and archive.name in str(error)
+    else:
+        right = {"a.mp4": VIDEO, "b.mp4": b"b"}
+        assert all(path.read_bytes() == right[path.name] for path in written if path.name in right)
+
+
+def test_a_full_disk_is_one_clear_line_before_anything_is_written(tmp_path: Path, small_disk: Path) -> None:
+    contents = {f"{number}.mp4": np.random.default_rng(number).bytes(300_000) for number in range(5)}
+    archive = packed(tmp_path / "a.zip", contents)
+    with pytest.raises(CfnsrError, match=re.escape("the disk is full: 2 MB are needed, 1 MB are free")):
+        unpack.unpack(archive, small_disk, mp4)
+    assert not list(small_disk.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's device that is always full")
+def test_a_disk_that_fills_up_meanwhile_is_one_clear_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = packed(folder.parent / "a.zip", {"a.mp4": VIDEO})
+    real = Path.open
+
+    def full_when_written(path: Path, mode: str) -> Any:
+        return real(Path("/dev/full"), "wb") if mode == "xb" else real(path, mode)
+
+    monkeypatch.setattr(Path, "open", full_when_written)
+    with pytest.raises(CfnsrError, match="the disk is full"):
+        unpack.unpack(archive, folder, mp4)
+
+
+def test_an_archive_with_a_password_is_one_clear_line(folder: Path) -> None:
+    archive = packed(folder.parent / "a.zip", {"a.mp4": VIDEO})
+    damaged = bytearray(archive.read_bytes())
+    damaged[6] |= 1  # the flag of encryption, before the file and in the index
+    damaged[damaged.rindex(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(damaged)
+    with pytest.raises(CfnsrError, match=r"is not a whole zip archive .*encrypted"):
+        unpack.unpack(archive, folder, mp4)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing import face_boxes
+from cfnsr.preprocessing.landmarks import Track
+
+OPTIONS = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.25, "smoothing_s": 0.1, "source": Path("clip.csv")}
+
+
+def track(centres: np.ndarray, half: float = 50.0, confidence: np.ndarray | None = None) -> Track:
+    """Landmarks on a square of ``2 * half`` pixels around each centre."""
+    corners = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)])
+    pattern = np.resize(corners, (68, 2)) * half
+    known = np.full(len(centres), 0.98) if confidence is None else confidence
+    return Track(centres[:, None] + pattern, known, frame_rate_hz=30.0)
+
+
+def test_a_still_face_has_a_still_box_with_its_margin() -> None:
+    found = face_boxes.boxes(track(np.full((30, 2), 200.0)), **OPTIONS)
+    assert np.allclose(found.squares, [200, 200, 150]) and not found.interpolated.any()
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(0, 2**31), jitter=st.floats(0, 10), speed=st.floats(-3, 3))
+def test_boxes_are_steadier_than_landmarks_and_hold_the_face(seed: int, jitter: float, speed: float) -> None:
+    noise = np.random.default_rng(seed).normal(0, jitter, (90, 2))
+    path = 300 + speed * np.arange(90)[:, None] * [1, 0.5]
+    found = face_boxes.boxes(track(path + noise), **OPTIONS)
+    sides = found.squares[:, 2]
+    assert sides.min() == sides.max() > 0
+    # Away from the ends, where a moving average lags, the box follows the head and shakes less than the points.
+    inside = slice(12, -12)
+    shake = np.diff(found.squares[:, :2], axis=0)[inside].std(axis=0)
+    assert (shake <= np.diff(path + noise, axis=0)[inside].std(axis=0) + 1e-9).all()
+    assert np.abs(found.squares[inside, :2] - path[inside]).max() <= 1e-6 + 2.5 * jitter
+
+
+def test_untrusted_frames_are_interpolated_from_their_neighbours() -> None:
+    centres = np.column_stack([np.linspace(100, 190, 10), np.full(10, 100.0)])
+    confidence = np.full(10, 0.9)
+    lost = track(centres, confidence=confidence)
+    lost.points[4:6] = 5000.0
+    confidence[4:6] = 0.1
+    found = face_boxes.boxes(lost, **{**OPTIONS, "smoothing_s": 0.0})
+    assert found.interpolated.tolist() == [False] * 4 + [True] * 2 + [False] * 4
+    assert np.allclose(found.squares[:, :2], centres)
+
+
+def test_points_that_are_not_numbers_count_as_lost() -> None:
+    lost = track(np.full((10, 2), 100.0))
+    lost.points[3] = np.nan
+    found = face_boxes.boxes(lost, **OPTIONS)
+    assert found.interpolated.sum() == 1 and np.isfinite(found.squares).all()
+
+
+def test_a_clip_without_a_face_is_refused_by_name() -> None:
+    with pytest.raises(CfnsrError, match=r"clip\.csv: a face is tracked in 4 of 10 frames"):
+        face_boxes.boxes(track(np.full((10, 2), 100.0), confidence=np.repeat([0.9, 0.2], [4, 6])), **OPTIONS)
+
+
+def test_points_that_all_fall_together_are_no_face() -> None:
+    with pytest.raises(CfnsrError, match=r"clip\.csv: its face is 0\.0 pixels wide"):
+        face_boxes.boxes(track(np.full((10, 2), 100.0), half=0.0), **OPTIONS)
+
+
+@settings(max_examples=200)
+@given(
+    points=arrays(np.float64, (6, 68, 2), elements=st.floats(width=64)),
+    confidence=arrays(np.float64, 6, elements=st.floats(width=64)),
+)
+def test_any_numbers_make_a_box_or_one_clear_line(points: np.ndarray, confidence: np.ndarray) -> None:
+    try:
+        found = face_boxes.boxes(Track(points, confidence, 30.0), **OPTIONS)
+    except CfnsrError as error:
+        assert "clip.csv" in str(error)
+    else:
+        assert np.isfinite(found.squares).all() and (found.squares[:, 2] > 0).all()
+
+
+def test_boxes_survive_their_file(tmp_path: Path) -> None:
+    clips = {
+        f"clip-{number}": face_boxes.boxes(
+            track(np.random.default_rng(number).uniform(100, 500, (5 + number, 2))), **OPTIONS
+        )
+        for number in range(3)
+    }
+    face_boxes.write(tmp_path / "boxes.parquet", clips, {"lost": "no face", "hid": "none"})
+    (tmp_path / "junk.parquet").write_text("junk")
+    with pytest.raises(CfnsrError, match=r"junk\.parquet: is not a file of face boxes"):
+        face_boxes.read(tmp_path / "junk.parquet")
+    back, skipped = face_boxes.read(tmp_path / "boxes.parquet")
+    assert skipped == {"lost": "no face", "hid": "none"}
+    assert list(back) == list(clips)
+    for name, one in clips.items():
+        assert np.array_equal(back[name].squares, one.squares)
+        assert np.array_equal(back[name].interpolated, one.interpolated)

@@ -1,0 +1,148 @@
+"""A copy of the working tree under git and DVC, in which tests may do as they like."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+
+
+class Repository:
+    """A git repository with DVC in it.
+
+    Attributes:
+        folder: its root.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def shipped(cls, folder: Path) -> Repository:
+        """The working tree, without results, committed, at tiny scale."""
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for name in filter(None, listed.split("\0")):
+            if (ROOT / name).is_file() and not name.startswith("metrics/") and name != "dvc.lock":
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        made = cls(folder)
+        made.run("git", "init", "-q", "-b", "main")
+        made.run("cfnsr", "preset", "tiny")
+        made.commit("as shipped, tiny")
+        return made
+
+    def copy(self, folder: Path) -> Repository:
+        """Another one in the same state, its cache included."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Repository(folder)
+
+    def clone(self, folder: Path) -> Repository:
+        """What a stranger gets: what is committed, no data and no cache."""
+        self.run("git", "clone", "-q", ".", str(folder))
+        return Repository(folder)
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-q", "--allow-empty", "-m", message)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        bin_folder = str(Path(sys.executable).parent)
+        mine = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "GIT", "PYTEST"))}
+        return mine | {
+            "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+            "GIT_AUTHOR_NAME": "test",
+            "GIT_AUTHOR_EMAIL": "test@localhost",
+            "GIT_COMMITTER_NAME": "test",
+            "GIT_COMMITTER_EMAIL": "test@localhost",
+            "PYTHONPATH": str(self.folder),
+            "DVC_GLOBAL_CONFIG_DIR": str(self.folder / ".git" / "dvc-global"),
+        }
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command there, in a process group of its own; what it prints goes to ``stdout``."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def run(self, *command: str, status: int = 0) -> str:
+        """Run a command there; returns what it printed, and fails on another exit status than ``status``."""
+        process = self.start(*command)
+        printed, _ = process.communicate()
+        assert process.returncode == status, f"{command} ended with {process.returncode}:\n{printed}"
+        return printed
+
+    def repro(self, *arguments: str) -> list[str]:
+        """``dvc repro``; returns the stages that ran, in their order."""
+        return re.findall(r"^Running stage '(.+)':", self.run("dvc", "repro", *arguments), re.MULTILINE)
+
+    def edit(self, old: str, new: str, name: str = "params.yaml") -> None:
+        """Replace a text that stands in a file once."""
+        path = self.folder / name
+        text = path.read_text()
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+        path.write_text(text.replace(old, new))
+
+    @property
+    def stages(self) -> list[str]:
+        return self.run("dvc", "stage", "list", "--name-only").split()
+
+    @property
+    def lock(self) -> bytes:
+        return (self.folder / "dvc.lock").read_bytes()
+
+    def entries(self) -> dict[str, Any]:
+        """What ``dvc.lock`` says of each stage that there is."""
+        known = YAML(typ="safe", pure=True).load(self.lock.decode())["stages"]
+        return {name: known[name] for name in self.stages}
+
+    def results(self) -> dict[str, bytes]:
+        """Every file under ``metrics``."""
+        folder = self.folder / "metrics"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def corrupt(self) -> list[str]:
+        """Objects of DVC's cache that are not what their name says."""
+        objects = [path for path in (self.folder / ".dvc/cache/files/md5").glob("??/*") if path.is_file()]
+        assert objects
+        return [
+            path.name
+            for path in objects
+            if hashlib.md5(path.read_bytes()).hexdigest() != (path.parent.name + path.name).removesuffix(".dir")
+        ]
+
+    def working(self) -> dict[psutil.Process, str]:
+        """The stages' processes that are alive in this repository, and which stage each is."""
+        found = {}
+        for process in psutil.process_iter():
+            try:
+                named = [part.removeprefix("stages.") for part in process.cmdline()[1:3] if part.startswith("stages.")]
+                if named and Path(process.cwd()) == self.folder:
+                    found[process] = named[0]
+            except psutil.Error:  # it ended while we looked, or is another user's
+                continue
+        return found
