@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from cfnsr.cli.stage import IN_FILE, OF_ROOT, OUT_FILE, OUT_FOLDER, resume
+from cfnsr.cli.options import IN_FILE, OF_ROOT, OUT_FILE, OUT_FOLDER
+from cfnsr.cli.stage import resume
 from cfnsr.config import Params
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import PROTOCOLS, Trial
