@@ -80,9 +80,7 @@ def _run_on_ray(work: Callable[[Item], Result], items: Sequence[Item], jobs: int
     ray = import_ray()
     resources = join_cluster(address, "parallel.address")
     ahead = jobs or max(_AHEAD, _AHEAD * int(resources.get("CPU", 0)))
-    task = ray.remote(_work_in_workspace).options(
-        num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD"
-    )
+    task = ray.remote(_work_in_workspace).options(num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD")
     pending: deque[Any] = deque()
     try:
         for item in items:
