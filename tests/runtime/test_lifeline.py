@@ -18,6 +18,16 @@ HOLD = "import sys, time; from cfnsr.runtime import lifeline; lifeline.hold(); p
 SLEEP = HOLD + "time.sleep(60)"
 # A thread that never releases Python's lock: the watching thread cannot run.
 BUSY = HOLD + "sys.setswitchinterval(1000); [0 for _ in iter(int, 1)]"
+LAUNCH = """
+import os, subprocess, sys
+environment = {**os.environ, "LAUNCHER": str(os.getpid())}
+print(subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=environment, stdout=subprocess.DEVNULL).pid, flush=True)
+"""
+ORPHAN = """
+import os, time
+while os.getppid() == int(os.environ["LAUNCHER"]):
+    time.sleep(0.01)
+"""
 PARENT = """
 import os, subprocess, sys
 command, shell = sys.argv[1], sys.argv[2] == "shell"
@@ -38,7 +48,7 @@ def ended(pid: int, within_s: float) -> bool:
 
 
 def started(root: Path, how: str, child: str = SLEEP) -> tuple[subprocess.Popen[str], int]:
-    """Start a parent and a child that is to end with it; return the parent, and the pid of the child, not of its shell."""
+    """Start a parent and a child that is to end with it; return the parent and the child's process id."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, child, how],
         cwd=root,
@@ -66,7 +76,7 @@ def kill(parent: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize("how", ["direct", "shell"])
 def test_a_stage_ends_with_its_dvc(root: Path, how: str) -> None:
     parent, child = started(root, how)
-    assert not ended(child, within_s=0.5)
+    assert psutil.Process(child).status() != psutil.STATUS_ZOMBIE
     kill(parent)
     assert ended(child, within_s=2)
 
@@ -80,12 +90,8 @@ def test_the_kernel_ends_a_busy_stage(root: Path) -> None:
 
 def test_a_stage_without_its_dvc_ends_at_once(root: Path) -> None:
     """Its DVC ended, and another process adopted the stage, before its first line of Python ran."""
-    launch = (
-        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', sys.argv[1]], "
-        "stdout=subprocess.DEVNULL).pid, flush=True)"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", launch, f"import time; time.sleep(1); {SLEEP}"],
+        [sys.executable, "-c", LAUNCH, ORPHAN + SLEEP],
         cwd=root,
         env={**os.environ, "DVC_STAGE": "crop@studio-01"},
         stdout=subprocess.PIPE,
