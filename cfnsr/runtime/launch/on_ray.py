@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cfnsr.errors import CfnsrError
-from cfnsr.runtime import cluster
-from cfnsr.runtime.cluster import RayError, ray
+from cfnsr.runtime import parallel
 from cfnsr.runtime.launch import LOGS, Outcome, cell
+
+ray = parallel.import_ray()
 
 _PATIENCE_S = 60  # for cells that were cancelled: DVC ends in its own way
 
@@ -43,7 +44,7 @@ class OnRay:
         self, root: Path, address: str, *, threads: int, devices: int, gpus: int | None, retries: int = 3
     ) -> None:
         self._root, self._running = root, dict[Any, str]()
-        there = cluster.join(address, "--ray")
+        there = parallel.join_cluster(address, "--ray")
         gpus = gpus if gpus is not None else devices * (there.get("GPU", 0) > 0)
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(node.get("CPU", 0) >= threads and node.get("GPU", 0) >= gpus for node in nodes):
@@ -69,7 +70,7 @@ class OnRay:
     def _outcome(self, name: str, reference: Any) -> Outcome:
         try:
             status, place = ray.get(reference)
-        except RayError as error:
+        except ray.exceptions.RayError as error:
             return Outcome(name, None, "", str(error).strip().splitlines()[0])
         return Outcome(name, status, place)
 
