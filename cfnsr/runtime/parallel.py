@@ -62,7 +62,7 @@ def _run_here(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, 
     size = _WINDOW * workers
     # An event cannot travel to a process.
     function: Callable[[Item], Any] = work_unless_closed if backend == "threading" else work
-    with Parallel(n_jobs=workers, backend=backend, return_as="generator", batch_size=1) as pool:
+    with Parallel(n_jobs=workers, backend=backend, return_as="generator") as pool:
         # joblib does not wait for its generator's consumer; windows keep results from piling up.
         for start in range(0, len(items), size):
             results: Any = iter(pool(delayed(function)(item) for item in items[start : start + size]))
