@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_training_order_depends_on_seed_and_epoch_alone(clips: Clips) -> None:
     assert torch.equal(torch.get_rng_state(), before)
     orders = [first, batches(clips, 4, seed=1, epoch=2), batches(clips, 4, seed=2, epoch=1)]
     assert len({str(order) for order in orders}) == 3
-    assert len({str(sorted(sum(order, []))) for order in orders}) == 1
+    assert len({str(sorted(chain(*order))) for order in orders}) == 1
 
 
 @pytest.mark.parametrize(
@@ -87,14 +88,14 @@ def test_a_last_batch_too_small_is_left_out(clips: Clips, batch_size: int, world
 
 @given(st.integers(2, 17), st.integers(1, 5), st.integers(0, 5))
 def test_processes_share_each_batch_evenly(clips: Clips, batch_size: int, world_size: int, epoch: int) -> None:
-    if 1 < world_size and min(batch_size, len(clips)) < 2 * world_size:
+    if world_size > 1 and min(batch_size, len(clips)) < 2 * world_size:
         with pytest.raises(CfnsrError, match="fewer than two clips each"):
             batches(clips, batch_size, epoch=epoch, world_size=world_size)
         return
     of_ranks = [batches(clips, batch_size, epoch=epoch, rank=rank, world_size=world_size) for rank in range(world_size)]
     whole = batches(clips, batch_size, epoch=epoch)
     for batch, *parts in zip(whole, *of_ranks, strict=False):
-        assert sorted(sum(parts, [])) == sorted(batch)
+        assert sorted(chain(*parts)) == sorted(batch)
         assert min(map(len, parts)) >= 2 and max(map(len, parts)) - min(map(len, parts)) <= 1
     assert {len(part) for part in of_ranks} <= {len(whole), len(whole) - 1}
 

@@ -72,7 +72,7 @@ def test_a_network_for_other_clips_is_refused(tmp_path: Path, manifest: Manifest
 def test_differences_in_preprocessing_are_recorded(tmp_path: Path, manifest: Manifest) -> None:
     path = saved(tmp_path, manifest, preprocessing={"size": 32, "extract": {"video": {"frames": 30}}})
     _, spec = imported.load(path, "audio", TRIAL, manifest)
-    assert spec.imported[0]["differs"] == ["size was 32, is 16", "extract.video.frames was 30, is None"]
+    assert spec.imported[0]["differs"] == ["extract.video.frames was 30, is None", "size was 32, is 16"]
     assert spec.preprocessing == manifest.preprocessing
 
 

@@ -38,7 +38,7 @@ def test_predictions_do_not_depend_on_the_batch_size(manifest: Manifest, dataset
 
 
 def test_a_network_without_attention_has_none(manifest: Manifest, datasets: FoldDatasets) -> None:
-    for name, changes in (("audio", {}), ("cfnsr", {"self_attention": False})):
+    for name, changes in (("audio", {}), ("cfnsr", {"cross_modal": False})):
         spec = networks.spec(name, manifest, TRIAL, options=networks.OPTIONS.get(name, {}) | changes)
         assert Predictor(networks.network(spec), networks.NORMALISE, 4).attention(datasets.test) is None
 
