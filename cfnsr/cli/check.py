@@ -9,7 +9,7 @@ import click
 from cfnsr import config
 from cfnsr.cli.options import params_option
 from cfnsr.errors import CfnsrError
-from cfnsr.report.rows import label
+from cfnsr.report.expected import label
 from cfnsr.runtime import dvc_repository
 
 
