@@ -33,26 +33,6 @@ class ArraySpec:
     dtype: type[np.generic]
     dimensions: tuple[str, ...]
 
-    def check(self, where: object, name: str, array: np.ndarray, *, stacked: bool) -> None:
-        """Check type and number of dimensions.
-
-        Args:
-            where: what an error names.
-            name: of the array.
-            array: of one clip, or of clips along a first dimension where ``stacked``.
-
-        Raises:
-            CfnsrError: it is another array than the table of arrays says.
-        """
-        dimensions = ("clip", *self.dimensions) if stacked else self.dimensions
-        if array.dtype != self.dtype or array.ndim != len(dimensions):
-            raise CfnsrError(
-                where,
-                f"{name} holds {array.dtype} of shape {array.shape}, "
-                f"not {np.dtype(self.dtype)} of ({', '.join(dimensions)})",
-                "Run `dvc repro -f extract`",
-            )
-
 
 # The table of arrays: shards, batches and the manifest hold what stands here. docs/extending.md says how to add one.
 ARRAYS = {
@@ -131,7 +111,7 @@ def write(
             for row, sample in zip(rows, samples, strict=True):
                 if sample is None:
                     continue
-                _check(f"{folder}, clip {row['clip']}", sample)
+                _check_sample(f"{folder}, clip {row['clip']}", sample)
                 for name, array in sample.arrays.items():
                     if name not in arrays:
                         arrays[name] = files.enter_context(_ArrayFile(partial / f"{name}.npy", array))
@@ -147,15 +127,26 @@ def write(
         pq.write_table(pa.Table.from_pylist(index, schema=_COLUMNS), partial / INDEX)
 
 
-def _check(where: str, sample: Sample) -> None:
+def _check_sample(where: str, sample: Sample) -> None:
     if sample.arrays.keys() != ARRAYS.keys():
         raise CfnsrError(
             where,
             f"has the arrays {', '.join(sample.arrays)}, not {', '.join(ARRAYS)}",
             "Make what cfnsr.preprocessing.extract returns agree with ARRAYS in cfnsr/data/shards.py",
         )
-    for name, spec in ARRAYS.items():
-        spec.check(where, name, sample.arrays[name], stacked=False)
+    for name, array in sample.arrays.items():
+        _check_array(where, name, array.dtype, array.shape)
+
+
+def _check_array(where: object, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """Compare the type and the dimensions of one clip's array with the table of arrays."""
+    spec = ARRAYS[name]
+    if dtype != spec.dtype or len(shape) != len(spec.dimensions):
+        raise CfnsrError(
+            where,
+            f"{name} is {dtype} of shape {shape} a clip, not {np.dtype(spec.dtype)} ({', '.join(spec.dimensions)})",
+            "Run `dvc repro -f extract`",
+        )
 
 
 class _ArrayFile:
@@ -204,7 +195,7 @@ def read(folder: Path) -> Shard:
     except (OSError, ValueError, EOFError, KeyError) as error:  # Arrow's errors are among them
         raise CfnsrError(folder, f"is not a shard ({error})", "Run `dvc repro -f extract`") from error
     for name, array in arrays.items():
-        ARRAYS[name].check(folder, f"{name}.npy", array, stacked=True)
+        _check_array(folder / f"{name}.npy", name, array.dtype, array.shape[1:])
         if len(array) != len(index):
             raise CfnsrError(
                 folder / f"{name}.npy",
