@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cfnsr.corpora.clip import Sample
 from cfnsr.corpora.filenames import LABELS
 from cfnsr.data import shards
 from cfnsr.data.manifest import Manifest
+from cfnsr.data.shards import Sample
 from cfnsr.data.splits import PROTOCOLS, Trial, split
 from cfnsr.preprocessing import validate
 from cfnsr.runtime.bad_clips import BadClips
@@ -22,6 +22,10 @@ FOLDS = {"fold_1": ["01"], "fold_2": ["02"], "fold_3": ["03"]}
 
 def trial(fold: str, protocol: str = "held_out", seed: int = SEED) -> Trial:
     return Trial(protocol, fold, seed)
+
+
+def sample(frames: np.ndarray, mel: np.ndarray, mfcc: np.ndarray, **others: np.ndarray) -> Sample:
+    return Sample({"frames": frames, "mel": mel, "mfcc": mfcc, **others}, duration_s=3.0, padded_s=0.0)
 
 
 def write(folder: Path, *, actors: list[str] = ACTORS, clips: int = 8, size: int = 16, steps: int = 36) -> Path:
@@ -45,7 +49,7 @@ def write(folder: Path, *, actors: list[str] = ACTORS, clips: int = 8, size: int
             mfcc = noise.normal(0, 1, (13, steps)).astype(np.float32)
             mfcc[kind] += 8
             mel = noise.normal(0, 1, (32, steps)).astype(np.float32)
-            samples.append(Sample(frames, mel, mfcc, duration_s=3.0, padded_s=0.0))
+            samples.append(sample(frames, mel, mfcc))
         shards.write(folder / actor, rows, samples, {})
     return folder
 
