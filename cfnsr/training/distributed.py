@@ -100,12 +100,13 @@ def world_size() -> int:
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def all_gather(value: Value) -> list[Value]:
-    """Collect each process's value, in the order of their ranks."""
-    values: list[Any] = [value] * world_size()
-    if world_size() > 1:
-        distributed.all_gather_object(values, value)
-    return values
+def total(value: float, device: torch.device) -> float:
+    """Add up the values of all processes."""
+    if world_size() == 1:
+        return value
+    tensor = torch.tensor(value, dtype=torch.float64, device=device)
+    distributed.all_reduce(tensor)
+    return tensor.item()
 
 
 def broadcast(value: Value) -> Value:
@@ -114,3 +115,41 @@ def broadcast(value: Value) -> Value:
     if world_size() > 1:
         distributed.broadcast_object_list(values)
     return values[0]
+
+
+def parallel(network: nn.Module, device: torch.device) -> nn.Module:
+    """Wrap a network so that its gradients are averaged over the processes."""
+    if world_size() == 1:
+        return network
+    if device.type == "cpu":  # BatchNorm normalises by each process's share: torch cannot join these on the CPU
+        return nn.parallel.DistributedDataParallel(network, static_graph=True)
+    network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return nn.parallel.DistributedDataParallel(network, device_ids=[device.index], static_graph=True)
+
+
+def share_buffers(network: nn.Module) -> None:
+    """Give all processes the buffers of process 0, for instance the statistics of BatchNorm."""
+    for buffer in network.buffers() if world_size() > 1 else ():
+        distributed.broadcast(buffer, 0)
+
+
+class SharedPredictor(Predictor):
+    """A predictor of which each process predicts its share of the clips, and receives the predictions of all."""
+
+    def predict(self, clips: Clips) -> LogProbabilities:
+        """Return each clip's log-probabilities, in fp32."""
+        count = world_size()
+        if count == 1:
+            return super().predict(clips)
+        own = list(range(rank(), len(clips), count))
+        starts = range(0, len(own), self.batch_size)
+        with evaluation_mode(self.network):
+            batches = (self.normalise(clips.__getitems__(own[at : at + self.batch_size])) for at in starts)
+            predicted = [self.network(batch).fused.float().cpu().numpy() for batch in batches]
+        gathered: list[Any] = [None] * count
+        distributed.all_gather_object(gathered, predicted)
+        result = np.empty((len(clips), len(clips.labels)), np.float32)
+        for other, parts in enumerate(gathered):
+            if parts:
+                result[other::count] = np.concatenate(parts)
+        return result
