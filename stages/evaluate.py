@@ -3,7 +3,8 @@ from pathlib import Path
 import click
 
 from cfnsr.cli.job_arguments import job_arguments
-from cfnsr.cli.stage import IN_FILE, stage
+from cfnsr.cli.options import IN_FILE
+from cfnsr.cli.stage import stage
 from cfnsr.cli.timing import log_fact
 from cfnsr.config import Params
 from cfnsr.data.dataset import FoldDatasets

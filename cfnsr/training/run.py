@@ -39,7 +39,7 @@ def run(
     *,
     training: dict[str, Any],
     shared: dict[str, Any],
-) -> None:
+) -> str:
     """Train a network on one fold; write its checkpoint, predictions, curves and record.
 
     Args:
@@ -51,12 +51,16 @@ def run(
         training: ``epochs``, ``batch_size``, ``learning_rate`` and ``weight_decay`` of this network.
         shared: ``train`` of params.yaml.
 
+    Returns:
+        A description of the device.
+
     Raises:
         CfnsrError: the network cannot be built or trained, or one of several processes ended.
     """
-    device = devices.pick(shared["device"])
-    if distributed.launch(shared["devices"], device):
-        return  # it has started this command once for each device, and they are done
+    device = distributed.own_device(devices.pick(shared["device"]))
+    torch.set_num_threads(shared["threads"])
+    if distributed.launch(shared["devices"], device):  # has run this command in one process a device
+        return f"{shared['devices']} x {devices.describe(device)}"
     with distributed.process_group(device):
         devices.keep_freed_memory()
         devices.make_reproducible(trial.seed, shared["threads"], device, deterministic=shared["deterministic"])
@@ -73,7 +77,7 @@ def run(
 
         if distributed.rank() > 0:
             fit(trainer, fold, predictor, resume=resume, report=lambda epoch: None)
-            return
+            return ""
         with atomic_folder(paths.curves) as curves:
             with _epoch_log(curves) as report:
                 fitted = fit(trainer, fold, predictor, resume=resume, report=report)
@@ -100,6 +104,7 @@ def run(
             best_test_epoch=monitor.best_epoch,
         )
         resume.delete()
+    return devices.describe(device)
 
 
 def new_trainer(
