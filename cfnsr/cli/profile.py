@@ -94,7 +94,9 @@ def _spec(values: Params, name: str, trial: Trial, manifest: Manifest) -> tuple[
     from cfnsr.models.spec import ModelSpec
     from cfnsr.models.types import MODALITIES
 
-    encoders, options = values.encoders.model_dump(), dict[str, Any]()
+    sections = {modality: getattr(values.encoders, modality) for modality in MODALITIES}
+    encoders = {modality: {"name": section.name, **section.options} for modality, section in sections.items()}
+    options: dict[str, Any] = {}
     if name in MODALITIES:
         section, network, encoders = getattr(values.pretrain, name), name, {name: encoders[name]}
     else:
