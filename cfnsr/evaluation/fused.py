@@ -46,7 +46,7 @@ def build(
     if imported and fusion.trains(system):
         raise CfnsrError(
             paths["video"].parent,
-            f"{system} would train on imported networks, which may have been trained on this fold's validation speakers",
+            f"{system} would train on imported networks, which may know this fold's validation speakers",
             "Name video and audio in run.pretrain",
         )
     encoders = {modality: checkpoint.load_encoder(path) for modality, path in paths.items()}
@@ -58,7 +58,6 @@ def build(
         name=system,
         encoders={modality: specs[modality].encoders[modality] for modality in MODALITIES},
         options=options,
-        inputs=manifest.shapes,
         protocol=trial.protocol,
         imported=imported,
     )

@@ -32,9 +32,11 @@ def combine(
         imported unimodal network has one epoch and no validation predictions, so that other choices are left out.
 
     Raises:
-        CfnsrError: a table is missing, or is of other clips.
+        CfnsrError: the system trains; or a table is missing, or is of other clips.
     """
     system: Any = network
+    if system.trains:
+        raise CfnsrError("run.combine", "names a system that trains", "Name it in run.train")
     tables = {path: _read(path) for path in (video, audio)}
     choices: dict[str, LogProbabilities] = {}
     for choice in (*CHOICES, VALIDATION):
