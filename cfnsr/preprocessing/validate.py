@@ -1,4 +1,4 @@
-"""The checks before training: do the shards hold what they should, and does anything contradict itself?"""
+"""Check shards before training: is anything missing, broken, doubled or contradictory?"""
 
 from __future__ import annotations
 
