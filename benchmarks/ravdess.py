@@ -90,7 +90,7 @@ def main(network_mbit: float) -> None:
         folder = Path(name)
         params = folder / "params.yaml"
         params.write_text((ROOT / "params.yaml").read_text())
-        preset.apply(params, ROOT / "presets/ravdess.yaml", config.load)
+        preset.apply(params, ROOT / "presets/ravdess.yaml")
         values = config.load(params)
         clip = generated(folder / "clip.mp4", 3, 6, 0)
         torch.set_num_threads(1)

@@ -1,13 +1,14 @@
 import click
 
 from cfnsr import corpora
-from cfnsr.cli.stage import IN_FOLDER, OUT_FILE, stage
+from cfnsr.cli.options import IN_FOLDER, OUT_FILE
+from cfnsr.cli.stage import stage
 from cfnsr.config import Params
 from cfnsr.data import splits
 from cfnsr.data.manifest import Manifest
 from cfnsr.preprocessing import validate
-from cfnsr.runtime import prune
 from cfnsr.runtime.bad_clips import BadClips
+from cfnsr.runtime.outputs import prune
 
 
 @stage
@@ -20,7 +21,7 @@ def main(params: Params, corpus, shards, out, counts) -> None:
 
     Example: python -m stages.check studio data/studio/shards data/studio/manifest.json data/studio/validation.json
     """
-    for path in prune.keep(shards, params.actors):
+    for path in prune(shards, params.actors):
         click.echo(f"removed {path}, which params.yaml no longer names")
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)

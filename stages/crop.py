@@ -1,7 +1,8 @@
 import click
 
 from cfnsr import corpora
-from cfnsr.cli.stage import IN_FOLDER, OUT_FILE, stage
+from cfnsr.cli.options import IN_FOLDER, OUT_FILE
+from cfnsr.cli.stage import stage
 from cfnsr.config import Params
 from cfnsr.preprocessing import face_boxes, landmarks
 from cfnsr.runtime import progress

@@ -1,7 +1,8 @@
 import click
 
 from cfnsr import corpora
-from cfnsr.cli.stage import OUT_FOLDER, source, stage
+from cfnsr.cli.options import OUT_FOLDER
+from cfnsr.cli.stage import source, stage
 from cfnsr.config import Params
 from cfnsr.runtime.outputs import atomic_folder
 

@@ -1,7 +1,9 @@
 import click
 
 from cfnsr.cli.job_arguments import cell_arguments
-from cfnsr.cli.stage import IN_FILE, note, stage
+from cfnsr.cli.options import IN_FILE
+from cfnsr.cli.stage import stage
+from cfnsr.cli.timing import log_fact
 from cfnsr.config import Params
 from cfnsr.data.fold import FoldDatasets
 from cfnsr.evaluation import device
@@ -24,7 +26,7 @@ def main(params: Params, name, trial, shards, manifest, places, checkpoint) -> N
     """
     place = device.pick(params.train.device)
     device.make_reproducible(trial.seed, params.train.threads, place)
-    note(device=device.told(place))
+    log_fact(device=device.told(place))
     network, specification = initial.imported(checkpoint, name, trial, manifest)
     score(
         Job(network, specification, FoldDatasets.open(trial, shards, manifest), manifest, places),

@@ -1,7 +1,8 @@
 import click
 
 from cfnsr import corpora
-from cfnsr.cli.stage import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
+from cfnsr.cli.options import IN_FILE, IN_FOLDER, OUT_FOLDER
+from cfnsr.cli.stage import stage
 from cfnsr.config import Params
 from cfnsr.data import shards
 from cfnsr.preprocessing import extract, face_boxes

@@ -1,6 +1,7 @@
 import click
 
-from cfnsr.cli.stage import OUT_FOLDER, source, stage
+from cfnsr.cli.options import OUT_FOLDER
+from cfnsr.cli.stage import source, stage
 from cfnsr.config import Params
 from cfnsr.preprocessing import published_landmarks
 from cfnsr.runtime.outputs import atomic_folder

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from cfnsr import config
-from cfnsr.cli import stage
+from cfnsr.cli.options import params_option
+from cfnsr.cli.stage import console, one_line_errors
 from cfnsr.errors import CfnsrError
 
 STAGES = ("pretrain", "train")
@@ -25,7 +26,7 @@ STAGES = ("pretrain", "train")
     type=click.IntRange(0),
     help="With --ray: GPUs a cell takes.  [default: train.devices where there are any]",
 )
-@stage.params_option
+@params_option
 def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus: int | None, params: Path) -> None:
     """Run every stale cell of STAGES side by side; without STAGES those of pretrain and train.
 
@@ -44,7 +45,7 @@ def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus:
     from cfnsr.runtime.launch.shown import Shown  # imports DVC, as do the above
 
     root = params.resolve().parent
-    with stage.one_line_errors():
+    with one_line_errors():
         if jobs and address:
             raise click.UsageError("--jobs is for this machine, --ray for a cluster: give one of them")
         if gpus is not None and not address:
@@ -69,9 +70,9 @@ def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus:
             from cfnsr.runtime.launch.here import Here
 
             engine = Here(root, jobs or max(1, (os.cpu_count() or 1) // threads))
-        console = stage.console()
+        terminal = console()
         try:
-            with Shown(console, root, len(made.needs)) as shown:
+            with Shown(terminal, root, len(made.needs)) as shown:
                 told = run_all(made, engine, shown)
         finally:
             plan.order_lock(root, before)

@@ -13,7 +13,8 @@ import click
 from rich.table import Table
 
 from cfnsr import config
-from cfnsr.cli import stage
+from cfnsr.cli.options import IN_FILE, OUT_FILE, params_option, presets_option
+from cfnsr.cli.stage import console, one_line_errors
 from cfnsr.config import preset
 from cfnsr.errors import CfnsrError
 
@@ -22,9 +23,9 @@ COLUMNS = ("System", "Parameters", "GFLOPs", "Fusion", "Published %", "Published
 
 @click.command()
 @click.argument("name", required=False)
-@stage.params_option
+@params_option
 @click.option("--preset", "as_preset", help="Sizes as this preset would have them.")
-@click.option("--presets", type=stage.OF_ROOT, default=stage.PRESETS, show_default=True, help="Where the presets are.")
+@presets_option
 @click.option("--depth", default=4, show_default=True, type=click.IntRange(1), help="Levels of layers shown of NAME.")
 def models(name: str | None, params: Path, as_preset: str | None, presets: Path, depth: int) -> None:
     """List the networks with their sizes and what was published of them; with NAME, one network's layers.
@@ -35,23 +36,23 @@ def models(name: str | None, params: Path, as_preset: str | None, presets: Path,
       cfnsr models --preset paper_scale   at the published ones
       cfnsr models cfnsr --depth 3        its layers
     """
-    with stage.one_line_errors():
+    with one_line_errors():
         values = _as_if(params, presets / f"{as_preset}.yaml" if as_preset else None)
         if name is not None:
             click.echo(_layers(values, name, depth))
             return
         table, notes = _overview(values)
-    console = stage.console()
-    console.print(table)
+    terminal = console()
+    terminal.print(table)
     for note in notes:
-        console.print(note, style="dim", highlight=False, markup=False)
+        terminal.print(note, style="dim", highlight=False, markup=False)
 
 
 @click.command("import-checkpoint")
 @click.option("--system", required=True, type=click.Choice(["video", "audio", "msaf", "cfnsr"]), help="What it is of.")
 @click.option("--fold", required=True, help="The fold whose test speakers it was not trained on: as in params.yaml.")
-@click.argument("published", type=stage.IN_FILE)
-@click.argument("out", type=stage.OUT_FILE)
+@click.argument("published", type=IN_FILE)
+@click.argument("out", type=OUT_FILE)
 def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> None:
     """Turn a PUBLISHED state dict (.pth) into a model of ours, OUT.
 
@@ -64,7 +65,7 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
     from cfnsr.models import checkpoint  # imports torch
     from cfnsr.models import published as exchange
 
-    with stage.one_line_errors():
+    with one_line_errors():
         network, described = exchange.read(system, fold, published)
         with _writing(out):
             checkpoint.save(out, network, described)
@@ -72,8 +73,8 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
 
 
 @click.command("export-checkpoint")
-@click.argument("model", type=stage.IN_FILE)
-@click.argument("out", type=stage.OUT_FILE)
+@click.argument("model", type=IN_FILE)
+@click.argument("out", type=OUT_FILE)
 def export_checkpoint(model: Path, out: Path) -> None:
     """Write MODEL (safetensors) as a state dict (.pth) for the published code.
 
@@ -81,7 +82,7 @@ def export_checkpoint(model: Path, out: Path) -> None:
     """
     from cfnsr.models import published  # imports torch
 
-    with stage.one_line_errors(), _writing(out):
+    with one_line_errors(), _writing(out):
         system = published.export(model, out)
     click.echo(f"{out}: {system}")
 
@@ -101,7 +102,7 @@ def _as_if(params: Path, overlay: Path | None) -> config.Params:
         return config.load(params)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(params, folder))
-        preset.apply(copy, overlay, lambda path: None)
+        preset.apply(copy, overlay)
         return config.load(copy)
 
 

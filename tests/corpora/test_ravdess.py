@@ -58,9 +58,9 @@ class Place:
     def __init__(self, folder: Path, root: Path, site: Site, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.params = folder, folder / "params.yaml"
         shutil.copy(root / "params.yaml", self.params)
-        preset.apply(self.params, root / "presets/ravdess.yaml", lambda _: None)
+        preset.apply(self.params, root / "presets/ravdess.yaml")
         fetch = {"base_url": site.url, "tries": 3, "wait_s": 0.01, "timeout_s": 5.0}
-        preset.merge(self.params, {**SMALL, "fetch": fetch}, lambda _: None)
+        preset.update(self.params, {**SMALL, "fetch": fetch})
         pinned = folder / "pinned"
         pinned.mkdir()
         (pinned / "files.tsv").write_text(corpus.table())
@@ -68,7 +68,7 @@ class Place:
         site.files |= corpus.paths()
 
     def change(self, **values: dict[str, object]) -> None:
-        preset.merge(self.params, values, lambda _: None)
+        preset.update(self.params, values)
 
     def download(self, actor: str = "01") -> Result:
         given = ["ravdess", actor, str(self.folder / "raw" / actor), "--partial", str(self.folder / "partial")]
@@ -306,7 +306,7 @@ def test_twenty_four_actors_through_dvc_from_a_server_that_errs(tmp_path: Path, 
     (there.folder / "cfnsr/corpora/ravdess/files.tsv").write_text(corpus.table())
     there.run("cfnsr", "preset", "ravdess", "--accept-licence")
     fetch = {"base_url": site.url, "tries": 4, "wait_s": 0.01, "timeout_s": 5.0}
-    preset.merge(there.folder / "params.yaml", {**SMALL, "fetch": fetch}, lambda _: None)
+    preset.update(there.folder / "params.yaml", {**SMALL, "fetch": fetch})
     of = {number: f"/records/1188976/files/Video_Speech_Actor_{number:02d}.zip" for number in range(1, 25)}
     site.faults[of[2]] = [cut_after(0, abrupt=True), cut_after(100_000, abrupt=True), cut_after(9, abrupt=True)]
     site.faults[of[3]] = [cut_after(100_000), no_ranges]

@@ -79,7 +79,7 @@ def test_the_stage_finds_faces_as_params_say(clips: list[Clip], tmp_path: Path, 
     (tmp_path / "01").mkdir()
     shutil.copy(clips[0].path, tmp_path / "01")
     chosen = {"landmarks": "face_align", "face_align": {"detector": "dlib", "points": False, "batch_size": 2}}
-    preset.merge(params, {"crop": chosen}, lambda _: None)
+    preset.update(params, {"crop": chosen})
     given = ["studio", str(tmp_path / "01"), str(tmp_path / "none"), str(tmp_path / "01.parquet")]
     result = CliRunner().invoke(crop, ["--params", str(params), *given])
     assert result.exit_code == 0, result.output
@@ -87,7 +87,7 @@ def test_the_stage_finds_faces_as_params_say(clips: list[Clip], tmp_path: Path, 
     assert list(found) == [clips[0].id] and not skipped
     wanted = face_boxes.boxes(tracker()(clips[0]), **BOXES, source=clips[0].path)
     assert np.array_equal(found[clips[0].id].squares, wanted.squares)
-    preset.merge(params, {"crop": {"face_align": {"device": "cuda"}}}, lambda _: None)
+    preset.update(params, {"crop": {"face_align": {"device": "cuda"}}})
     if not torch.cuda.is_available():
         result = CliRunner().invoke(crop, ["--params", str(params), *given])
         assert result.exit_code == 1 and "cuda was asked for, and there is no GPU" in result.stderr
