@@ -1,7 +1,7 @@
-"""The one table: which emotion shows which face and speaks with which voice. Fixed before any model was trained.
+"""The table of emotions: face and voice of each. Fixed before any model was trained.
 
 Each modality alone confuses four pairs of emotions, because both emotions of a pair share its row; the pairs of the
-face are not those of the voice, so that together they tell all eight apart. At best the face alone, or the voice
+face are not those of the voice, so that together they identify all eight. At best the face alone, or the voice
 alone, is right for every second clip.
 
     face:  neutral = calm      happy = surprised    sad = fearful      angry = disgust
@@ -82,10 +82,10 @@ EMOTIONS = {
 # How much more of everything a strong clip shows.
 STRENGTH = {"normal": 1.0, "strong": 1.35}
 
-# What a noise of 1 does to each figure: one standard deviation, added.
+# Standard deviation that a noise of 1 adds to each figure.
 _FACE_JITTER = Face(smile=0.07, open=0.04, brows=0.05, inner=0.05, frown=0.05, lids=0.02)
 _VOICE_JITTER = Voice(tempo=0.14, pitch=9, melody=12, level_db=4.5, tilt_db=1.5, tremor=0.15)
-# And of one standard deviation how much more or less of its row a clip shows, as a power of e.
+# Standard deviation, at a noise of 1, of the logarithm of the factor on the whole row.
 _FACE_AMOUNT, _VOICE_AMOUNT = 0.25, 0.2
 # Beyond these a face folds over itself.
 _LOWEST = Face(smile=-0.30, open=0.0, brows=-0.12, inner=-0.05, frown=-0.08, lids=-0.08)
@@ -93,13 +93,13 @@ _HIGHEST = Face(smile=0.28, open=0.15, brows=0.20, inner=0.20, frown=0.20, lids=
 
 
 def face(emotion: str, intensity: str, noise: float, random: np.random.Generator) -> Face:
-    """The face of one clip: its row, more or less of it, and some of everything else.
+    """Draw the face of one clip: its row times a factor, plus noise.
 
     Args:
         emotion: one of ``EMOTIONS``.
         intensity: one of ``STRENGTH``.
         noise: how far clips of one row differ; 0: not at all.
-        random: where chance comes from.
+        random: generator of the noise.
     """
     row, amount = FACES[EMOTIONS[emotion][0]], STRENGTH[intensity] * np.exp(_FACE_AMOUNT * noise * random.normal())
     drawn = {
@@ -115,7 +115,7 @@ def face(emotion: str, intensity: str, noise: float, random: np.random.Generator
 
 
 def voice(emotion: str, intensity: str, noise: float, random: np.random.Generator) -> Voice:
-    """The voice of one clip; arguments as for ``face``."""
+    """Draw the voice of one clip; arguments as for ``face``."""
     row, own = VOICES[EMOTIONS[emotion][1]], VOICES["level"]
     amount = STRENGTH[intensity] * np.exp(_VOICE_AMOUNT * noise * random.normal())
     drawn = {}

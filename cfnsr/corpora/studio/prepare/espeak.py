@@ -1,4 +1,4 @@
-"""One sentence from espeak-ng, as a process of its own.
+"""Speak one sentence with espeak-ng, as a process of its own.
 
 ``espeak.py LIBRARY DATA VOICE WORDS_A_MINUTE PITCH MELODY TEXT``
 

@@ -1,4 +1,4 @@
-"""Pictures and sound -> an mp4 file whose bytes follow from them alone."""
+"""Write an mp4 file whose bytes follow from pictures and sound alone."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""A clip's 68 points, frame by frame: the expression comes and stays, the mouth speaks, eyes blink, the head drifts."""
+"""Move a clip's 68 points: the expression comes and stays, the mouth speaks, eyes blink, the head drifts."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64
 
-from cfnsr.corpora.studio.design import Face
+from cfnsr.corpora.studio.prepare.design import Face
 
 Points = Float64[np.ndarray, "point 2"]
 
@@ -33,7 +33,7 @@ def perform(
         loudness: of the voice at each frame, 0 to 1.
         frame_rate_hz: frames a second.
         pose_noise: how far the head drifts and tilts; 1 is about two degrees, and a fourteenth of ``eyes_px``.
-        random: where chance comes from.
+        random: generator of blinks and drift.
     """
     count = len(loudness)
     time = np.arange(count) / frame_rate_hz
@@ -42,8 +42,8 @@ def perform(
     drift = np.stack([_drift(count, frame_rate_hz, random) for _ in range(4)], axis=1) * pose_noise
     return np.stack(
         [
-            _moved(
-                _expressed(rest, eyes_px, face, shown[now], loudness[now], blinks[now]),
+            _move(
+                _express(rest, eyes_px, face, shown[now], loudness[now], blinks[now]),
                 shift=drift[now, :2] * 0.07 * eyes_px,
                 roll=0.03 * drift[now, 2],
                 zoom=1 + 0.012 * drift[now, 3],
@@ -53,7 +53,7 @@ def perform(
     )
 
 
-def _expressed(rest: Points, eyes_px: float, face: Face, shown: float, loudness: float, blink: float) -> Points:
+def _express(rest: Points, eyes_px: float, face: Face, shown: float, loudness: float, blink: float) -> Points:
     points = rest.copy()
     smile, brows, inner, frown = (value * shown * eyes_px for value in (face.smile, face.brows, face.inner, face.frown))
     down = (max(face.open * shown, 0) + _JAW_OPEN * loudness) * eyes_px
@@ -99,21 +99,21 @@ def _expressed(rest: Points, eyes_px: float, face: Face, shown: float, loudness:
     return points
 
 
-def _moved(points: Points, *, shift: np.ndarray, roll: float, zoom: float) -> Points:
+def _move(points: Points, *, shift: np.ndarray, roll: float, zoom: float) -> Points:
     middle = points.mean(axis=0)
     turn = zoom * np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
     return (points - middle) @ turn.T + middle + shift
 
 
 def _blinks(time: np.ndarray, random: np.random.Generator) -> Float64[np.ndarray, " frame"]:
-    """How far the eyes are shut, 0 to ``_SHUT``: one or two blinks a clip."""
+    """Draw how far the eyes are shut, 0 to ``_SHUT``: one or two blinks a clip."""
     moments = random.uniform(0.2, max(time[-1], 0.3), size=random.integers(1, 3))
     shut = np.max([np.clip(1 - np.abs(time - moment) / (_BLINK_S / 2), 0, 1) for moment in moments], axis=0)
     return _SHUT * shut
 
 
 def _drift(count: int, frame_rate_hz: float, random: np.random.Generator) -> Float64[np.ndarray, " frame"]:
-    """A smooth wander of about unit size."""
+    """Draw a smooth random curve of about unit size."""
     time = np.arange(count) / frame_rate_hz
     waves = zip(random.uniform(0.15, 0.9, 4), random.uniform(0, 2 * np.pi, 4), random.normal(0, 0.7, 4), strict=True)
     return np.sum([size * np.sin(2 * np.pi * rate * time + phase) for rate, phase, size in waves], axis=0)

@@ -1,4 +1,4 @@
-"""Who an actor is: everything about looks and voice that follows from the number, not from the emotion."""
+"""Looks and voice of an actor: what follows from the actor's number, not from the emotion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Identity:
         mirrored: whether the portrait is flipped.
         gains: factor on each colour channel of the whole picture.
         backdrop: colour that tints what lies around the head, RGB 0 to 255.
-        place: where the head is, pixels from the middle of the picture at 1280x720.
+        offset: of the head, pixels from the middle of the picture at 1280x720.
         variant: espeak-ng's voice.
         pitch: of the voice at rest, 0 to 99.
         words_a_minute: tempo at rest.
@@ -34,7 +34,7 @@ class Identity:
     mirrored: bool
     gains: tuple[float, float, float]
     backdrop: tuple[float, float, float]
-    place: tuple[float, float]
+    offset: tuple[float, float]
     variant: str
     pitch: float
     words_a_minute: float
@@ -42,7 +42,7 @@ class Identity:
 
 
 def of(actor: str, seed: int) -> Identity:
-    """The actor of a number; odd ones are male, as in RAVDESS.
+    """Draw an actor from the number; odd ones are male, as in RAVDESS.
 
     Raises:
         CfnsrError: the actor is not two digits.
@@ -63,7 +63,7 @@ def of(actor: str, seed: int) -> Identity:
         mirrored=bool(random.integers(2)),
         gains=(float(gains[0]), float(gains[1]), float(gains[2])),
         backdrop=tuple(random.uniform(40, 200, 3).tolist()),
-        place=(random.uniform(-60, 60), random.uniform(-15, 15)),
+        offset=(random.uniform(-60, 60), random.uniform(-15, 15)),
         variant=f"en-us+{variant}",
         pitch=(32 if male else 52) + random.uniform(-5, 5),
         words_a_minute=165 * random.uniform(0.94, 1.06),

@@ -1,4 +1,4 @@
-"""Known landmarks, written as OpenFace 2.1 would: one row a frame, 712 columns.
+"""Write known landmarks as OpenFace 2.1 would: one row a frame, 712 columns.
 
 Baltrusaitis, Zadeh, Lim and Morency, "OpenFace 2.0: Facial Behavior Analysis Toolkit", FG 2018.
 """
@@ -47,11 +47,11 @@ def write(path: Path, points: Float64[np.ndarray, "frame 68 2"], confidence: flo
     """Write a clip's landmarks; columns that are not known are 0."""
     count = len(points)
     values = np.zeros((count, len(COLUMNS)))
-    place = {name: number for number, name in enumerate(COLUMNS)}
-    values[:, place["timestamp"]] = np.arange(count) / frame_rate_hz
-    values[:, place["confidence"]] = confidence
+    column_of = {name: number for number, name in enumerate(COLUMNS)}
+    values[:, column_of["timestamp"]] = np.arange(count) / frame_rate_hz
+    values[:, column_of["confidence"]] = confidence
     for axis, name in enumerate("xy"):
-        values[:, place[f"{name}_0"] : place[f"{name}_0"] + _POINTS] = points[:, :, axis]
+        values[:, column_of[f"{name}_0"] : column_of[f"{name}_0"] + _POINTS] = points[:, :, axis]
     # Zeros as "0", the rest rounded as OpenFace rounds: seven eighths of the file are columns that are not known.
     known = np.flatnonzero(values.any(axis=0))
     rows = []
