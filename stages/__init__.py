@@ -1,6 +1,15 @@
 """One script a DVC stage."""
 
+import os
+
 from cfnsr.runtime import lifeline
 
+# Before torch loads, whose threads read this when they start. Threads that wait by sleeping leave the processor to other
+# processes; docs/decisions say what was measured.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # Here, before a stage's script imports anything: torch alone takes seconds, in which DVC may be killed.
-lifeline.hold()
+if "TORCHELASTIC_RUN_ID" in os.environ:  # a process of several that train together: it ends with the stage
+    lifeline.die_with_parent()
+else:
+    lifeline.hold()
