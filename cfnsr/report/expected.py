@@ -35,8 +35,4 @@ class ExpectedOutputs:
     @property
     def folders(self) -> list[str]:
         """Every job's folder below ``jobs`` and ``models``: ``<protocol>/<name>/<fold>/<seed>``."""
-        return [
-            f"{protocol}/{name}/{trial.fold}/{trial.seed}"
-            for (protocol, name), trials in self.rows.items()
-            for trial in trials
-        ]
+        return [str(trial.folder(name)) for (_, name), trials in self.rows.items() for trial in trials]
