@@ -38,11 +38,11 @@ def repair(repository: Repository) -> None:
         if not any((repository.folder / name).exists() for name in TORN):
             return
         printed = repository.cli("check", status=None)
-        torn = [name for name in TORN if f"{name}: is cut short" in printed]
+        torn = [name for name in TORN if f"{name}: is incomplete" in printed]
         if not torn:
             assert "Error" not in printed
             return
-        assert "delete it" in printed and "Traceback" not in printed
+        assert "elete it" in printed and "Traceback" not in printed
         (repository.folder / torn[0]).unlink()
     repository.cli("check")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cfnsr.data import splits
 from cfnsr.data.manifest import Manifest
-from cfnsr.runtime.prune import keep as prune
+from cfnsr.runtime.outputs import prune
 from tests.support.stubs.payload import Call, held, run
 
 

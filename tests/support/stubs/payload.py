@@ -101,7 +101,7 @@ def expected(data: Path, *folders: str) -> ExpectedOutputs:
     from cfnsr import config
     from cfnsr.data.manifest import Manifest
     from cfnsr.report.expected import ExpectedOutputs
-    from cfnsr.runtime.prune import keep as prune
+    from cfnsr.runtime.outputs import prune
 
     params = config.load(Path("params.yaml"))
     jobs = ExpectedOutputs.of(params.run.rows, Manifest.read(data / "manifest.json").folds, params.run.seeds)
