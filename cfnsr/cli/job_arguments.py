@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cfnsr.cli.options import IN_FOLDER
+from cfnsr.cli.stage import IN_FOLDER
 from cfnsr.config import Params
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest

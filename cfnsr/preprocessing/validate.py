@@ -1,4 +1,4 @@
-"""The checks before training: do the shards hold what they should, and does anything contradict itself?"""
+"""Check shards before training: is anything missing, broken, doubled or contradictory?"""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def _of_arrays(found: ValidationReport, place: Path, shard: shards.Shard, silenc
     """Check a speaker's arrays; returns their md5."""
     digest = hashlib.md5(usedforsecurity=False)
     for name in shards.ARRAYS:
-        array, path = getattr(shard, name), place / f"{name}.npy"
+        array, path = shard.arrays[name], place / f"{name}.npy"
         shape = list(array.shape[1:])
         if shape != found.shapes.setdefault(name, shape):
             problem = f"clips of shape {shape}, other speakers' {found.shapes[name]}"
