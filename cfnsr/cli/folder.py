@@ -8,7 +8,7 @@ import click
 
 from cfnsr.cli.options import IN_FILE, IN_FOLDER, params_option
 from cfnsr.config import preset
-from cfnsr.corpora import folder as corpus
+from cfnsr.corpora.folder.prepare import labels_file
 from cfnsr.errors import CfnsrError
 
 
@@ -30,7 +30,7 @@ def folder(videos: Path, labels: Path, folds: int, params: Path) -> None:
       cfnsr folder ~/crema-d/VideoFlash crema-d.csv
       cfnsr folder ~/crema-d/VideoFlash crema-d.csv --folds 6
     """
-    rows = corpus.read(labels)
+    rows = labels_file.read(labels)
     missing = [row.file for row in rows if not (videos / row.file).is_file()]
     if missing:
         problem = f"names {len(missing)} videos that are not in {videos}: {missing[0]} first"
@@ -50,7 +50,7 @@ def folder(videos: Path, labels: Path, folds: int, params: Path) -> None:
             "folder": {
                 "videos": str(videos.resolve()),
                 "sheet": str(labels.resolve()),
-                "sheet_md5": corpus.md5_of(labels),
+                "sheet_md5": labels_file.md5(labels),
                 "labels": sorted({row.label for row in rows}),
             }
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -49,7 +50,7 @@ def preset(name: str | None, params: Path, presets: Path, accept_licence: bool) 
 
 def _licence(corpus: str) -> str:
     """Return the text of a corpus's licence."""
-    licence = getattr(corpora.get(corpus), "LICENCE", None)
+    licence = getattr(import_module(f"{corpora.get(corpus).__name__}.prepare"), "LICENCE", None)
     if licence is None:
         raise CfnsrError("--accept-licence", f"{corpus} asks for none", "Leave it out")
     return licence

@@ -151,7 +151,7 @@ def samples(
     with closing(parallel.run(_attempt, tasks, **workers)) as attempts:
         for clip, attempt in zip(clips, attempts, strict=True):
             if isinstance(attempt, CfnsrError):
-                bad.meet(clip.id, attempt)
+                bad.handle(clip.id, attempt)
                 yield None
             else:
                 yield attempt

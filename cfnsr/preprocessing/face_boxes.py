@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64
-from scipy.ndimage import gaussian_filter1d
 
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing.landmarks import Landmarks
@@ -58,7 +57,7 @@ class FaceBoxes:
 
 
 def compute(
-    landmarks: Landmarks, *, min_confidence: float, min_tracked: float, margin: float, smoothing_s: float, clip: str
+    landmarks: Landmarks, *, min_confidence: float, min_tracked: float, margin: float, smoothing_s: float, where: object
 ) -> FaceBoxes:
     """Compute the square around the face in each frame.
 
@@ -71,7 +70,7 @@ def compute(
         min_tracked: least share of trusted frames among those the detector looked at.
         margin: added on each side, as a share of the face's longer side.
         smoothing_s: standard deviation of the Gaussian in seconds; 0 leaves the centres as they are.
-        clip: what an error names.
+        where: what an error names.
 
     Raises:
         CfnsrError: fewer than ``min_tracked`` of the frames show a face, or it has no size.
@@ -80,7 +79,7 @@ def compute(
     trusted = (landmarks.confidence >= min_confidence) & (np.abs(landmarks.points) < _FARTHEST_PX).all(axis=(1, 2))
     if not trusted.any() or trusted.sum() < min_tracked * looked.sum():
         raise CfnsrError(
-            clip,
+            where,
             f"a face is tracked in {trusted.sum()} of {looked.sum()} frames, under crop.min_tracked = {min_tracked}",
             "Remove the clip, or lower the threshold",
         )
@@ -91,9 +90,11 @@ def compute(
     # The median, not the largest: one stray point must not shrink the face in all frames.
     side = float(np.median((high - low).max(axis=1))) * (1 + 2 * margin)
     if not side >= _SMALLEST_PX:
-        raise CfnsrError(clip, f"its face is {side:.1f} pixels wide", "Fetch the landmarks of this clip again")
+        raise CfnsrError(where, f"its face is {side:.1f} pixels wide", "Fetch the landmarks of this clip again")
     std_frames = smoothing_s * landmarks.frame_rate_hz
     if std_frames > 0:
+        from scipy.ndimage import gaussian_filter1d  # here, as it takes a third of a start of `crop`
+
         centre = gaussian_filter1d(centre, std_frames, axis=0, mode="nearest", truncate=_KERNEL_STDS)
     return FaceBoxes(np.column_stack([centre, np.full(len(frames), side)]), landmarks.confidence, looked & ~trusted)
 

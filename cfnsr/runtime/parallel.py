@@ -62,7 +62,7 @@ def _run_here(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, 
     size = _WINDOW * workers
     # An event cannot travel to a process.
     function: Callable[[Item], Any] = work_unless_closed if backend == "threading" else work
-    with Parallel(n_jobs=workers, backend=backend, return_as="generator", batch_size=1) as pool:
+    with Parallel(n_jobs=workers, backend=backend, return_as="generator") as pool:
         # joblib does not wait for its generator's consumer; windows keep results from piling up.
         for start in range(0, len(items), size):
             results: Any = iter(pool(delayed(function)(item) for item in items[start : start + size]))
@@ -80,9 +80,7 @@ def _run_on_ray(work: Callable[[Item], Result], items: Sequence[Item], jobs: int
     ray = import_ray()
     resources = join_cluster(address, "parallel.address")
     ahead = jobs or max(_AHEAD, _AHEAD * int(resources.get("CPU", 0)))
-    task = ray.remote(_work_in_workspace).options(
-        num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD"
-    )
+    task = ray.remote(_work_in_workspace).options(num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD")
     pending: deque[Any] = deque()
     try:
         for item in items:

@@ -20,7 +20,7 @@ def archive(name: str, source: Source) -> Archive:
     Raises:
         CfnsrError: there is no such archive, or the record contradicts the table.
     """
-    with files(__package__).joinpath("files.tsv").open(encoding="utf-8") as table:
+    with files("cfnsr.corpora.ravdess.prepare").joinpath("files.tsv").open(encoding="utf-8") as table:
         rows = {row["name"]: row for row in csv.DictReader(table, delimiter="\t")}
     if name not in rows:
         raise CfnsrError("actors", f"RAVDESS has no archive {name}", "Its actors are 01 to 24")
