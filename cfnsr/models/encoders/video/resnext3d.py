@@ -7,73 +7,81 @@ Published: layers 3, 4, 6, 3, width 64, cardinality 32.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from cfnsr.errors import CfnsrError
-from cfnsr.models.encoders import Encoder
+from cfnsr.models import encoders
 from cfnsr.models.publication import Publication
 
 _EXPANSION = 2  # a bottleneck's output channels for each of its planes
-_NARROW = 8  # channels a group
+_NARROW = 8  # channels in a group
 _STRIDES = (1, 2, 2, 2)  # of the four layers, in time and space alike
 
 
-class VideoEncoder(Encoder):
-    """Frames -> logits; any number of frames of any size, as the head averages over the volume that remains.
+class Encoder(encoders.Encoder):
+    """Frames -> logits. The head averages over time and space, so clips may have any number of frames of any size.
 
     Args:
-        classes: how many emotions.
+        classes: number of emotions.
+        shape: of one clip's frames; not needed.
         layers: bottlenecks in each of the four layers.
         width: channels of the stem; the layers have 4, 8, 16 and 32 times as many.
         cardinality: groups of each bottleneck's middle convolution.
-        stem_relu: the published fused networks leave it out, a defect that their weights have learned to live with.
+        stem_relu: false for the weights of the published fused networks, which were trained without it by mistake.
 
     Raises:
         CfnsrError: ``layers`` does not give four layers a bottleneck or more each.
     """
 
+    reads = "frames"
     publication = Publication(fusion="none", paper="2111.02172", accuracy=62.99, parameters=25.88)
 
-    def __init__(self, classes: int, *, layers: list[int], width: int, cardinality: int, stem_relu: bool) -> None:
+    def __init__(
+        self, classes: int, shape: Sequence[int], *, layers: list[int], width: int, cardinality: int, stem_relu: bool
+    ) -> None:
         super().__init__()
         if len(layers) != len(_STRIDES) or min(layers) < 1:
             raise CfnsrError(
-                "encoders.video.layers",
+                "encoders.video.options.layers",
                 f"{layers} are not four layers of one bottleneck or more",
                 "Give four positive numbers",
             )
         stages: OrderedDict[str, nn.Module] = OrderedDict(stem=_stem(width, stem_relu))
-        self.channels = {"stem": width}
-        incoming, planes = width, 2 * width
+        self.channels = [width]
+        planes = 2 * width
         for number, (depth, stride) in enumerate(zip(layers, _STRIDES, strict=True), start=1):
+            incoming = self.channels[-1]
             stages[f"layer{number}"] = _layer(incoming, planes, depth=depth, stride=stride, cardinality=cardinality)
-            incoming = self.channels[f"layer{number}"] = planes * _EXPANSION
+            self.channels.append(planes * _EXPANSION)
             planes *= 2
-        self.trunk = nn.Sequential(stages)
-        self.dim = incoming
+        self.stages = nn.Sequential(stages)
+        self.dim = self.channels[-1]
         pool = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten())
         self.head = nn.Sequential(OrderedDict(pool=pool, linear=nn.Linear(self.dim, classes)))
-        for module in self.trunk.modules():
+        for module in self.stages.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 class Bottleneck(nn.Module):
-    """1x1x1 -> grouped 3x3x3 -> 1x1x1 convolution, beside a shortcut that is plain where the shape stays.
+    """1x1x1 -> grouped 3x3x3 -> 1x1x1 convolution, plus a shortcut.
+
+    The shortcut is a convolution if the shape changes, else the identity.
 
     Args:
         incoming: channels of the input.
-        planes: sets the width: ``planes / 32`` channels in each group, twice ``planes`` at the end.
+        planes: ``planes / 32`` channels in each group, ``2 * planes`` output channels.
         stride: of the middle convolution.
         cardinality: its groups.
     """
 
     def __init__(self, incoming: int, planes: int, *, stride: int, cardinality: int) -> None:
         super().__init__()
-        # Below the published width a group would hold less than a channel.
+        # Below the published width, a group would have less than one channel.
         inner, outgoing = cardinality * max(planes // 32, 1), planes * _EXPANSION
         self.conv1 = nn.Conv3d(incoming, inner, kernel_size=1, bias=False)
         self.norm1 = nn.BatchNorm3d(inner)
@@ -91,16 +99,18 @@ class Bottleneck(nn.Module):
         self,
         inputs: Float[Tensor, "batch incoming time height width"],
     ) -> Float[Tensor, "batch outgoing _ _ _"]:
-        """One residual step."""
+        """Apply the convolutions and add the shortcut."""
         inner = self.relu(self.norm1(self.conv1(inputs)))
-        inner = self.relu(self.norm2(self._middle(inner)))
+        inner = self.relu(self.norm2(self.middle_convolution(inner)))
         return self.relu(self.norm3(self.conv3(inner)) + self.shortcut(inputs))
 
-    def _middle(self, inner: Float[Tensor, "batch inner time height width"]) -> Float[Tensor, "batch inner _ _ _"]:
+    def middle_convolution(
+        self, inner: Float[Tensor, "batch inner time height width"]
+    ) -> Float[Tensor, "batch inner _ _ _"]:
         narrow = self.conv2.weight.shape[1] < _NARROW or 1 in inner.shape[-2:]
         if not narrow or inner.dtype == torch.float32 or inner.device.type != "cpu":
             return self.conv2(inner)
-        # In half precision its weights' gradient would be slow, or wrong: docs/decisions/0006-half-precision.md
+        # In half precision the gradient of its weights is slow or wrong: docs/decisions/0006-half-precision.md
         with torch.autocast("cpu", enabled=False):
             return self.conv2(inner.float())
 
