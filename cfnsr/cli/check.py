@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cfnsr import config
+from cfnsr.cli.models import untrained_spec
 from cfnsr.cli.options import params_option
 from cfnsr.errors import CfnsrError
 from cfnsr.report.rows import label
@@ -50,17 +51,16 @@ def _check_checkpoints(path: Path, values: config.Params) -> None:
             if not file.is_file():
                 problem = f"run.evaluate names {name}, and {file} is missing"
                 raise CfnsrError(path, problem, "Write it with `cfnsr import-checkpoint`, or take the name out")
-            specification = checkpoint.specification(file)
-            if (specification["name"], specification["fold"]) != (name, fold):
-                problem = f"is of {specification['name']}, {specification['fold']}, not of {name}, {fold}"
+            spec = checkpoint.read_spec(file)
+            if (spec.name, spec.fold) != (name, fold):
+                problem = f"is of {spec.name}, {spec.fold}, not of {name}, {fold}"
                 raise CfnsrError(file, problem, "Import the right file there")
 
 
 def _check_systems(path: Path, values: config.Params) -> None:
-    """Check that a network can be built from each system's options."""
+    """Check that a network can be built from each encoder's and system's options."""
     from cfnsr.models import fusion, summary  # import torch, as above
 
-    inputs = summary.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
     varied = values.ablations.system
     sections = [("", name, section.options) for name, section in values.systems.items()]
     for name, options in values.ablations.variants.items():
@@ -68,7 +68,6 @@ def _check_systems(path: Path, values: config.Params) -> None:
     for variant, name, options in sections:
         try:
             fusion.check(name, options, values.system(name).training is not None)
-            summary.build(name, 8, values.encoders.model_dump(), options, inputs)
+            summary.build(untrained_spec(values, name, options))
         except CfnsrError as error:
-            where = f"systems.{str(error.where).removeprefix('systems.')}"
-            raise CfnsrError(path, f"{variant}{where}: {error.problem}", error.remedy) from error
+            raise CfnsrError(path, f"{variant}{error.where}: {error.problem}", error.remedy) from error

@@ -9,8 +9,12 @@ from typing import Any
 
 import click
 
+<<<<<<< HEAD
+from cfnsr.cli.stage import IN_FOLDER
+=======
 from cfnsr.cli.options import IN_FILE, OF_ROOT, OUT_FILE, OUT_FOLDER
 from cfnsr.cli.stage import resume
+>>>>>>> prep
 from cfnsr.config import Params
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import PROTOCOLS, Trial

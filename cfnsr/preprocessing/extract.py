@@ -50,6 +50,18 @@ def sample(path: Path, boxes: Float64[np.ndarray, "frame 3"], options: ExtractOp
     return Sample({"frames": frames, **features}, duration_s=duration_s, padded_s=padded_s)
 
 
+def clip_shapes(options: ExtractOptions) -> dict[str, list[int]]:
+    """Compute the shape of one clip's arrays, by array name, without a clip."""
+    analysis = {key: value for key, value in options.audio.items() if key not in ("offset_s", "window_s", "silence_db")}
+    silence = np.zeros(round(options.audio["window_s"] * options.audio["rate_hz"]), np.float32)
+    features = audio.features(silence, **analysis)
+    side_px = options.video["side_px"]
+    return {
+        "frames": [options.video["frames"], side_px, side_px, 3],
+        **{name: list(array.shape) for name, array in features.items()},
+    }
+
+
 def face_crops(
     path: Path, boxes: Float64[np.ndarray, "frame 3"], *, frames: int, side_px: int, decoder: str
 ) -> tuple[UInt8[np.ndarray, "time side side 3"], float]:
