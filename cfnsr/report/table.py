@@ -99,7 +99,7 @@ def footnotes(rows: list[ResultRow], differences: list[Difference], corpus: str)
     epoch = ", at the epoch chosen on the validation speakers (held_out)" if held_out else ""
     yield f"Accuracy, UAR, F1 and top-2: in %, on test speakers{epoch}."
     yield (
-        f"Interval: {rows[0].ci_level:.0%} confidence over speakers (Student's t). In simulations with speakers like "
+        f"Interval: {100 * rows[0].ci_level:.0f} % confidence over speakers (Student's t). In simulations with speakers like "
         f"these it contains the true accuracy in {_range([row.coverage for row in rows])} of cases."
     )
     yield from _differing(differences)
@@ -205,5 +205,5 @@ def _escape(text: str) -> str:
 
 
 def _range(shares: list[float]) -> str:
-    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
-    return low if low == high else f"{low[:-1]}–{high}"
+    low, high = f"{100 * min(shares):.0f}", f"{100 * max(shares):.0f}"
+    return f"{low} %" if low == high else f"{low}–{high} %"

@@ -28,14 +28,14 @@ from cfnsr.runtime.outputs import atomic_file
 RUN_INFO = Markup("<!-- run info -->")
 _SECTIONS = {
     "results": "Results",
-    "ranking": "Ranking",
+    "differences": "Differences",
     "confusion": "Confusion",
     "recall": "Recall",
     "curves": "Learning curves",
     "reliability": "Reliability",
     "modalities": "Modalities",
     "speakers": "Speakers",
-    "mistakes": "Mistakes",
+    "mistakes": "Misclassified clips",
     "data": "Data",
     "provenance": "Provenance",
 }
@@ -151,7 +151,11 @@ def _mistakes(results: Results, manifest: Manifest, gallery: Gallery) -> list[di
 
 def _sections(results: Results, drawn: dict[str, charts.Spec]) -> list[tuple[str, str]]:
     """List the anchors and names of the sections that are not empty."""
-    present = {"curves": bool(results.curves), "modalities": "modalities" in drawn}
+    present = {
+        "differences": bool(results.differences),
+        "curves": bool(results.curves),
+        "modalities": "modalities" in drawn,
+    }
     return [(anchor, name) for anchor, name in _SECTIONS.items() if present.get(anchor, True)]
 
 
@@ -162,7 +166,7 @@ def _lead(best: ResultRow | None, manifest: Manifest) -> str:
     clips = "test clips" if best.imported else "clips of speakers it was not trained on"
     return (
         f"{best.name} predicts {table.percent(best.accuracy)} % of the {clips} correctly "
-        f"({best.ci_level:.0%} confidence interval {table.percent(best.ci_low)}–{table.percent(best.ci_high)}); "
+        f"({100 * best.ci_level:.0f} % confidence interval {table.percent(best.ci_low)}–{table.percent(best.ci_high)}); "
         f"chance is {table.percent(1 / len(manifest.labels))} %."
     )
 
