@@ -4,8 +4,8 @@ import os
 
 from cfnsr.runtime import lifeline
 
-# Before torch loads, whose threads read this when they start. Threads that wait by sleeping leave the processor to other
-# processes; docs/decisions say what was measured.
+# Set before torch loads: its threads then wait asleep, and leave the processor to other processes
+# (measured by benchmarks/wait_policy.py).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Here, before a stage's script imports anything: torch alone takes seconds, in which DVC may be killed.

@@ -24,7 +24,8 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
     """
     if name not in MODALITIES:
         raise click.BadParameter(f"{name!r} is not one of {', '.join(MODALITIES)}.", param_hint="NAME")
-    encoder, training = getattr(params.encoders, name).model_dump(), getattr(params.pretrain, name).model_dump()
+    section, training = getattr(params.encoders, name), getattr(params.pretrain, name).model_dump()
+    encoder = {"name": section.name, **section.options}
     build = partial(initial.unimodal, name, encoder, trial, manifest, pixels=params.pixels.model_dump())
     shared = params.train.model_dump()
     log_fact(device=run(build, trial, corpus_folder, manifest, paths, training=training, shared=shared))

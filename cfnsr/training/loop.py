@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +27,6 @@ from cfnsr.training.resume import ResumeCheckpoint
 from cfnsr.training.settings import TrainingSettings
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -163,9 +161,7 @@ class Trainer:
         compiled: Any = torch.compile(network) if settings.compile else network
         self._forward = distributed.parallel(compiled, self._device)
         self._weights = [value for value in network.parameters() if value.requires_grad]
-        self.optimiser = Adam(
-            self._weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
+        self.optimiser = Adam(self._weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
         steps = math.ceil(len(self.batches(epoch=1)) / settings.accumulate)
         self.schedule = LambdaLR(self.optimiser, lambda step: settings.lr_scale(step, steps))
         # Small fp16 gradients would underflow to 0 without a scale; disabled, the scaler does nothing.
@@ -187,11 +183,13 @@ class Trainer:
         """
         generator = self._seed(epoch)
         _set_train_mode(self.network)
-        batches = self.batches(epoch)
-        count = len(batches) if max_batches is None else min(len(batches), max_batches)
+        loader = self.batches(epoch)
+        batches, count = iter(loader), min(len(loader), max_batches or len(loader))
         full = self.settings.batch_size * self.settings.accumulate  # clips of a full step
         loss_sum, normaliser_sum, pending = torch.zeros((), dtype=torch.float64, device=self._device), 0.0, 0.0
-        for number, batch in enumerate(_recorded(islice(batches, count), "load"), start=1):
+        for number in range(1, count + 1):
+            with record_function("load"):
+                batch = next(batches)
             own = self.objective.normaliser(batch.label)
             whole = distributed.total(own, self._device)  # of all processes
             # DistributedDataParallel averages gradients, so their sum needs a factor of world_size.
@@ -261,14 +259,3 @@ def _set_train_mode(network: nn.Module) -> None:
         weights = list(module.parameters())
         if weights and not any(value.requires_grad for value in weights):
             module.eval()  # so that a frozen layer's batch statistics stay as they are
-
-
-def _recorded(items: Iterable[Item], phase: str) -> Iterator[Item]:
-    """Yield items; the time that each takes to make is recorded under ``phase`` where a profiler runs."""
-    iterator = iter(items)
-    while True:
-        with record_function(phase):
-            item = next(iterator, None)
-        if item is None:
-            return
-        yield item

@@ -44,7 +44,9 @@ class ResumeCheckpoint:
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            print(f"{self.path} cannot be read ({type(error).__name__}); training starts from the first epoch", flush=True)
+            print(
+                f"{self.path} cannot be read ({type(error).__name__}); training starts from the first epoch", flush=True
+            )
             return None
         print(f"resumes from {self.path}", flush=True)
         return state

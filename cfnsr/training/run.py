@@ -23,11 +23,12 @@ from cfnsr.evaluation.outputs import write_outputs
 from cfnsr.evaluation.predict import Normalise
 from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.outputs import atomic_folder
-from cfnsr.training import distributed
+from cfnsr.training import distributed, torchrun
 from cfnsr.training.augment import Augment
 from cfnsr.training.loop import Epoch, Fit, Trainer, fit
 from cfnsr.training.resume import ResumeCheckpoint, fingerprint
 from cfnsr.training.settings import TrainingSettings
+from cfnsr.training.shared_predictor import SharedPredictor
 
 
 def run(
@@ -57,9 +58,9 @@ def run(
     Raises:
         CfnsrError: the network cannot be built or trained, or one of several processes ended.
     """
-    device = distributed.own_device(devices.pick(shared["device"]))
+    device = devices.pick(shared["device"])
     torch.set_num_threads(shared["threads"])
-    if distributed.launch(shared["devices"], device):  # has run this command in one process a device
+    if torchrun.launch(shared["devices"], device):  # has run this command in one process a device
         return f"{shared['devices']} x {devices.describe(device)}"
     with distributed.process_group(device):
         devices.keep_freed_memory()
@@ -73,7 +74,7 @@ def run(
         resume = ResumeCheckpoint(paths.resume, fingerprint(network.state_dict(), *described))
         normalise = Normalise(**spec.pixels, device=device)
         trainer = new_trainer(network.to(device), fold, settings, shared["augment"], normalise)
-        predictor = distributed.SharedPredictor(network, normalise, settings.batch_size)
+        predictor = SharedPredictor(network, normalise, settings.batch_size)
 
         if distributed.rank() > 0:
             fit(trainer, fold, predictor, resume=resume, report=lambda epoch: None)
@@ -127,9 +128,7 @@ def new_trainer(
         devices.check_compiler(normalise.device)
     if not missing_modality.removable(network):
         augment = {**augment, "modality_dropout": 0.0}
-    return Trainer(
-        network, fold.train, settings, augment=Augment(**augment), normalise=normalise, seed=fold.trial.seed
-    )
+    return Trainer(network, fold.train, settings, augment=Augment(**augment), normalise=normalise, seed=fold.trial.seed)
 
 
 @contextmanager
