@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
@@ -16,22 +17,24 @@ from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from cfnsr.config import Params
-    from cfnsr.training.clock import Clock
+    from cfnsr.models.spec import ModelSpec
+    from cfnsr.training.loop import Trainer
+
+PHASES = ("load", "augment", "forward", "backward", "optimiser")
+WARM_UP = 2  # steps
 
 
 @click.command()
 @click.argument("name")
-@click.option("--fold", help="Whose training clips; the first, if not said.")
-@click.option("--steps", default=8, show_default=True, type=click.IntRange(1), help="Measured; two more come before.")
+@click.option("--fold", help="Whose training clips to use.  [default: the first]")
+@click.option("--steps", default=8, show_default=True, type=click.IntRange(1), help="Steps to measure.")
 @params_option
 @data_option
 def profile(name: str, fold: str | None, steps: int, params: Path, data: Path) -> None:
-    """Train the row NAME for a few steps, and print where their time goes: whether data or compute limits them.
+    """Train the row NAME for a few steps, and print where their time goes: whether data or compute limits the speed.
 
-    Works on this run's shards, with its params and fresh weights; nothing is written.
+    Uses this run's shards and params.yaml, and fresh weights. Writes nothing.
 
     \b
     Examples:
@@ -41,85 +44,106 @@ def profile(name: str, fold: str | None, steps: int, params: Path, data: Path) -
     with stage.one_line_errors():
         values = config.load(params)
         folder = data / values.corpus
-        if not (folder / "manifest.json").is_file():
-            raise CfnsrError(folder / "manifest.json", "is missing", "Run `dvc repro check`")
         manifest = Manifest.read(folder / "manifest.json")
         trial = Trial(values.run.protocols[0], fold or manifest.folds[0], values.run.seeds[0])
-        clock, size = _measured(values, name, trial, manifest, folder / "shards", steps)
-    stage.console().print(_drawn(name, clock.seconds, steps, size))
-    data_share = (clock.seconds["load"] + clock.seconds["augment"]) / sum(clock.seconds.values())
+        trainer = new_trainer(values, name, trial, manifest, folder / "shards")
+        seconds = seconds_per_step(trainer, steps)
+    total, clips = sum(seconds.values()), trainer.settings.batch_size
+    table = Table(title=f"{name}: {steps} steps of {clips} clips, {1000 * total / clips:.1f} ms a clip")
+    for column in ("Phase", "ms a step", "Share"):
+        table.add_column(column, justify="left" if column == "Phase" else "right")
+    for phase, spent in {**seconds, "all": total}.items():
+        table.add_row(phase, f"{1000 * spent:.1f}", f"{spent / total:.0%}")
+    stage.console().print(table)
+    data_share = (seconds["load"] + seconds["augment"]) / total
     limit = "the data limit" if data_share > 0.5 else "the network limits"
     click.echo(f"Loading and augmenting take {data_share:.0%} of a step: {limit} the speed.")
 
 
-def _measured(
-    values: Params, name: str, trial: Trial, manifest: Manifest, shards: Path, steps: int
-) -> tuple[Clock, int]:
-    """The time that each phase took over all steps, and how many clips a step has."""
-    from cfnsr.data.fold import FoldDatasets
-    from cfnsr.evaluation import (
-        device,
-        memory,  # imports torch, for which the other commands need not wait
-        predict,
-    )
-    from cfnsr.training.clock import Clock
-    from cfnsr.training.lesson import lesson_of
-    from cfnsr.training.settings import Recipe
-
-    memory.keep()
-    place = device.pick(values.train.device)
-    device.make_reproducible(trial.seed, values.train.threads, place, deterministic=values.train.deterministic)
-    network, training = _fresh(values, name, manifest)
-    shared = values.train.model_dump()
-    recipe = Recipe.of(training, shared, device.pick_precision(shared["precision"], place))
-    if recipe.compile:
-        device.needs_compiler(place)
-    prepare = predict.Normalise(**values.pixels.model_dump(), device=place)
-    clock = Clock(place)
-    opened = FoldDatasets.open(trial, shards, manifest)
-    lesson = lesson_of(network.to(place), opened, recipe, shared["augment"], prepare, watch=clock)
-    lesson.batches(min(2, len(lesson)))
-    clock.seconds.clear()
-    for first in range(0, steps, len(lesson)):
-        lesson.batches(min(len(lesson), steps - first))
-    return clock, recipe.batch_size
-
-
-def _fresh(values: Params, name: str, manifest: Manifest) -> tuple[nn.Module, dict[str, float]]:
-    """A row's network with random weights, and how it is trained.
+def new_trainer(values: Params, name: str, trial: Trial, manifest: Manifest, shards: Path) -> Trainer:
+    """Create the trainer of a row, its network with fresh weights.
 
     Raises:
         CfnsrError: there is no such row, or it trains nothing.
     """
-    from cfnsr.models import checkpoint, encoders
+    # These import torch, which the other commands do without.
+    from cfnsr.data.dataset import FoldDatasets
+    from cfnsr.evaluation import device as devices
+    from cfnsr.evaluation.predict import Normalise
+    from cfnsr.models.types import MODALITIES
+    from cfnsr.training.run import new_trainer
+    from cfnsr.training.settings import TrainingSettings
 
-    coefficients, length = manifest.shapes["mfcc"]
-    read = values.encoders.model_dump()
-    read["audio"] |= {"coefficients": coefficients, "steps": length}
-    if name in checkpoint.MODALITIES:
-        section, options = getattr(values.pretrain, name), {}
-        read = {name: read[name]}
+    spec, training = _spec(values, name, trial, manifest)
+    shared = values.train.model_dump()
+    device = devices.pick(shared["device"])
+    devices.keep_freed_memory()
+    devices.make_reproducible(trial.seed, shared["threads"], device, deterministic=shared["deterministic"])
+    network: Any = spec.build()
+    if spec.name not in MODALITIES and shared["freeze_encoders"]:
+        for modality in MODALITIES:
+            getattr(network, modality).stages.requires_grad_(False)
+    settings = TrainingSettings.of(training, shared, devices.pick_precision(shared["precision"], device))
+    fold = FoldDatasets.open(trial, shards, manifest)
+    normalise = Normalise(**spec.pixels, device=device)
+    return new_trainer(network.to(device), fold, settings, shared["augment"], normalise)
+
+
+def _spec(values: Params, name: str, trial: Trial, manifest: Manifest) -> tuple[ModelSpec, dict[str, Any]]:
+    """Describe the network of a row, and how it is trained."""
+    from cfnsr.models.spec import ModelSpec
+    from cfnsr.models.types import MODALITIES
+
+    sections = {modality: getattr(values.encoders, modality) for modality in MODALITIES}
+    encoders = {modality: {"name": section.name, **section.options} for modality, section in sections.items()}
+    options: dict[str, Any] = {}
+    if name in MODALITIES:
+        section, network, encoders = getattr(values.pretrain, name), name, {name: encoders[name]}
     else:
-        varied = values.ablations.variants.get(name)
-        system = values.system(name if varied is None else values.ablations.system)
-        section, options = system.training, {**system.options, **(varied or {})}
-        name = name if varied is None else values.ablations.system
+        variant = values.ablations.variants.get(name)
+        network = name if variant is None else values.ablations.system
+        system = values.system(network)
+        section, options = system.training, {**system.options, **(variant or {})}
     if section is None:
         raise CfnsrError(name, "trains nothing", "Name another row")
-    described = {"name": name, "labels": manifest.labels, "encoders": read, "options": options}
-    fresh = {modality: encoders.build(modality, len(manifest.labels), **read[modality]) for modality in read}
-    if name not in checkpoint.MODALITIES and values.train.freeze_encoders:
-        for encoder in fresh.values():
-            encoder.trunk.requires_grad_(False)
-    return checkpoint.build(described, fresh), section.model_dump()
+    spec = ModelSpec(
+        name=network,
+        labels=manifest.labels,
+        encoders=encoders,
+        options=options,
+        inputs=manifest.shapes,
+        **asdict(trial),
+        pixels=values.pixels.model_dump(),
+        preprocessing=manifest.preprocessing,
+        data=manifest.fingerprint,
+        imported=[],
+    )
+    return spec, section.model_dump()
 
 
-def _drawn(name: str, seconds: dict[str, float], steps: int, clips: int) -> Table:
-    total = sum(seconds.values())
-    drawn = Table(title=f"{name}: {steps} steps of {clips} clips, {1000 * total / steps / clips:.1f} ms a clip")
-    for column in ("Phase", "ms a step", "Share"):
-        drawn.add_column(column, justify="left" if column == "Phase" else "right")
-    for phase, spent in seconds.items():
-        drawn.add_row(phase, f"{1000 * spent / steps:.1f}", f"{spent / total:.0%}")
-    drawn.add_row("all", f"{1000 * total / steps:.1f}", "100%")
-    return drawn
+def seconds_per_step(trainer: Trainer, steps: int) -> dict[str, float]:
+    """Measure the seconds that a training step spends in each of ``PHASES``.
+
+    On a GPU the CPU waits after each epoch's last step only: there a phase's time is that of its kernels.
+
+    Args:
+        trainer: its network is trained.
+        steps: batches to average over; two more come before.
+    """
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    def train(batches: int) -> None:
+        epoch_length = len(trainer.batches(epoch=1))
+        for first in range(0, batches, epoch_length):
+            trainer.train_epoch(1, min(epoch_length, batches - first))
+
+    train(WARM_UP)
+    cuda = torch.cuda.is_available()
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]) as profiler:
+        train(steps)
+    events = {event.key: event for event in profiler.key_averages() if event.key in PHASES}
+    seconds = {phase: events[phase].cpu_time_total / 1e6 / steps for phase in PHASES}
+    if cuda:
+        seconds = {phase: max(seconds[phase], events[phase].device_time_total / 1e6 / steps) for phase in PHASES}
+    return seconds

@@ -1,4 +1,4 @@
-"""Adam that starts at once."""
+"""Adam that does not import torch's compiler."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 
 
 class Adam(torch.optim.Adam):
-    """``torch.optim.Adam``, step for step, without loading torch's compiler.
+    """Update weights exactly as ``torch.optim.Adam`` does, without importing torch's compiler.
 
-    torch wraps these methods so that ``torch.compile`` can see through them, and the first call of one imports the
-    compiler for that: three and a half seconds in every training cell, for cells that compile nothing. Here the methods
-    are those inside the wrappers. ``tests/test_train.py`` holds both Adams to the same weights.
+    torch wraps these methods for ``torch.compile``, and the first call of a wrapper imports the compiler: three and a
+    half seconds in every job, also in those that compile nothing. Here the methods are those inside the wrappers.
+    ``tests/training/test_optimiser.py`` compares the weights of both.
     """
 
     add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)

@@ -1,4 +1,4 @@
-"""Where a training stands after an epoch: kept outside every output, so that a killed run goes on from there."""
+"""Save the state of a training after each epoch, outside every output, so that a killed run can resume."""
 
 from __future__ import annotations
 
@@ -18,73 +18,80 @@ from cfnsr.runtime.outputs import atomic_file
 
 
 class ResumeCheckpoint:
-    """One cell's last epoch on disk, under a name that changes with whatever could change the cell's result.
+    """The state of one job's training after its last epoch, in a file.
+
+    The file's name is a fingerprint of all that could change the job's result, so that a run with other params, data,
+    code or initial weights does not resume from it.
 
     Args:
-        folder: of this cell alone.
-        fingerprint: of params, data, code and starting weights; see ``fingerprint``.
+        folder: folder that holds nothing else.
+        fingerprint: from ``fingerprint``.
+
+    Attributes:
+        path: of the file.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        self.fingerprint = fingerprint
-        self._path = folder / f"{fingerprint}.pt"
+        self.path = folder / f"{fingerprint}.pt"
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved, or none; what other params, data or code have left of this cell is deleted."""
-        for other in self._path.parent.glob("*.pt"):
-            if other != self._path:
+        """Load the state, or none; delete states with another fingerprint."""
+        for other in self.path.parent.glob("*.pt"):
+            if other != self.path:
                 other.unlink()
-        if not self._path.is_file():
+        if not self.path.is_file():
             return None
         try:
-            state = torch.load(self._path, map_location="cpu", weights_only=True)
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            print(f"{self._path} cannot be read ({type(error).__name__}); training starts anew", flush=True)
+            print(
+                f"{self.path} cannot be read ({type(error).__name__}); training starts from the first epoch", flush=True
+            )
             return None
-        print(f"goes on from {self._path}, where a run was cut off", flush=True)
+        print(f"resumes from {self.path}", flush=True)
         return state
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace what there is, at once or not at all; where there is no room, training goes on without."""
-        whole = io.BytesIO()
-        torch.save(state, whole)
+        """Replace the file atomically; where that fails, print why and let training continue."""
+        data = io.BytesIO()
+        torch.save(state, data)
         try:
-            with atomic_file(self._path) as partial:
-                partial.write_bytes(whole.getbuffer())
+            with atomic_file(self.path) as partial:
+                partial.write_bytes(data.getbuffer())
         except OSError as error:
-            print(f"{self._path} cannot be written ({error.strerror}); a kill would cost this epoch", flush=True)
+            print(f"{self.path} cannot be written ({error.strerror}); a killed run would repeat this epoch", flush=True)
 
-    def drop(self) -> None:
-        """The cell is complete: delete what was saved."""
-        self._path.unlink(missing_ok=True)
-        if self._path.parent.is_dir() and not any(self._path.parent.iterdir()):
-            self._path.parent.rmdir()
+    def delete(self) -> None:
+        """Delete the file, once the job is complete."""
+        self.path.unlink(missing_ok=True)
+        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
+            self.path.parent.rmdir()
 
 
 def fingerprint(weights: dict[str, Tensor], *values: object) -> str:
-    """A name for all that decides how a training goes on.
+    """Compute a fingerprint of all that decides how a training continues.
 
     Args:
-        weights: to start from.
-        values: params and what describes the data, of JSON's types.
+        weights: initial weights.
+        values: params and descriptions of the data, of JSON's types.
 
     Returns:
-        Thirty-two hexadecimal digits, of these, of torch's version and of the project's code that is loaded.
+        Thirty-two hexadecimal digits, of the arguments, torch's version and the project's imported code.
     """
     digest = hashlib.sha256(json.dumps([torch.__version__, *values], sort_keys=True).encode())
     for name, value in sorted(weights.items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    for name, file in sorted(_own_code()):
+    for name, file in sorted(_imported_code()):
         digest.update(name.encode() + file.read_bytes())
     return digest.hexdigest()[:32]
 
 
-def _own_code() -> Iterator[tuple[str, Path]]:
-    """The project's modules that are loaded, by name."""
+def _imported_code() -> Iterator[tuple[str, Path]]:
+    """Yield the name and file of each of the project's imported modules."""
     for name, module in list(sys.modules.items()):
-        # The script that runs is called __main__; its name proper stands in how it was found.
-        known = getattr(getattr(module, "__spec__", None), "name", None) if name == "__main__" else name
+        # The running script is called __main__; its spec has its own name.
+        own_name = getattr(getattr(module, "__spec__", None), "name", None) if name == "__main__" else name
         file = getattr(module, "__file__", None)
-        if known and known.partition(".")[0] in {"cfnsr", "stages"} and file:
-            yield known, Path(file)
+        if own_name and own_name.partition(".")[0] in {"cfnsr", "stages"} and file:
+            yield own_name, Path(file)

@@ -1,110 +1,157 @@
-"""A cell whose network is trained."""
+"""Train one job: one row of the table, on one fold, from one seed."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from dvclive.live import Live
+from torch import nn
 
-from cfnsr.errors import CfnsrError
-from cfnsr.evaluation import device, memory, predict
-from cfnsr.evaluation.outputs import VALIDATION, Job
-from cfnsr.evaluation.predictor import Predictor
+from cfnsr.data.dataset import FoldDatasets
+from cfnsr.data.jobs import VALIDATION, JobPaths
+from cfnsr.data.manifest import Manifest
+from cfnsr.data.splits import Trial
+from cfnsr.evaluation import device as devices
+from cfnsr.evaluation import missing_modality
+from cfnsr.evaluation.outputs import write_outputs
+from cfnsr.evaluation.predict import Normalise
+from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.outputs import atomic_folder
-from cfnsr.training import loop
-from cfnsr.training.lesson import Lesson, lesson_of
+from cfnsr.training import distributed, torchrun
+from cfnsr.training.augment import Augment
+from cfnsr.training.loop import Epoch, Fit, Trainer, fit
 from cfnsr.training.resume import ResumeCheckpoint, fingerprint
-from cfnsr.training.settings import Recipe
-from cfnsr.training.team import ALONE, Team, same
+from cfnsr.training.settings import TrainingSettings
+from cfnsr.training.shared_predictor import SharedPredictor
 
 
 def run(
-    cell: Job, *, training: dict[str, Any], shared: dict[str, Any], place: torch.device, team: Team = ALONE
-) -> None:
-    """Train a network on one fold and write all that is known of it.
+    build: Callable[[], tuple[nn.Module, ModelSpec]],
+    trial: Trial,
+    corpus_folder: Path,
+    manifest: Manifest,
+    paths: JobPaths,
+    *,
+    training: dict[str, Any],
+    shared: dict[str, Any],
+) -> str:
+    """Train a network on one fold; write its checkpoint, predictions, curves and record.
 
     Args:
-        cell: what to train, and on what.
-        training: ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay``.
+        build: builds the initial network, see ``cfnsr.training.initial``; called once the random numbers are seeded.
+        trial: protocol, fold and seed.
+        corpus_folder: ``data/<corpus>``, which holds the shards.
+        manifest: labels, the speakers of each fold, and the data's fingerprint.
+        paths: where the outputs go.
+        training: ``epochs``, ``batch_size``, ``learning_rate`` and ``weight_decay`` of this network.
         shared: ``train`` of params.yaml.
-        place: the device to train on.
-        team: who trains together; its leader alone writes.
+
+    Returns:
+        A description of the device.
 
     Raises:
-        CfnsrError: the team's processes differ in code, params or data, or one is gone; or training failed.
+        CfnsrError: the network cannot be built or trained, or one of several processes ended.
     """
-    memory.keep()
-    recipe = Recipe.of(training, shared, device.pick_precision(shared["precision"], place))
-    if recipe.compile:
-        device.needs_compiler(place)
-    looks = Predictor(cell, recipe.batch_size, place)
-    standing = _standing(cell, recipe, shared, place)
-    if not same(team, standing.fingerprint + _glimpse(cell)):
-        raise CfnsrError("train.devices", "the processes differ in code, params or data", "Bring all to one commit")
-    lesson = lesson_of(cell.network, cell.fold, recipe, shared["augment"], looks.prepare, team=team)
-    if team.rank:
-        lesson.follow()
-        return
-    _led(cell, lesson, recipe, looks, standing)
-    standing.drop()
+    device = devices.pick(shared["device"])
+    torch.set_num_threads(shared["threads"])
+    if torchrun.launch(shared["devices"], device):  # has run this command in one process a device
+        return f"{shared['devices']} x {devices.describe(device)}"
+    with distributed.process_group(device):
+        devices.keep_freed_memory()
+        devices.make_reproducible(trial.seed, shared["threads"], device, deterministic=shared["deterministic"])
+        settings = TrainingSettings.of(training, shared, devices.pick_precision(shared["precision"], device))
+
+        fold = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
+        network, spec = build()
+        clips = fold.train.index[["clip", "source_md5"]].to_numpy().tolist()
+        described = [asdict(spec), asdict(settings), shared, asdict(manifest), clips, device.type]
+        resume = ResumeCheckpoint(paths.resume, fingerprint(network.state_dict(), *described))
+        normalise = Normalise(**spec.pixels, device=device)
+        trainer = new_trainer(network.to(device), fold, settings, shared["augment"], normalise)
+        predictor = SharedPredictor(network, normalise, settings.batch_size)
+
+        if distributed.rank() > 0:
+            fit(trainer, fold, predictor, resume=resume, report=lambda epoch: None)
+            return ""
+        with atomic_folder(paths.curves) as curves:
+            with _epoch_log(curves) as report:
+                fitted = fit(trainer, fold, predictor, resume=resume, report=report)
+            _write_test_curve(curves / "test.csv", fitted)
+        monitor = fitted.test_monitor
+        assert monitor.last is not None and monitor.best is not None
+        choices = {
+            "selected": predictor.predict(fold.test),
+            "last_epoch": monitor.last,
+            "best_test_epoch": monitor.best,
+            **missing_modality.predict_without_each(predictor, fold.test, fold.train),
+        }
+        if fold.validation is not None:
+            choices[VALIDATION] = predictor.predict(fold.validation)
+        write_outputs(
+            paths,
+            network,
+            spec,
+            fold,
+            choices,
+            attention=predictor.attention(fold.test),
+            epochs=len(fitted.epochs),
+            selected_epoch=fitted.selected_epoch,
+            best_test_epoch=monitor.best_epoch,
+        )
+        resume.delete()
+    return devices.describe(device)
 
 
-def _led(cell: Job, lesson: Lesson, recipe: Recipe, looks: Predictor, standing: ResumeCheckpoint) -> None:
-    """Train, judge and write."""
-    test_monitor = predict.TestMonitor(looks.at(cell.fold.test), cell.fold.test.classes)
-    selection_split = cell.fold.selection_split
-    with atomic_folder(cell.places.curves) as curves:
-        with Live(str(curves), dvcyaml=False, save_dvc_exp=False) as live, lesson.leading():
-            kept, last = loop.fit(
-                lesson,
-                loop.Validation(looks.at(selection_split), selection_split.classes),
-                epochs=recipe.epochs,
-                patience=recipe.patience,
-                test_monitor=test_monitor,
-                report=lambda epoch: _log(live, epoch),
-                saved=standing,
+def new_trainer(
+    network: nn.Module,
+    fold: FoldDatasets,
+    settings: TrainingSettings,
+    augment: dict[str, Any],
+    normalise: Normalise,
+) -> Trainer:
+    """Create the trainer of a network.
+
+    Args:
+        network: on the device of ``normalise``.
+        fold: its ``train`` is trained on.
+        settings: how to train.
+        augment: ``train.augment`` of params.yaml; modality dropout is for networks that read both modalities.
+        normalise: moves batches to the device and normalises their frames.
+    """
+    if settings.compile:
+        devices.check_compiler(normalise.device)
+    if not missing_modality.removable(network):
+        augment = {**augment, "modality_dropout": 0.0}
+    return Trainer(network, fold.train, settings, augment=Augment(**augment), normalise=normalise, seed=fold.trial.seed)
+
+
+@contextmanager
+def _epoch_log(folder: Path) -> Iterator[Callable[[Epoch], None]]:
+    """Print the figures of each epoch, and write them to DVCLive's files in ``folder``."""
+    with Live(str(folder), dvcyaml=False, save_dvc_exp=False) as live:
+
+        def report(epoch: Epoch) -> None:
+            live.log_metric("train/loss", epoch.train_loss)
+            live.log_metric("validation/loss", epoch.validation_loss)
+            live.log_metric("validation/accuracy", epoch.validation_accuracy)
+            live.next_step()
+            print(
+                f"epoch {epoch.number:3d}  train loss {epoch.train_loss:.3f}  "
+                f"validation loss {epoch.validation_loss:.3f}  accuracy {epoch.validation_accuracy:6.1%}",
+                flush=True,
             )
-        tested = pd.DataFrame({"epoch": range(1, last + 1), "accuracy": test_monitor.accuracies})
-        tested.to_csv(curves / "test.csv", index=False, lineterminator="\n")
-    assert test_monitor.best is not None and test_monitor.last is not None
-    choices = {
-        "selected": test_monitor.look(cell.network),
-        "last_epoch": test_monitor.last,
-        "best_test_epoch": test_monitor.best,
-        **looks.without_each_modality(),
-    }
-    if cell.fold.validation is not None:
-        choices[VALIDATION] = looks.at(cell.fold.validation)(cell.network)
-    cell.write(choices, looks.attention(), epochs=last, selected_epoch=kept, best_test_epoch=test_monitor.best_epoch)
+
+        yield report
 
 
-def _glimpse(cell: Job) -> str:
-    """A digest of a few training clips as this machine has them: where arrays were made otherwise, all differ."""
-    clips = cell.fold.train
-    digest = hashlib.md5(usedforsecurity=False)
-    for values in clips.__getitems__(sorted({len(clips) * part // 8 for part in range(8)})):
-        digest.update(values.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _standing(cell: Job, recipe: Recipe, shared: dict[str, Any], place: torch.device) -> ResumeCheckpoint:
-    clips = cell.fold.train.index[["clip", "source_md5"]].to_numpy().tolist()
-    described = [cell.specification, asdict(recipe), shared, asdict(cell.manifest), clips, place.type]
-    return ResumeCheckpoint(cell.places.resume, fingerprint(cell.network.state_dict(), *described))
-
-
-def _log(live: Live, epoch: loop.Epoch) -> None:
-    figures = asdict(epoch)
-    number = figures.pop("number")
-    for name, value in figures.items():
-        live.log_metric(name.replace("_", "/", 1), value)
-    live.next_step()
-    print(
-        f"epoch {number:3d}  train loss {epoch.train_loss:.3f}  validation loss {epoch.validation_loss:.3f}  "
-        f"accuracy {epoch.validation_accuracy:6.1%}",
-        flush=True,
-    )
+def _write_test_curve(path: Path, fitted: Fit) -> None:
+    """Write the test accuracy of each epoch apart from DVCLive's files, so that nothing is selected by it."""
+    numbers = [epoch.number for epoch in fitted.epochs]
+    table = pd.DataFrame({"epoch": numbers, "accuracy": fitted.test_monitor.accuracies})
+    table.to_csv(path, index=False, lineterminator="\n")

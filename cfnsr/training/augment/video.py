@@ -1,9 +1,9 @@
-"""Frames -> the same moved, cropped and coloured, all frames of a clip alike.
+"""Augment frames: move, crop and recolour, the same for all frames of a clip.
 
-The options: ``flip``, the probability that a clip is mirrored; ``shift``, the largest shift of the picture as a share
-of its side, in whole pixels; ``jitter``, the frames by which each frame may be off in time; ``crop_scale``, the least
-share of the picture's area that a crop keeps, and ``crop_ratio``, its largest aspect ratio either way, the picture's
-own being 1; ``brightness``, ``contrast`` and ``saturation``, their largest relative changes.
+Options: ``flip``, probability that a clip is mirrored; ``shift``, largest shift of the picture as a share of its side,
+in whole pixels; ``jitter``, frames by which each frame may be early or late; ``crop_scale``, smallest share of the
+picture's area that a crop keeps, and ``crop_ratio``, its largest aspect ratio either way, where the picture's own is 1;
+``brightness``, ``contrast`` and ``saturation``, their largest relative changes.
 """
 
 from __future__ import annotations
@@ -16,97 +16,105 @@ from jaxtyping import Float, Int64, Real
 from torch import Tensor
 from torch.nn import functional as F
 
-from cfnsr.training.augment.chance import Chance
+from cfnsr.training.augment.draws import Draws
 
 _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
 
 
 def augment(
-    frames: Real[Tensor, "batch time height width 3"], options: Mapping[str, float], chance: Chance
+    frames: Real[Tensor, "batch time height width 3"], options: Mapping[str, float], draws: Draws
 ) -> Real[Tensor, "batch time height width 3"]:
-    """The same tensor where all is off; a copy of pixels after moves; else float32, 0 to 255."""
+    """Augment a batch of frames.
+
+    Returns:
+        The same tensor where all options are off; uint8 where only whole pixels were moved; else float32, 0 to 255.
+    """
     if options["flip"] or options["shift"] or options["jitter"]:
-        frames = moved(frames, *_moves(frames, options, chance))
+        frames = move(frames, *_draw_moves(frames, options, draws))
     if options["crop_scale"] < 1:
-        frames = cropped(frames, *_box(len(frames), options, chance))
+        frames = crop(frames, *_draw_boxes(len(frames), options, draws))
     if options["brightness"] or options["contrast"] or options["saturation"]:
-        frames = _coloured(frames, options, chance)
+        frames = _recolour(frames, options, draws)
     return frames
 
 
-def _moves(
-    frames: Real[Tensor, "batch time height width 3"], options: Mapping[str, float], chance: Chance
+def _draw_moves(
+    frames: Real[Tensor, "batch time height width 3"], options: Mapping[str, float], draws: Draws
 ) -> tuple[Int64[Tensor, "batch time"] | None, list[int], list[int], list[bool]]:
-    """Where each frame is taken from, if not from its own place; by how many pixels each clip moves down and right;
-    which are mirrored.
-    """
+    """Draw the arguments of ``move``."""
     batch, times, *sides = frames.shape[:4]
-    down, right, mirrored, time = [0] * batch, [0] * batch, [False] * batch, None
+    down, right, mirrored, source = [0] * batch, [0] * batch, [False] * batch, None
     if options["shift"]:
-        down, right = ((chance.within(options["shift"], batch) * side).round().int().tolist() for side in sides)
+        down, right = ((draws.symmetric(options["shift"], batch) * side).round().int().tolist() for side in sides)
     if options["flip"]:
-        mirrored = chance.happens(options["flip"], batch).tolist()
+        mirrored = draws.bernoulli(options["flip"], batch).tolist()
     if options["jitter"]:
         reach = int(options["jitter"])
-        off = (chance.share(batch, times) * (2 * reach + 1)).long() - reach
-        time = (torch.arange(times, device=frames.device) + off).clamp(0, times - 1).sort(dim=1).values
-    return time, down, right, mirrored
+        offset = (draws.uniform(batch, times) * (2 * reach + 1)).long() - reach
+        source = (torch.arange(times, device=frames.device) + offset).clamp(0, times - 1).sort(dim=1).values
+    return source, down, right, mirrored
 
 
-def moved(
+def move(
     frames: Real[Tensor, "batch time height width 3"],
-    time: Int64[Tensor, "batch time"] | None,
+    source: Int64[Tensor, "batch time"] | None,
     down: list[int],
     right: list[int],
     mirrored: list[bool],
 ) -> Real[Tensor, "batch time height width 3"]:
-    """Each clip mirrored, then shifted, the edge's pixels repeated where nothing is left.
+    """Mirror each clip, then shift it; pixels at the edge are repeated into what the shift uncovers.
 
-    By copying blocks: on the CPU twice as fast as looking up where each pixel comes from.
+    Copies blocks: on the CPU that is twice as fast as gathering pixel by pixel.
+
+    Args:
+        frames: the batch.
+        source: index of the frame that each frame is taken from; none keeps the order.
+        down, right: shift of each clip in pixels.
+        mirrored: whether each clip is mirrored.
     """
     result = torch.empty_like(frames)
-    for number, (clip, made) in enumerate(zip(frames, result, strict=True)):
-        turned = clip.flip(2) if mirrored[number] else clip
-        _shift(turned if time is None else turned.index_select(0, time[number]), made, down[number], right[number])
+    for number, (clip, out) in enumerate(zip(frames, result, strict=True)):
+        flipped = clip.flip(2) if mirrored[number] else clip
+        _shift(flipped if source is None else flipped.index_select(0, source[number]), out, down[number], right[number])
     return result
 
 
 def _shift(
-    clip: Real[Tensor, "time height width 3"], made: Real[Tensor, "time height width 3"], down: int, right: int
+    clip: Real[Tensor, "time height width 3"], out: Real[Tensor, "time height width 3"], down: int, right: int
 ) -> None:
-    """Write into ``made`` what ``clip`` shows, so far down and to the right."""
+    """Write ``clip``, shifted by pixels down and right, into ``out``."""
     shifts = [(max(min(by, side - 1), 1 - side), side) for by, side in zip((down, right), clip.shape[1:3], strict=True)]
     rows, columns = (slice(max(by, 0), side + min(by, 0)) for by, side in shifts)
     from_rows, from_columns = (slice(max(-by, 0), side - max(by, 0)) for by, side in shifts)
-    made[:, rows, columns] = clip[:, from_rows, from_columns]
-    made[:, rows, : columns.start] = made[:, rows, columns.start, None]
-    made[:, rows, columns.stop :] = made[:, rows, columns.stop - 1, None]
-    made[:, : rows.start] = made[:, rows.start, None]
-    made[:, rows.stop :] = made[:, rows.stop - 1, None]
+    out[:, rows, columns] = clip[:, from_rows, from_columns]
+    out[:, rows, : columns.start] = out[:, rows, columns.start, None]
+    out[:, rows, columns.stop :] = out[:, rows, columns.stop - 1, None]
+    out[:, : rows.start] = out[:, rows.start, None]
+    out[:, rows.stop :] = out[:, rows.stop - 1, None]
 
 
-def _box(
-    batch: int, options: Mapping[str, float], chance: Chance
+def _draw_boxes(
+    batch: int, options: Mapping[str, float], draws: Draws
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"], Float[Tensor, " batch"], Float[Tensor, " batch"]]:
-    """Top, left, height and width of each clip's crop, as shares of the picture's sides."""
-    area = 1 - chance.share(batch) * (1 - options["crop_scale"])
+    """Draw top, left, height and width of each clip's crop, as shares of the picture's sides."""
+    area = 1 - draws.uniform(batch) * (1 - options["crop_scale"])
     height = width = area.sqrt()
     if options["crop_ratio"] > 1:
-        # A wider box of this area would not fit: the bound keeps the area, where cutting the box would not.
-        largest = (-area.log()).clamp(max=math.log(options["crop_ratio"]))
-        stretch = (chance.within(0.5, batch) * largest).exp()
+        # A wider box of this area would not fit. Bounding the ratio keeps the area; cutting the box would not.
+        log_limit = (-area.log()).clamp(max=math.log(options["crop_ratio"]))
+        stretch = (draws.symmetric(0.5, batch) * log_limit).exp()
         height, width = height / stretch, width * stretch
-    return chance.share(batch) * (1 - height), chance.share(batch) * (1 - width), height, width
+    return draws.uniform(batch) * (1 - height), draws.uniform(batch) * (1 - width), height, width
 
 
-def cropped(
+def crop(
     frames: Real[Tensor, "batch time height width 3"],
     top: Float[Tensor, " batch"],
     left: Float[Tensor, " batch"],
     height: Float[Tensor, " batch"],
     width: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch time height width 3"]:
-    """A box of each clip, in shares of the picture's sides, brought back to the picture's size, bilinear."""
+    """Crop a box of each clip, in shares of the picture's sides, and resize it to the picture's size, bilinear."""
     batch, _, rows, columns = frames.shape[:4]
     # -1 and 1 are the picture's edges, not the centres of its outer pixels: hence align_corners=False.
     y, x = (
@@ -122,21 +130,22 @@ def cropped(
     return resampled.view(planes.shape).permute(0, 1, 3, 4, 2).contiguous()
 
 
-def _coloured(
-    frames: Real[Tensor, "batch time height width 3"], options: Mapping[str, float], chance: Chance
+def _recolour(
+    frames: Real[Tensor, "batch time height width 3"], options: Mapping[str, float], draws: Draws
 ) -> Float[Tensor, "batch time height width 3"]:
-    """Brightness about black, contrast about the clip's mean grey, saturation about each pixel's; cut to 0 to 255."""
+    """Scale brightness about black, contrast about the clip's mean grey, saturation about each pixel's grey."""
     frames = frames.float()
-    one_a_clip = (len(frames), 1, 1, 1, 1)
+    per_clip = (len(frames), 1, 1, 1, 1)
     if options["brightness"]:
-        frames = frames * (1 + chance.within(options["brightness"], *one_a_clip))
+        frames = frames * (1 + draws.symmetric(options["brightness"], *per_clip))
     if options["contrast"]:
         mean = _grey(frames).mean(dim=(1, 2, 3, 4), keepdim=True)
-        frames = torch.lerp(mean, frames, 1 + chance.within(options["contrast"], *one_a_clip))
+        frames = torch.lerp(mean, frames, 1 + draws.symmetric(options["contrast"], *per_clip))
     if options["saturation"]:
-        frames = torch.lerp(_grey(frames), frames, 1 + chance.within(options["saturation"], *one_a_clip))
+        frames = torch.lerp(_grey(frames), frames, 1 + draws.symmetric(options["saturation"], *per_clip))
     return frames.clamp(0, 255)
 
 
 def _grey(frames: Float[Tensor, "batch time height width 3"]) -> Float[Tensor, "batch time height width 1"]:
+    """Compute the luma of each pixel."""
     return (frames @ torch.tensor(_LUMA, device=frames.device))[..., None]

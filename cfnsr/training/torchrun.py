@@ -1,0 +1,73 @@
+"""Run a stage in several processes: torchrun starts them, and ends all when one fails."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cfnsr.errors import CfnsrError
+
+
+def is_worker() -> bool:
+    """Whether torchrun has started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def launch(processes: int, device: torch.device) -> bool:
+    """Run this process's command again in several processes, and wait for their end.
+
+    Returns:
+        Whether this was done: false where one process is enough, and in the processes that torchrun has started.
+
+    Raises:
+        CfnsrError: there are fewer GPUs than processes, or a process failed.
+    """
+    if processes == 1 or is_worker():
+        return False
+    if device.type == "cuda" and torch.cuda.device_count() < processes:
+        raise CfnsrError("train.devices", f"is {processes}, torch finds {torch.cuda.device_count()} GPUs", "Lower it")
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the error below says it in one line
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # torchrun sets this too, and warns; train.threads decides
+    spec = sys.modules["__main__"].__spec__
+    assert spec is not None, "a stage is run by `python -m`"
+    stage = os.environ.pop("DVC_STAGE", None)  # this process alone logs the stage's time
+    options = ["--standalone", f"--nproc-per-node={processes}", "-m", spec.name]
+    try:
+        torchrun.run(torchrun.parse_args([*options, *sys.argv[1:]]))
+    except ChildFailedError as error:
+        raise _cause(error.failures) from None
+    except SignalException:
+        raise KeyboardInterrupt from None
+    finally:
+        os.environ.update({} if stage is None else {"DVC_STAGE": stage})
+    return True
+
+
+def _cause(failures: dict[int, Any]) -> CfnsrError:
+    """Find what ended the processes: an error that one has recorded, else the signal or status of one."""
+    for failure in failures.values():
+        if "where" in failure.error_file_data:
+            return CfnsrError(*(failure.error_file_data[key] for key in ("where", "problem", "remedy")))
+    rank = min(failures, key=lambda rank: failures[rank].exitcode)  # signals are negative
+    code = failures[rank].exitcode
+    ending = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+    return CfnsrError("train.devices", f"process {rank} ended with {ending}", "Run it again: it resumes")
+
+
+def record(error: CfnsrError) -> None:
+    """Hand an error over to the process that called ``launch``."""
+    parts = {"where": error.where, "problem": error.problem, "remedy": error.remedy}
+    data = {"message": str(error), "timestamp": int(time.time()), **parts}
+    Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(data), encoding="utf-8")
