@@ -1,40 +1,89 @@
 from __future__ import annotations
 
+import math
+from pathlib import Path
 
-def test_the_saved_averaging_model_agrees_with_its_combined_predictions(run: Run) -> None:
-    from cfnsr.data.dataset import in_order
+import numpy as np
+import pandas as pd
+import pytest
 
-    network = checkpoint.load(run.places("averaging", "fold_3").model / "model.safetensors")
-    prepare = predict.Normalise(**PIXELS, device=torch.device("cpu"))
-    again = np.exp(predict.predict(network, in_order(run.open("fold_3").test, 8), prepare))
-    table = predictions(run, "averaging", "fold_3")
-    kept = table.loc[table["choice"] == "selected", [f"p_{label}" for label in LABELS]].to_numpy()
-    assert np.abs(again - kept).max() < 1e-5
+from cfnsr.data.dataset import FoldDatasets
+from cfnsr.data.jobs import JobPaths
+from cfnsr.data.manifest import Manifest
+from cfnsr.errors import CfnsrError
+from cfnsr.evaluation import fused, late_fusion
+from cfnsr.evaluation.predict import LogProbabilities, Predictor, from_table
+from tests.support import corpus, networks
 
-
-def test_the_optimistic_row_of_late_fusion_combines_both_best_test_epochs(run: Run) -> None:
-    parts = [
-        predictions(run, name, "fold_1").query("choice == 'optimistic'")[[f"p_{label}" for label in LABELS]].to_numpy()
-        for name in ("video", "audio", "averaging")
-    ]
-    assert np.allclose((parts[0] + parts[1]) / 2, parts[2], atol=1e-6)
-
-
-@pytest.mark.parametrize("modality", checkpoint.MODALITIES)
-def test_averaging_without_one_modality_predicts_the_others_class(run: Run, modality: str) -> None:
-    other = "audio" if modality == "video" else "video"
-    alone = predictions(run, other, "fold_1").query("choice == 'selected'")
-    without = predictions(run, "averaging", "fold_1").query(f"choice == 'without_{modality}'")
-    assert without["predicted"].tolist() == alone["predicted"].tolist()
-    columns = [f"p_{label}" for label in LABELS]
-    assert np.allclose(without[columns], (alone[columns].to_numpy() + 1 / 8) / 2, atol=1e-6)
+TRIAL = corpus.trial("fold_1")
+MODALITIES = ("video", "audio")
 
 
-def test_predictions_of_another_fold_are_refused(run: Run, tmp_path: Path) -> None:
-    for modality in checkpoint.MODALITIES:
-        file = corpus.trial("fold_1").within(tmp_path, modality, ".parquet")
-        file.parent.mkdir(parents=True)
-        file.symlink_to(run.places(modality, "fold_2").predictions)
-    cell = run.fused("averaging", {}, "fold_1")
-    with pytest.raises(CfnsrError, match="predictions of other clips than those of fold_1 under held_out"):
-        combining.combine(cell, tmp_path)
+def table(corpus_folder: Path, modality: str, fold: str = "fold_1") -> Path:
+    return JobPaths.of(corpus_folder, modality, corpus.trial(fold)).predictions
+
+
+@pytest.fixture(scope="module")
+def averaged(corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets) -> dict[str, LogProbabilities]:
+    network, _ = fused.build("averaging", {}, TRIAL, corpus_folder, manifest)
+    paths = (table(corpus_folder, modality) for modality in MODALITIES)
+    return late_fusion.combine(network, datasets, manifest.labels, *paths)
+
+
+@pytest.mark.parametrize("choice", ["selected", "last_epoch", "best_test_epoch", "validation"])
+def test_each_choice_combines_that_of_both_modalities(
+    corpus_folder: Path, manifest: Manifest, averaged: dict[str, LogProbabilities], choice: str
+) -> None:
+    video, audio = (
+        np.exp(from_table(pd.read_parquet(table(corpus_folder, modality)), manifest.labels, choice))
+        for modality in MODALITIES
+    )
+    assert np.allclose(np.exp(averaged[choice]), (video + audio) / 2, atol=1e-6)
+
+
+def test_the_network_agrees_with_combined_predictions(
+    corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets, averaged: dict[str, LogProbabilities]
+) -> None:
+    network, _ = fused.build("averaging", {}, TRIAL, corpus_folder, manifest)
+    predicted = Predictor(network, networks.NORMALISE, 8).predict(datasets.test)
+    assert np.abs(np.exp(predicted) - np.exp(averaged["selected"])).max() < 1e-5
+
+
+@pytest.mark.parametrize(("missing", "other"), [("video", "audio"), ("audio", "video")])
+def test_a_missing_modality_is_a_uniform_prediction(
+    corpus_folder: Path, manifest: Manifest, averaged: dict[str, LogProbabilities], missing: str, other: str
+) -> None:
+    alone = from_table(pd.read_parquet(table(corpus_folder, other)), manifest.labels, "selected")
+    without = averaged[f"without_{missing}"]
+    assert np.allclose(np.exp(without), (np.exp(alone) + 1 / 8) / 2, atol=1e-6)
+    assert math.isclose(np.exp(without).sum(), 8, rel_tol=1e-5)
+
+
+def test_choices_that_one_modality_lacks_are_left_out(
+    corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets, tmp_path: Path
+) -> None:
+    """An imported network has no epochs."""
+    predictions = pd.read_parquet(table(corpus_folder, "audio"))
+    predictions[predictions["choice"] == "selected"].to_parquet(tmp_path / "audio.parquet")
+    network, _ = fused.build("averaging", {}, TRIAL, corpus_folder, manifest)
+    choices = late_fusion.combine(
+        network, datasets, manifest.labels, table(corpus_folder, "video"), tmp_path / "audio.parquet"
+    )
+    assert list(choices) == ["selected", "without_video", "without_audio"]
+
+
+def test_predictions_of_another_fold_are_refused(
+    corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets
+) -> None:
+    network, _ = fused.build("averaging", {}, TRIAL, corpus_folder, manifest)
+    own, other = table(corpus_folder, "video"), table(corpus_folder, "audio", "fold_2")
+    with pytest.raises(CfnsrError, match="its selected predictions are of other clips than the fold's"):
+        late_fusion.combine(network, datasets, manifest.labels, own, other)
+    with pytest.raises(CfnsrError, match=r"audio/fold_3/7/predictions\.parquet: is missing"):
+        late_fusion.combine(network, datasets, manifest.labels, own, table(corpus_folder, "audio", "fold_3"))
+
+
+def test_a_system_that_trains_is_refused(corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets) -> None:
+    network, _ = fused.build("concat", networks.OPTIONS["concat"], TRIAL, corpus_folder, manifest)
+    with pytest.raises(CfnsrError, match=r"run\.combine: names a system that trains"):
+        late_fusion.combine(network, datasets, manifest.labels, Path(), Path())
