@@ -79,8 +79,7 @@ def test_record_and_curves_tell_what_was_trained(audio: JobPaths, made_up: tuple
 def test_predictions_cover_each_choice_and_set(audio: JobPaths) -> None:
     table = pd.read_parquet(audio.predictions)
     actors = table.groupby("choice")["actor"].unique().map(list).to_dict()
-    test = dict.fromkeys(("selected", "last_epoch", "best_test_epoch"), ["01"])
-    assert actors == {**test, "validation": ["02"]}
+    assert actors == {"selected": ["01"], "last_epoch": ["01"], "best_test_epoch": ["01"], "validation": ["02"]}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -96,9 +95,7 @@ def test_checkpoint_repeats_the_selected_predictions(
     np.testing.assert_allclose(predicted, written, atol=1e-5)
 
 
-def test_the_same_job_gives_the_same_bytes(
-    made_up: tuple[Path, Manifest], tmp_path: Path, video: JobPaths
-) -> None:
+def test_the_same_job_gives_the_same_bytes(made_up: tuple[Path, Manifest], tmp_path: Path, video: JobPaths) -> None:
     again = run_job(*made_up, "video", out=tmp_path)
     for one, other in ((video.model, again.model), (video.results, again.results)):
         files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
@@ -195,6 +192,13 @@ def test_balanced_weights_of_equal_classes_change_nothing(
     assert digest(paths) == digest(audio)
 
 
+def test_single_modalities_have_no_modality_dropout(
+    made_up: tuple[Path, Manifest], audio: JobPaths, tmp_path: Path
+) -> None:
+    dropped = {"augment": {**SHARED["augment"], "modality_dropout": 1.0}}
+    assert digest(run_job(*made_up, out=tmp_path, shared=dropped)) == digest(audio)
+
+
 def test_patience_ends_a_job(made_up: tuple[Path, Manifest], tmp_path: Path) -> None:
     paths = run_job(*made_up, out=tmp_path, training={"epochs": 30}, shared={"patience": 1})
     record = JobRecord.read(paths.record)
@@ -235,12 +239,16 @@ def test_stopped_jobs_resume_and_end_alike(
     assert f"resumes from {state}" in capsys.readouterr().out and not state.exists()
 
 
-OTHER_JOBS = CHANGES | AUGMENTATIONS | {
-    "encoder option": {"encoder": {"dropout": 0.1}},
-    "class_weights": {"shared": {"class_weights": "balanced"}},
-    "patience": {"shared": {"patience": 9}},
-    "deterministic": {"shared": {"deterministic": False}},
-}
+OTHER_JOBS = (
+    CHANGES
+    | AUGMENTATIONS
+    | {
+        "encoder option": {"encoder": {"dropout": 0.1}},
+        "class_weights": {"shared": {"class_weights": "balanced"}},
+        "patience": {"shared": {"patience": 9}},
+        "deterministic": {"shared": {"deterministic": False}},
+    }
+)
 
 
 @pytest.mark.parametrize("changes", OTHER_JOBS.values(), ids=OTHER_JOBS.keys())

@@ -54,6 +54,15 @@ def test_encoders_are_frozen_as_params_say(folder: Path, tmp_path: Path, frozen:
     assert all(kept) if frozen else not any(kept)
 
 
+def test_systems_have_modality_dropout(folder: Path, tmp_path: Path) -> None:
+    learnt = []
+    for probability in (0.0, 1.0):
+        write_params(tmp_path / "params.yaml", **{"train.augment.modality_dropout": probability})
+        run(train.main, "cfnsr", *JOB, str(folder), "--params", str(tmp_path / "params.yaml"))
+        learnt.append(list(weights(folder, "cfnsr").parameters()))
+    assert not all(map(torch.equal, *learnt))
+
+
 def test_variants_are_jobs_of_their_own(folder: Path) -> None:
     params = str(folder / "params.yaml")
     run(train.main, "cfnsr", *JOB, str(folder), "--params", params, "--variant", "cfnsr_no_cross_modal")
