@@ -17,6 +17,7 @@ from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
+from cfnsr.errors import CfnsrError
 from cfnsr.evaluation import device as devices
 from cfnsr.evaluation import missing_modality
 from cfnsr.evaluation.outputs import write_outputs
@@ -72,6 +73,8 @@ def run(
         clips = fold.train.index[["clip", "source_md5"]].to_numpy().tolist()
         described = [asdict(spec), asdict(settings), shared, asdict(manifest), clips, device.type]
         resume = ResumeCheckpoint(paths.resume, fingerprint(network.state_dict(), *described))
+        if len(set(distributed.all_gather(resume.path.name))) > 1:  # torchrun may have started them on several machines
+            raise CfnsrError("train.devices", "the processes differ in code, params or data", "Use one commit for all")
         normalise = Normalise(**spec.pixels, device=device)
         trainer = new_trainer(network.to(device), fold, settings, shared["augment"], normalise)
         shared_predictor = SharedPredictor(network, normalise, settings.batch_size)

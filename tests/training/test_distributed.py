@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from tests.support import corpus
 from tests.support.augmentation import AUDIO_OFF, VIDEO_OFF
 from tests.support.networks import CPU, ENCODERS, NORMALISE, OPTIONS
 from tests.support.together import together
-from tests.support.training import SETTINGS, audio_network, clips, fold_of, trainer
+from tests.support.training import SETTINGS, audio_network, clips, fold_of, run_job, trainer
 
 # Of 25 clips the last batch has 1 clip, which is left out, or 6 clips or more: each process needs two.
 TRAININGS: dict[str, dict[str, Any]] = {
@@ -111,3 +112,14 @@ def test_resumed_processes_end_alike(shards: Path, tmp_path: Path) -> None:
     first, *others = [*whole, *resumed]
     assert all(torch.equal(first[name], other[name]) for other in others for name in first)
     assert len(list(tmp_path.glob("*/*.pt"))) == 2  # one process alone saves
+
+
+def run_with_own_params(folder: Path) -> None:
+    os.chdir(folder)
+    run_job(folder, corpus.manifest(folder / "shards"), shared={"clip_norm": float(os.environ["RANK"])})
+
+
+def test_processes_that_differ_are_rejected(tmp_path: Path) -> None:
+    corpus.write(tmp_path / "shards")
+    errors = together(2, run_with_own_params, tmp_path, out=tmp_path, joined=False)
+    assert set(errors) == {"train.devices: the processes differ in code, params or data. Use one commit for all"}
