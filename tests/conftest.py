@@ -1,10 +1,10 @@
-"""Every tensor that crosses a public signature in these tests is held against its annotation."""
+"""Fixtures that tests of all rooms share. Tensors are checked against the annotations of public functions."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,19 +27,34 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A repository in which the tiny pipeline has run once, unbroken. Made once for all workers: to be copied only."""
-    shared = tmp_path_factory.getbasetemp()
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Repository:
+    """Return a repository that is made once a run of the tests, by whichever worker comes first."""
+    shared = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    with FileLock(shared / "finished.lock"):
-        if not (shared / "finished-whole").exists():
-            made = Repository.shipped(shared / "finished")
-            made.run("dvc", "repro")
-            made.commit("run")
-            (shared / "finished-whole").touch()
-    return Repository(shared / "finished")
+    with FileLock(shared / f"{name}.lock"):
+        if not (shared / f"{name}-whole").exists():
+            make(shared / name)
+            (shared / f"{name}-whole").touch()
+    return Repository(shared / name)
+
+
+def run_pipeline(folder: Path, *, stubs: bool) -> None:
+    repository = Repository.shipped(folder, stubs=stubs)
+    repository.run("dvc", "repro")
+    repository.commit("run")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository in which the tiny pipeline has run; tests copy it, and leave it as it is."""
+    return made_once(tmp_path_factory, "finished", lambda folder: run_pipeline(folder, stubs=False))
+
+
+@pytest.fixture(scope="session")
+def stubbed(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The same with stubs in place of the stages, for tests of what DVC does; tests copy it, and leave it as it is."""
+    return made_once(tmp_path_factory, "stubbed", lambda folder: run_pipeline(folder, stubs=True))
 
 
 @pytest.fixture
@@ -69,10 +84,10 @@ def cluster() -> Iterator[TwoNodes]:
         yield nodes
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shop() -> Iterator[ThreadedMotoServer]:
-    """Object storage."""
-    from tests import store  # imports what speaks to it, for which the other tests need not wait
+    """A server of object storage."""
+    from tests.support import store  # imports boto3, which the other tests do not need
 
     with store.served() as server:
         yield server

@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from cfnsr.corpora.source import Source
 from click.testing import CliRunner
 
 from cfnsr import cli, config
 from cfnsr.corpora import folder
-from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
 from tests.support.media import numbered

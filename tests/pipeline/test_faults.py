@@ -1,197 +1,165 @@
-"""Kills, and two at once: the next `dvc repro` ends where an unbroken one would have."""
+"""Kills, and two at once: the next `dvc repro` ends where an unbroken one would have. With stubs."""
 
 from __future__ import annotations
 
 import random
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from ruamel.yaml import YAML
 
-from cfnsr.runtime import dvc_repository
-from cfnsr.errors import CfnsrError
+from tests.support.holds import wait_until
 from tests.support.repository import Repository
 
-SEED = random.randrange(10**6)
-STAGES = ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report")
+SEED = random.randrange(10**6)  # printed, so that a failure can be repeated
+TORN = ("dvc.lock", ".dvc/tmp/rwlock")
 
 
-def left(repository: Repository, stage: str) -> None:
-    """See to it that DVC has something of ``stage`` to run: a kill that came too late may have let it end."""
-    lock = repository.folder / "dvc.lock"
-    yaml = YAML(typ="safe", pure=True)
-    known = yaml.load(lock) if lock.exists() else {"stages": {}}
-    done = [name for name in known["stages"] if name.split("@")[0] == stage]
-    if len(done) == len([name for name in repository.stages if name.split("@")[0] == stage]):
-        del known["stages"][done[-1]]
-        yaml.dump(known, lock)
-
-
-def started(repository: Repository, stage: str, *command: str) -> tuple[subprocess.Popen[str], psutil.Process]:
-    """Start DVC, and wait for a process of ``stage``."""
-    dvc = repository.start("dvc", *command)
-    while True:
-        for process, name in repository.working().items():
-            if name == stage:
-                return dvc, process
-        if dvc.poll() is not None:
-            raise AssertionError(f"DVC ended without a process of {stage}:\n{dvc.communicate()[0]}")
-        time.sleep(0.02)
-
-
-def ended(processes: Iterable[psutil.Process], within_s: float) -> bool:
-    """Whether they all end in time. One that nobody has buried yet has ended."""
-    until = time.monotonic() + within_s
-    while True:
-        left = [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-        if not left or time.monotonic() > until:
-            return not left
-        time.sleep(0.02)
+def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 def kill(dvc: subprocess.Popen[str], repository: Repository) -> None:
-    """Kill DVC; what it ran must end by itself."""
+    """Kill DVC; the stages that it ran must end by themselves."""
     working = list(repository.working())
     dvc.kill()
-    assert ended(working, within_s=1), "an orphan works on"
+    wait_until(lambda: not alive(working), "a stage ends with its DVC", 10)
     dvc.communicate()
 
 
-def mended(repository: Repository) -> None:
-    """What the docs say to do where DVC was killed while it wrote its own files."""
-    for _ in range(3):
-        try:
-            dvc_repository.check_files(repository.folder)
-        except CfnsrError:
-            printed = repository.run("cfnsr", "check", status=1)
-        else:
+def repair(repository: Repository) -> None:
+    """Do what `cfnsr check` says where DVC was killed while it wrote its own files."""
+    for _ in TORN:
+        if not any((repository.folder / name).exists() for name in TORN):
             return
-        (name,) = [name for name in ("dvc.lock", ".dvc/tmp/rwlock") if f"{name}: is cut short" in printed]
-        assert "delete it" in printed and "Traceback" not in printed
-        (repository.folder / name).unlink()
-    raise AssertionError(printed)
+        printed = repository.cli("check", status=None)
+        torn = [name for name in TORN if f"{name}: is incomplete" in printed]
+        if not torn:
+            assert "Error" not in printed
+            return
+        assert "elete it" in printed and "Traceback" not in printed
+        (repository.folder / torn[0]).unlink()
+    repository.cli("check")
 
 
-def test_killed_in_every_stage_it_ends_in_the_same_bytes(finished: Repository, tmp_path: Path) -> None:
-    """A run from nothing; in each stage first the stage is killed and then DVC, at a moment drawn by chance."""
-    print(f"seed {SEED}")
-    chance = random.Random(SEED)
-    broken = finished.clone(tmp_path / "broken")
+@pytest.mark.parametrize("victim", ["stage", "dvc"])
+def test_runs_killed_in_every_stage_end_alike(stubbed: Repository, tmp_path: Path, victim: str) -> None:
+    """From nothing; in each stage, with half of an output written, the stage or DVC is killed."""
+    broken = stubbed.clone(tmp_path / "broken")
     (broken.folder / "dvc.lock").unlink()
-    for stage in STAGES:
-        for victim in ("stage", "dvc"):
-            left(broken, stage)
-            dvc, process = started(broken, stage, "repro", "--no-run-cache")
-            time.sleep(chance.uniform(0, 2.5 if stage in {"pretrain", "train", "extract"} else 1))
-            if victim == "dvc":
-                kill(dvc, broken)
-            else:
-                with suppress(psutil.NoSuchProcess):  # it may have ended before its moment came
-                    process.kill()
-                try:
-                    # the last stage may have ended before its moment came, and with it the run
-                    assert dvc.wait(timeout=5) in ({0, 255} if stage == STAGES[-1] else {255})
-                    dvc.communicate()
-                except subprocess.TimeoutExpired:  # it had ended, and DVC went on to the next
-                    kill(dvc, broken)
-            mended(broken)
+    stages = list(dict.fromkeys(name.partition("@")[0] for name in stubbed.stages))
+    assert len(stages) == 11
+    for stage in stages:
+        hold = broken.hold(stage)
+        dvc = broken.start("dvc", "repro", "--no-run-cache")
+        process = hold.process()
+        if victim == "dvc":
+            kill(dvc, broken)
+            assert not alive([process])
+        else:
+            process.send_signal(random.choice([signal.SIGKILL, signal.SIGTERM]))
+            printed, _ = dvc.communicate(timeout=60)
+            assert dvc.returncode == 255 and f"failed to reproduce '{stage}@" in printed
+        hold.release()
+        repair(broken)
     broken.run("dvc", "repro")
-    assert broken.entries() == finished.entries()
-    assert broken.results() == finished.results()
+    assert broken.entries() == stubbed.entries()
+    assert broken.results() == stubbed.results()
     assert not broken.corrupt()
     assert not broken.repro()
     assert not list((broken.folder / "data").rglob(".partial-*"))
 
 
-def test_dvc_killed_at_any_moment_of_its_own(finished: Repository, tmp_path: Path) -> None:
-    """While it reads, hashes, saves and writes its lock, between the stages: where no stage is at work."""
-    chance = random.Random(f"{SEED} between")
+def test_dvc_may_be_killed_at_any_moment(stubbed: Repository, tmp_path: Path) -> None:
+    """While it reads, hashes, saves and writes its lock: at moments drawn by chance, and as its lock changes."""
+    chance = random.Random(SEED)
     print(f"seed {SEED}")
-    broken = finished.copy(tmp_path / "broken")
-    for _ in range(6):
-        dvc = broken.start("dvc", "repro", "-f", "-s", "check@studio", "download@studio-01")
-        time.sleep(chance.uniform(0.5, 6))
+    broken = stubbed.copy(tmp_path / "broken")
+    lock = broken.folder / "dvc.lock"
+    for number in range(8):
+        before = lock.stat() if lock.exists() else None
+        dvc = broken.start("dvc", "repro", "-f")
+        if number % 2:
+            wait_until(lambda before=before: lock.exists() and lock.stat() != before, "DVC writes its lock")
+        else:
+            time.sleep(chance.uniform(0.3, 6))
         kill(dvc, broken)
-        mended(broken)
+        repair(broken)
     broken.run("dvc", "repro")
-    assert broken.entries() == finished.entries()
+    assert broken.entries() == stubbed.entries() and broken.results() == stubbed.results()
     assert not broken.corrupt() and not broken.repro()
 
 
-# Instead of the lifeline: whoever comes first reads its numbers, and waits until it is told to go on.
-SLOW = """
-import time
-from pathlib import Path
-from cfnsr import config
-if Path("slow").exists():
-    Path("slow").rename("waiting")
-    known = config.load(Path("params.yaml"))
-    config.load = lambda path: known
-    while Path("waiting").exists():
-        time.sleep(0.02)
-"""
+@pytest.fixture
+def linked(stubbed: Repository, tmp_path: Path) -> Repository:
+    """A repository whose outputs are hard links into the cache, where a stray write could do harm."""
+    repository = stubbed.copy(tmp_path / "linked")
+    (repository.folder / ".dvc/config").write_text("[core]\nanalytics = false\n[cache]\ntype = hardlink\n")
+    return repository
 
 
-@pytest.mark.parametrize("held", [True, False], ids=["held", "let go"])
-def test_an_orphan_cannot_reach_into_the_cache(finished: Repository, tmp_path: Path, held: bool) -> None:
-    """DVC is killed, a number changed, and the run started again before the killed one's stage has ended.
+def test_a_stage_ends_with_its_dvc(linked: Repository) -> None:
+    hold = linked.hold("extract")
+    dvc = linked.start("dvc", "repro", "-f", "extract@studio-01")
+    orphan = hold.process()
+    kill(dvc, linked)
+    assert not alive([orphan])
 
-    Held to its DVC, the stage ends with it. Let go of, it writes when the next run is through, and must not write into
-    the cache, to which the outputs are linked.
-    """
-    there = finished.copy(tmp_path / "there")
-    (there.folder / ".dvc" / "config").write_text("[core]\nanalytics = false\n[cache]\ntype = hardlink\n")
-    if not held:
-        there.edit("lifeline.hold()", SLOW, "stages/__init__.py")
-        (there.folder / "slow").touch()
-    there.edit("    side_px: 64", "    side_px: 48")
-    dvc, orphan = started(there, "extract", "repro", "extract@studio-01")
-    time.sleep(1)
+
+@pytest.mark.parametrize("moment", ["start", "half"])
+def test_an_orphan_cannot_change_the_cache(linked: Repository, moment: str) -> None:
+    """A stage that outlives its DVC writes when the next run, with another number, has ended."""
+    linked.edit("lifeline.hold()", "", "stages/__init__.py")
+    linked.edit("    side_px: 64", "    side_px: 48")
+    hold = linked.hold("extract", moment=moment)  # pyright: ignore[reportArgumentType]
+    dvc = linked.start("dvc", "repro", "extract@studio-01")
+    orphan = hold.process()
     dvc.kill()
     dvc.wait()
     assert dvc.stdout is not None
     dvc.stdout.close()
-    assert ended([orphan], within_s=1) == held
-    there.edit("    side_px: 48", "    side_px: 40")
-    there.run("dvc", "repro", "extract@studio-01")
-    frames = there.folder / "data/studio/shards/01/frames.npy"
+    assert alive([orphan]), "it ended with its DVC: this test shows nothing"
+    linked.edit("    side_px: 48", "    side_px: 40")
+    linked.run("dvc", "repro", "extract@studio-01")
+    frames = linked.folder / "data/studio/shards/01/frames.npy"
+    right = frames.read_bytes()
     assert frames.stat().st_nlink == 2, "not linked to the cache: this test shows nothing"
-    if not held:
-        (there.folder / "waiting").unlink()
-        assert ended([orphan], within_s=60)
-        assert b"48, 48, 3" in frames.read_bytes()[:128], "it did not write: this test shows nothing"
-    assert not there.corrupt()
-    there.run("dvc", "repro", "extract@studio-01")
-    assert b"40, 40, 3" in frames.read_bytes()[:128]
-    assert not there.corrupt() and not there.repro("extract@studio-01")
+    hold.release()
+    wait_until(lambda: not alive([orphan]), "the orphan ends")
+    # One that had begun to write has lost its folder; one that had not replaces the output, but not what is cached.
+    assert (frames.read_bytes() == right) == (moment == "half")
+    assert not linked.corrupt()
+    linked.run("dvc", "repro", "extract@studio-01")
+    assert frames.read_bytes() == right
+    assert not linked.corrupt() and not linked.repro("extract@studio-01")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.31, 0.99])
-@pytest.mark.parametrize("name", ["dvc.lock", ".dvc/tmp/rwlock"])
-def test_a_file_of_dvcs_that_is_cut_short_is_named_and_doing_as_told_mends_it(
-    finished: Repository, tmp_path: Path, name: str, share: float
-) -> None:
-    there = finished.copy(tmp_path / "there")
-    path = there.folder / name
+@pytest.mark.parametrize("name", TORN)
+def test_a_torn_file_of_dvc_is_repaired(stubbed: Repository, tmp_path: Path, name: str, share: float) -> None:
+    repository = stubbed.copy(tmp_path / "repository")
+    path = repository.folder / name
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    mended(there)
-    assert not there.repro() and there.entries() == finished.entries()
+    repair(repository)
+    assert not repository.repro() and repository.entries() == stubbed.entries()
 
 
-def test_two_at_once_and_the_second_says_why_not(finished: Repository, tmp_path: Path) -> None:
-    there = finished.copy(tmp_path / "there")
-    there.edit("    side_px: 64", "    side_px: 48")
-    first, _ = started(there, "extract", "repro", "extract@studio-01")
-    said = there.run("dvc", "repro", "extract@studio-01", status=255)
-    assert re.search(r"is busy, it is being blocked by:\s+\(PID \d+\): .*dvc repro", said)
-    assert "Traceback" not in said
+def test_the_second_of_two_runs_is_refused(stubbed: Repository, tmp_path: Path) -> None:
+    repository = stubbed.copy(tmp_path / "repository")
+    repository.edit("    side_px: 64", "    side_px: 48")
+    hold = repository.hold("extract")
+    first = repository.start("dvc", "repro", "extract@studio-01")
+    hold.process()
+    printed = repository.run("dvc", "repro", "extract@studio-01", status=255)
+    assert re.search(r"is busy, it is being blocked by:\s+\(PID \d+\): .*dvc repro", printed)
+    assert "Traceback" not in printed
+    hold.release()
     first.communicate()
     assert first.returncode == 0
-    assert not there.repro("extract@studio-01") and not there.corrupt()
+    assert not repository.repro("extract@studio-01") and not repository.corrupt()

@@ -8,13 +8,22 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import chdir
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import click
 import psutil
+from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from cfnsr import cli
+from tests.support.holds import Hold
+
 ROOT = Path(__file__).parents[2]
+STUBS = ROOT / "tests/support/stubs"
 
 
 class Repository:
@@ -28,8 +37,13 @@ class Repository:
         self.folder = folder
 
     @classmethod
-    def shipped(cls, folder: Path) -> Repository:
-        """The working tree, without results, committed, at tiny scale."""
+    def shipped(cls, folder: Path, *, stubs: bool = False) -> Repository:
+        """Copy the working tree without its results, at tiny scale, and commit it.
+
+        Args:
+            folder: of the copy.
+            stubs: whether the stages' scripts are replaced by those of ``tests.support.stubs``.
+        """
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
             cwd=ROOT,
@@ -41,11 +55,28 @@ class Repository:
             if (ROOT / name).is_file() and not name.startswith("metrics/") and name != "dvc.lock":
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
-        made = cls(folder)
-        made.run("git", "init", "-q", "-b", "main")
-        made.run("cfnsr", "preset", "tiny")
-        made.commit("as shipped, tiny")
-        return made
+        repository = cls(folder)
+        if stubs:
+            repository.use_stubs()
+        repository.run("git", "init", "-q", "-b", "main")
+        repository.run("cfnsr", "preset", "tiny")
+        repository.commit("as shipped, tiny")
+        return repository
+
+    def use_stubs(self) -> None:
+        """Replace the script of each stage by its stub."""
+        for stub in STUBS.glob("*.py"):
+            if stub.name not in {"__init__.py", "payload.py"}:
+                shutil.copy2(stub, self.folder / "stages" / stub.name)
+
+    def hold(self, stage: str, number: int = 0, moment: Literal["start", "half"] = "half") -> Hold:
+        """Hold the next stub of a stage at a moment: at its start, or with half of an output written."""
+        return Hold(self.holds, stage, number, moment)
+
+    @property
+    def holds(self) -> Path:
+        """Where the holds of this repository's stubs lie: beside it, so that experiments elsewhere find it too."""
+        return self.folder.with_name(f"{self.folder.name}.holds")
 
     def copy(self, folder: Path) -> Repository:
         """Another one in the same state, its cache included."""
@@ -74,6 +105,7 @@ class Repository:
             "GIT_COMMITTER_NAME": "test",
             "GIT_COMMITTER_EMAIL": "test@localhost",
             "PYTHONPATH": str(self.folder),
+            "STUB_HOLDS": str(self.holds),
             "DVC_GLOBAL_CONFIG_DIR": str(self.folder / ".git" / "dvc-global"),
         }
 
@@ -95,6 +127,35 @@ class Repository:
         printed, _ = process.communicate()
         assert process.returncode == status, f"{command} ended with {process.returncode}:\n{printed}"
         return printed
+
+    def cli(self, *arguments: str, status: int | None = 0, **environment: str) -> str:
+        """Run a command of ``cfnsr`` in this process, as in the repository.
+
+        Args:
+            arguments: of the command line.
+            status: the exit status that it must have; any if none.
+            environment: more variables.
+
+        Returns:
+            What it printed.
+        """
+        return self._invoke(cli.main, arguments, status, environment)
+
+    def stage(self, command: str, status: int = 0) -> str:
+        """Run a stage's command, ``python -m stages.crop ...``, in this process and without DVC."""
+        name, *arguments = command.removeprefix("python -m stages.").split()
+        return self._invoke(import_module(f"stages.{name}").main, arguments, status, {})
+
+    def _invoke(
+        self, command: click.Command, arguments: Sequence[str], status: int | None, environment: dict[str, str]
+    ) -> str:
+        with chdir(self.folder):
+            # no name of a stage, though these tests may be one of DVC's commands themselves
+            result = CliRunner(env={"DVC_STAGE": None, "COLUMNS": "200", **environment}).invoke(command, arguments)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert status in {None, result.exit_code}, f"{arguments} ended with {result.exit_code}:\n{result.output}"
+        return result.output
 
     def repro(self, *arguments: str) -> list[str]:
         """``dvc repro``; returns the stages that ran, in their order."""

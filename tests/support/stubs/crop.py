@@ -1,0 +1,5 @@
+"""One table."""
+
+from tests.support.stubs.payload import named, run
+
+run(named())
