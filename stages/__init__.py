@@ -1,4 +1,4 @@
-"""One script a DVC stage."""
+"""One script for each DVC stage."""
 
 import os
 
@@ -8,8 +8,8 @@ from cfnsr.runtime import lifeline
 # (measured by benchmarks/wait_policy.py).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-# Here, before a stage's script imports anything: torch alone takes seconds, in which DVC may be killed.
-if "TORCHELASTIC_RUN_ID" in os.environ:  # a process of several that train together: it ends with the stage
+# Before a stage's script imports anything: importing torch takes seconds, in which DVC may be killed.
+if "TORCHELASTIC_RUN_ID" in os.environ:  # one of several processes that torchrun started: it ends with torchrun
     lifeline.die_with_parent()
 else:
     lifeline.hold()

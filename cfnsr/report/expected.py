@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 from cfnsr.data.splits import Trial
 
@@ -27,12 +28,15 @@ class ExpectedOutputs:
             folds: their names.
             seeds: of training.
         """
-        runs = [(fold, seed) for fold in folds for seed in seeds]
-        return cls(
-            {(protocol, name): [Trial(protocol, fold, seed) for fold, seed in runs] for protocol, name in rows}
-        )
+        runs = list(product(folds, seeds))
+        return cls({(protocol, name): [Trial(protocol, fold, seed) for fold, seed in runs] for protocol, name in rows})
 
     @property
     def folders(self) -> list[str]:
         """Every job's folder below ``jobs`` and ``models``: ``<protocol>/<name>/<fold>/<seed>``."""
         return [str(trial.folder(name)) for (_, name), trials in self.rows.items() for trial in trials]
+
+
+def label(protocol: str, name: str) -> str:
+    """Name a row, in the table and as a file; no system's name contains an at sign."""
+    return name if protocol == "held_out" else f"{name}@{protocol}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import metrics
-from cfnsr.report.expected import ExpectedOutputs
-from cfnsr.report.rows import Difference, ResultRow, compare, label, relate, summarise
+from cfnsr.report.expected import ExpectedOutputs, label
+from cfnsr.report.rows import Difference, ResultRow, compare, relate, summarise
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def _record(path: Path, manifest: Manifest) -> JobRecord:
 def _recalls(predictions: dict[str, pd.DataFrame], labels: list[str]) -> pd.DataFrame:
     rows = []
     for name, table in predictions.items():
-        clips = table[["actor", "clip", "label"]].drop_duplicates()["label"].value_counts()  # seeds share their clips
+        clips = Counter(table.drop_duplicates(["actor", "clip"])["label"])  # seeds share their clips
         for emotion, recall in metrics.recalls(table, labels).items():
-            rows.append({"name": name, "label": emotion, "recall": recall, "clips": int(clips[emotion])})
+            rows.append({"name": name, "label": emotion, "recall": recall, "clips": clips[emotion]})
     return pd.DataFrame(rows)

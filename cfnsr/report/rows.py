@@ -13,6 +13,7 @@ from cfnsr.data.jobs import VALIDATION, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import metrics, significance
+from cfnsr.report.expected import label
 
 TEST_SELECTED = "test_selected"
 
@@ -22,7 +23,7 @@ class ResultRow:
     """One row of the table; shares are from 0 to 1.
 
     Attributes:
-        name: the system, or the single modality; see ``label`` for protocols other than ``held_out``.
+        name: the system, or the single modality; see ``expected.label`` for protocols other than ``held_out``.
         accuracy, uar, f1, top2: on all test clips, at the selected epoch.
         std_folds: standard deviation of the accuracy between folds.
         std_seeds: the same between seeds of one fold; None with one seed, and then ``std_folds`` contains both.
@@ -106,11 +107,6 @@ class Difference:
     p_holm: float
 
 
-def label(protocol: str, name: str) -> str:
-    """Name a row, in the table and as a file; no system's name contains an at sign."""
-    return name if protocol == "held_out" else f"{name}@{protocol}"
-
-
 def summarise(
     name: str, records: list[JobRecord], predictions: pd.DataFrame, manifest: Manifest, ci_level: float
 ) -> ResultRow:
@@ -129,7 +125,7 @@ def summarise(
     common = _common(name, records)
     by_choice = dict(iter(predictions.groupby("choice")))
     selected = by_choice["selected"]
-    accuracy = {choice: float((part["label"] == part["predicted"]).mean()) for choice, part in by_choice.items()}
+    accuracy = {choice: float(np.mean(part["label"] == part["predicted"])) for choice, part in by_choice.items()}
     best_test_epoch = accuracy.get("best_test_epoch")
     speakers = metrics.by_speaker(selected)
     ci_low, ci_high = significance.interval(speakers, ci_level)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -109,8 +108,8 @@ def test_landmarks_follow_the_picture(actor: Path) -> None:
 def test_same_seed_makes_same_bytes(actor: Path, tmp_path: Path) -> None:
     # Actor 04 has a breathy voice, whose noise espeak-ng would seed from the clock, in whole seconds: `again` is made
     # seconds after `actor`.
-    again = make(tmp_path / "again", jobs=1)
     other = make(tmp_path / "other", seed=2)
+    again = make(tmp_path / "again", jobs=1)
     for path in actor.iterdir():
         assert path.read_bytes() == (again / path.name).read_bytes(), path.name
         assert path.read_bytes() != (other / path.name).read_bytes(), path.name
