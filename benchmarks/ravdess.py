@@ -1,7 +1,8 @@
 """How long a full run on RAVDESS would take, and how much disk: computed from rates measured here.
 
-Nothing is downloaded: one generated clip of RAVDESS's kind, one file of landmarks of its size and one step of each network
-at the published sizes are timed, and multiplied by the corpus's own counts. Example: python benchmarks/ravdess.py
+Nothing is downloaded: one generated clip of RAVDESS's kind, one file of landmarks of its size and one step of each
+network at the published sizes are timed, and multiplied by the corpus's own counts. Example: python
+benchmarks/ravdess.py
 """
 
 from __future__ import annotations
