@@ -19,7 +19,6 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@# Where Python is told to keep no bytecode, every stage would compile torch anew: half of its start. pip does this on
 	@# one core only. What is written for a newer Python does not compile, and is not needed.
 	@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
-	@cfnsr offline-plots
 	@touch $@
 
 repro: setup ## run the pipeline, print the table (PRESET=name merges a preset into params.yaml first)

@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 def paper_scale() -> tuple[nn.Module, summary.Inputs]:
     with tempfile.TemporaryDirectory() as folder:
         params = Path(shutil.copy(ROOT / "params.yaml", folder))
-        preset.apply(params, ROOT / "presets" / "paper_scale.yaml", config.load)
+        preset.apply(params, ROOT / "presets" / "paper_scale.yaml")
         values = config.load(params)
     inputs = summary.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
     encoders = values.encoders.model_dump()

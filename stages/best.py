@@ -1,11 +1,12 @@
 import click
 
-from cfnsr.cli.stage import IN_FILE, IN_FOLDER, OUT_FOLDER, stage
+from cfnsr.cli.options import IN_FILE, IN_FOLDER, OUT_FOLDER
+from cfnsr.cli.stage import stage
 from cfnsr.config import Params
 from cfnsr.data.manifest import Manifest
 from cfnsr.report import best_model
 from cfnsr.report.expected import ExpectedOutputs
-from cfnsr.runtime import prune
+from cfnsr.runtime.outputs import prune
 
 
 @stage
@@ -22,7 +23,7 @@ def main(params: Params, predictions, models, corpus, out) -> None:
     """
     wanted = ExpectedOutputs.of(params.run.rows, Manifest.read(corpus).folds, params.run.seeds)
     for folder, ending in ((predictions, ".parquet"), (models, "")):
-        for path in prune.keep(folder, wanted.files(ending)):
+        for path in prune(folder, wanted.files(ending)):
             click.echo(f"removed {path}, which params.yaml no longer names")
     # Imported weights may have learned from the validation speakers, and a variant is there to be compared with.
     trained = {*params.run.pretrain, *params.run.train}

@@ -1,35 +1,41 @@
+from pathlib import Path
+
 import click
 
 from cfnsr import corpora
-from cfnsr.cli.stage import IN_FOLDER, OUT_FILE, stage
+from cfnsr.cli.options import IN_FOLDER
+from cfnsr.cli.stage import stage
 from cfnsr.config import Params
 from cfnsr.data import splits
 from cfnsr.data.manifest import Manifest
 from cfnsr.preprocessing import validate
-from cfnsr.runtime import prune
 from cfnsr.runtime.bad_clips import BadClips
+from cfnsr.runtime.outputs import prune
 
 
 @stage
 @click.argument("corpus")
-@click.argument("shards", type=IN_FOLDER)
-@click.argument("out", type=OUT_FILE)
-@click.argument("counts", type=OUT_FILE)
-def main(params: Params, corpus, shards, out, counts) -> None:
-    """Refuse SHARDS that contradict themselves; state labels, speakers and folds in OUT, and what was found in COUNTS.
+@click.argument("corpus_folder", type=IN_FOLDER)
+def main(params: Params, corpus: str, corpus_folder: Path) -> None:
+    """Refuse shards that contradict themselves; write manifest.json and validation.json into CORPUS_FOLDER.
 
-    Example: python -m stages.check studio data/studio/shards data/studio/manifest.json data/studio/validation.json
+    Example: python -m stages.check studio data/studio
     """
-    for path in prune.keep(shards, params.actors):
+    shards = corpus_folder / "shards"
+    for path in prune(shards, params.actors):
         click.echo(f"removed {path}, which params.yaml no longer names")
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
     labels = module.labels(**options)
-    crop = params.crop.model_dump(exclude={"face_align"})
-    if params.crop.landmarks == "face_align":  # what decides the points, not what they are computed on
-        crop |= params.crop.face_align.model_dump(include={"detector", "points"})
-    preprocessing = {"crop": crop, "extract": params.extract.model_dump()}
-    found = validate.inspect(
+    landmarks = {"source": params.landmarks.source}
+    if params.landmarks.source == "face_align":  # what decides the points, not what they are computed on
+        landmarks |= params.landmarks.face_align.model_dump(include={"detector", "points"})
+    preprocessing = {
+        "landmarks": landmarks,
+        "crop": params.crop.model_dump(),
+        "extract": params.extract.model_dump(),
+    }
+    report = validate.validate(
         shards,
         labels=labels,
         expected={actor: module.expected(actor, **options) for actor in params.actors},
@@ -38,21 +44,22 @@ def main(params: Params, corpus, shards, out, counts) -> None:
         bad=bad,
         preprocessing=preprocessing,
     )
-    found.write(counts, len(bad.skipped))
-    found.stop()
+    report.write(corpus_folder / "validation.json", skipped=len(bad.skipped))
+    report.raise_first()
     Manifest(
         corpus=corpus,
         labels=labels,
-        protocols={one: splits.split(one, params.actors, params.folds) for one in splits.PROTOCOLS},
-        clips=found.clips,
+        protocols={name: splits.split(name, params.actors, params.folds) for name in splits.PROTOCOLS},
+        clips=report.clips,
         skipped=bad.skipped,
         preprocessing=preprocessing,
-        shapes=found.shapes,
-        fingerprint=found.fingerprint,
-        arrays=found.arrays,
-    ).write(out)
-    bad.tell()
-    click.echo(f"{sum(found.clips.values())} clips of {len(found.clips)} speakers in {len(params.folds)} folds")
+        shapes=report.shapes,
+        fingerprint=report.fingerprint,
+        arrays=report.arrays,
+    ).write(corpus_folder / "manifest.json")
+    bad.report()
+    clips, speakers, folds = sum(report.clips.values()), len(report.clips), len(params.folds)
+    click.echo(f"{clips} clips of {speakers} speakers in {folds} folds")
 
 
 if __name__ == "__main__":

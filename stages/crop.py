@@ -1,39 +1,33 @@
+from pathlib import Path
+
 import click
 
-from cfnsr import corpora
-from cfnsr.cli.stage import IN_FOLDER, OUT_FILE, stage
+from cfnsr.cli.options import IN_FILE, OUT_FILE
+from cfnsr.cli.stage import stage
 from cfnsr.config import Params
+from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import face_boxes, landmarks
-from cfnsr.runtime import progress
 from cfnsr.runtime.bad_clips import BadClips
 
 
 @stage
-@click.argument("corpus")
-@click.argument("raw", type=IN_FOLDER)
-@click.argument("published", type=IN_FOLDER)
+@click.argument("landmarks_file", metavar="LANDMARKS", type=IN_FILE)
 @click.argument("out", type=OUT_FILE)
-def main(params: Params, corpus, raw, published, out) -> None:
-    """Find one speaker's face: landmarks of the clips of RAW -> a steady square box a frame, in OUT (Parquet).
+def main(params: Params, landmarks_file: Path, out: Path) -> None:
+    """Compute one steady square face box a frame from one speaker's LANDMARKS, into OUT (Parquet).
 
-    The landmarks lie in PUBLISHED or beside the clips, or are found in the pictures, as params.yaml says.
-
-    Example: python -m stages.crop studio data/studio/raw/01 data/studio/landmarks data/studio/faces/01.parquet
+    Example: python -m stages.crop data/studio/landmarks/01.parquet data/studio/faces/01.parquet
     """
-    options = params.crop.model_dump(exclude={"landmarks", "face_align"})
     bad = BadClips(params.on_bad_clip)
-    clips = corpora.get(corpus).clips(raw, bad)
-    sampling = {"frames": params.extract.video.frames, "decoder": params.extract.video.decoder}
-    track = landmarks.tracker(
-        params.crop.landmarks, published / f"{raw.name}.parquet", **sampling, **params.crop.face_align.model_dump()
-    )
-    found = {}
-    with progress.bar(raw.name) as advance:
-        for clip in progress.each(clips, len(clips), advance):
-            with bad.guard(clip.id):
-                found[clip.id] = face_boxes.boxes(track(clip), **options, source=clip.path)
-    face_boxes.write(out, found, bad.skipped)
-    bad.tell()
+    by_clip, refused = landmarks.read(landmarks_file)
+    for clip, reason in refused.items():
+        bad.handle(clip, CfnsrError(f"{landmarks_file}, clip {clip}", reason, "Fetch the clip and its landmarks again"))
+    boxes = {}
+    for clip, points in by_clip.items():
+        with bad.guard(clip):
+            boxes[clip] = face_boxes.compute(points, **params.crop.model_dump(), where=f"{landmarks_file}, clip {clip}")
+    face_boxes.write(out, boxes, bad.skipped)
+    bad.report()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
+from importlib import import_module
+from pathlib import Path
+
 import click
 
-from cfnsr import corpora
-from cfnsr.cli.stage import OUT_FOLDER, source, stage
+from cfnsr.cli.options import OUT_FOLDER
+from cfnsr.cli.stage import stage
 from cfnsr.config import Params
+from cfnsr.runtime import registry
 from cfnsr.runtime.outputs import atomic_folder
 
 
@@ -10,16 +14,19 @@ from cfnsr.runtime.outputs import atomic_folder
 @click.argument("corpus")
 @click.argument("actor")
 @click.argument("out", type=OUT_FOLDER)
-@click.option("--partial", type=OUT_FOLDER, required=True, help="Where archives lie until they are whole.")
-def main(params: Params, corpus, actor, out, partial) -> None:
+def main(params: Params, corpus: str, actor: str, out: Path) -> None:
     """Make or fetch the clips of one speaker: videos, and the landmarks that come with them, into OUT.
 
-    Example: python -m stages.download studio 01 data/studio/raw/01 --partial data/.partial
+    Example: python -m stages.download studio 01 data/studio/raw/01
     """
+    from cfnsr.corpora.download import PARTIAL, Source  # here, as --help needs no network
+
+    registry.load("cfnsr.corpora", corpus, where="corpus", kind="corpus", folders_only=True)
     options = getattr(params.corpora, corpus).model_dump()
+    source = Source(**params.fetch.model_dump(), partial=PARTIAL / corpus)
     with atomic_folder(out) as folder:
-        origin = source(params, partial / corpus)
-        corpora.get(corpus).prepare(actor, folder, **options, source=origin, jobs=params.parallel.jobs)
+        module = import_module(f"cfnsr.corpora.{corpus}.prepare")
+        module.prepare(actor, folder, **options, source=source, jobs=params.parallel.jobs)
 
 
 if __name__ == "__main__":

@@ -1,36 +1,48 @@
+from pathlib import Path
+
 import click
 
-from cfnsr.cli.job_arguments import cell_arguments
-from cfnsr.cli.stage import IN_FILE, note, stage
+from cfnsr.cli.job_arguments import job_arguments
+from cfnsr.cli.options import IN_FILE
+from cfnsr.cli.stage import stage
+from cfnsr.cli.timing import log_fact
 from cfnsr.config import Params
-from cfnsr.data.fold import FoldDatasets
-from cfnsr.evaluation import device
-from cfnsr.evaluation.imported import score
-from cfnsr.evaluation.outputs import Job
-from cfnsr.training import initial
+from cfnsr.data.dataset import FoldDatasets
+from cfnsr.data.jobs import JobPaths
+from cfnsr.data.manifest import Manifest
+from cfnsr.data.splits import Trial
+from cfnsr.evaluation import device, imported
+from cfnsr.evaluation.outputs import write_outputs
+from cfnsr.evaluation.predict import Normalise, Predictor
 
 
 @stage
-@click.argument("name")
-@cell_arguments
+@job_arguments
 @click.option("--checkpoint", type=IN_FILE, required=True, help="Written by `cfnsr import-checkpoint`.")
-def main(params: Params, name, trial, shards, manifest, places, checkpoint) -> None:
-    """Evaluate the imported network NAME on the test speakers of one FOLD; CORPUS is the manifest.
+def main(
+    params: Params,
+    name: str,
+    trial: Trial,
+    corpus_folder: Path,
+    manifest: Manifest,
+    paths: JobPaths,
+    checkpoint: Path,
+) -> None:
+    """Evaluate the imported network NAME on the test speakers of one FOLD.
 
     \b
-    Example: python -m stages.evaluate cfnsr held_out fold_1 1234 data/ravdess/shards data/ravdess/manifest.json
-             /tmp/model /tmp/cell.json /tmp/predictions.parquet /tmp/curves
+    Example: python -m stages.evaluate cfnsr held_out fold_1 1234 data/ravdess
              --checkpoint checkpoints/cfnsr/fold_1.safetensors
     """
-    place = device.pick(params.train.device)
-    device.make_reproducible(trial.seed, params.train.threads, place)
-    note(device=device.told(place))
-    network, specification = initial.imported(checkpoint, name, trial, manifest)
-    score(
-        Job(network, specification, FoldDatasets.open(trial, shards, manifest), manifest, places),
-        batch_size=params.evaluate.batch_size,
-        place=place,
-    )
+    selected = device.pick(params.train.device)
+    device.make_reproducible(trial.seed, params.train.threads, selected)
+    log_fact(device=device.describe(selected))
+    network, spec = imported.load(checkpoint, name, trial, manifest)
+    datasets = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
+    normalise = Normalise(**spec.pixels, device=selected)
+    predictor = Predictor(network.to(selected), normalise, params.evaluate.batch_size)
+    choices = imported.predict(predictor, datasets)
+    write_outputs(paths, network, spec, datasets, choices, attention=predictor.attention(datasets.test))
 
 
 if __name__ == "__main__":

@@ -1,27 +1,46 @@
+from pathlib import Path
+
 import click
 
-from cfnsr.cli.stage import OUT_FOLDER, source, stage
+from cfnsr import corpora
+from cfnsr.cli.options import IN_FOLDER, OUT_FILE
+from cfnsr.cli.stage import stage
 from cfnsr.config import Params
-from cfnsr.preprocessing import published_landmarks
-from cfnsr.runtime.outputs import atomic_folder
+from cfnsr.preprocessing import landmarks
+from cfnsr.runtime import progress
+from cfnsr.runtime.bad_clips import BadClips
 
 
 @stage
 @click.argument("corpus")
-@click.argument("out", type=OUT_FOLDER)
-@click.option("--partial", type=OUT_FOLDER, required=True, help="Where archives lie until they are whole.")
-def main(params: Params, corpus, out, partial) -> None:
-    """Fetch the landmarks that are published apart from the clips, one Parquet file a speaker, into OUT.
+@click.argument("raw", type=IN_FOLDER)
+@click.argument("published", type=IN_FOLDER)
+@click.argument("out", type=OUT_FILE)
+def main(params: Params, corpus: str, raw: Path, published: Path, out: Path) -> None:
+    """Read or detect 68 landmarks in each frame of one speaker's clips in RAW, into OUT (Parquet).
 
-    OUT stays empty where a corpus has none, or where params.yaml takes its landmarks from elsewhere.
+    They lie in PUBLISHED or beside the clips, or are detected in the frames, as `landmarks.source` says.
 
-    Example: python -m stages.landmarks ravdess data/ravdess/landmarks --partial data/.partial
+    \b
+    Example: python -m stages.landmarks studio data/studio/raw/01 data/studio/published_landmarks
+             data/studio/landmarks/01.parquet
     """
-    options = getattr(params.corpora, corpus).model_dump()
-    with atomic_folder(out) as folder:
-        if params.crop.landmarks == "openface":
-            origin = source(params, partial / corpus)
-            published_landmarks.landmarks(corpus, folder, **options, source=origin, jobs=params.parallel.jobs)
+    bad = BadClips(params.on_bad_clip)
+    clips = corpora.get(corpus).clips(raw, bad)
+    find = landmarks.finder(
+        params.landmarks.source,
+        published / f"{raw.name}.parquet",
+        frames=params.extract.video.frames,
+        decoder=params.extract.video.decoder,
+        **params.landmarks.face_align.model_dump(),
+    )
+    found = {}
+    with progress.bar(raw.name) as advance:
+        for clip in progress.each(clips, len(clips), advance):
+            with bad.guard(clip.id):
+                found[clip.id] = find(clip)
+    landmarks.write(out, found, bad.skipped)
+    bad.report()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 import click
 
 from cfnsr.cli.job_arguments import cell_arguments
-from cfnsr.cli.stage import note, stage
+from cfnsr.cli.stage import stage
+from cfnsr.cli.timing import log_fact
 from cfnsr.config import Params
 from cfnsr.data.fold import FoldDatasets
 from cfnsr.evaluation import device
@@ -24,7 +25,7 @@ def main(params: Params, modality, trial, shards, manifest, places) -> None:
     shared = params.train
     team, place = gathered(shared.device, devices=shared.devices, nodes=shared.nodes)
     device.make_reproducible(trial.seed, shared.threads, place, deterministic=shared.deterministic)
-    note(device=device.told(place))
+    log_fact(device=device.told(place))
     network, specification = initial.unimodal(
         modality, trial, manifest, getattr(params.encoders, modality).model_dump(), pixels=params.pixels.model_dump()
     )

@@ -1,13 +1,14 @@
 import click
 
-from cfnsr.cli.stage import IN_FILE, IN_FOLDER, OUT_FOLDER, PRESETS, resume, stage
+from cfnsr.cli.options import IN_FILE, IN_FOLDER, OUT_FOLDER, PRESETS
+from cfnsr.cli.stage import resume, stage
 from cfnsr.config import Params
 from cfnsr.data.manifest import Manifest
 from cfnsr.report import files, page, results
 from cfnsr.report.expected import ExpectedOutputs
 from cfnsr.report.page.provenance import origin
 from cfnsr.report.page.shown import Shown
-from cfnsr.runtime import prune
+from cfnsr.runtime.outputs import prune
 
 
 @stage
@@ -28,10 +29,10 @@ def main(params: Params, cells, predictions, curves, shards, corpus, out, preset
     manifest = Manifest.read(corpus)
     wanted = ExpectedOutputs.of(params.run.rows, manifest.folds, params.run.seeds)
     for folder, ending in ((cells, ".json"), (predictions, ".parquet"), (curves, "")):
-        for path in prune.keep(folder, wanted.files(ending)):
+        for path in prune(folder, wanted.files(ending)):
             click.echo(f"removed {path}, which params.yaml no longer names")
     if resume(cells).is_dir():  # every cell is complete: nothing is left to go on from
-        prune.keep(resume(cells), [])
+        prune(resume(cells), [])
     found = results.gather(results.Made(cells, predictions, curves), manifest, wanted=wanted, level=params.report.level)
     files.write(out, found, manifest)
     shown = Shown(shards, params.actors, params.report.faces)

@@ -1,7 +1,9 @@
 import click
 
 from cfnsr.cli.job_arguments import cell_arguments
-from cfnsr.cli.stage import IN_FOLDER, note, stage
+from cfnsr.cli.options import IN_FOLDER
+from cfnsr.cli.stage import stage
+from cfnsr.cli.timing import log_fact
 from cfnsr.config import Params
 from cfnsr.data.fold import FoldDatasets
 from cfnsr.evaluation import device
@@ -33,7 +35,7 @@ def main(params: Params, system, trial, shards, manifest, places, models, unimod
     alone = {"devices": 1, "nodes": 1} if chosen.training is None else {}
     team, place = gathered(shared.device, **{"devices": shared.devices, "nodes": shared.nodes} | alone)
     device.make_reproducible(trial.seed, shared.threads, place, deterministic=shared.deterministic)
-    note(device=device.told(place))
+    log_fact(device=device.told(place))
     network, specification = initial.fused(system, options, trial, manifest, models, freeze=shared.freeze_encoders)
     made = Job(network, specification, FoldDatasets.open(trial, shards, manifest), manifest, places)
     if chosen.training is None:

@@ -202,7 +202,7 @@ def mentioned() -> list[tuple[str, str]]:
 def test_a_command_within_a_sentence_is_one(page: str, command: str, caplog: pytest.LogCaptureFixture) -> None:
     program, *words = [word for word in shlex.split(command) if not re.fullmatch(r"[A-Z_]+|<.*>|\.\.\.", word)]
     if program == "cfnsr":
-        known = cli.main.commands[words[0]]
+        known = cli.main.get_command(click.Context(cli.main), words[0])
         options = {option for one in known.params if isinstance(one, click.Option) for option in one.opts} | {"--help"}
         assert {word for word in words if word.startswith("--")} <= options, page
     elif program == "dvc":

@@ -8,79 +8,103 @@ from pathlib import Path
 import click
 
 from cfnsr import config
-from cfnsr.cli import stage
+from cfnsr.cli.options import params_option
+from cfnsr.cli.stage import console
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import dvc_repository
+from cfnsr.runtime import launch as jobs_module
+from cfnsr.runtime.launch import repro
+from cfnsr.runtime.launch.display import JobTable
 
-STAGES = ("pretrain", "train")
+STAGES = ("pretrain", "combine", "train", "ablate", "evaluate")
 
 
 @click.command()
 @click.argument("stages", nargs=-1)
+@click.option("--jobs", type=click.IntRange(1), help="Jobs at a time on this machine.  [default: one for each "
+              "train.devices GPUs; without GPUs, cores / train.threads]")  # fmt: skip
 @click.option(
-    "--jobs", type=click.IntRange(1), help="Cells at a time on this machine.  [default: cores / threads of a cell]"
+    "--ray", "address", metavar="ADDRESS", help="Run on this Ray cluster; `local` starts one on this machine."
 )
-@click.option("--ray", "address", metavar="ADDRESS", help="Of a Ray cluster; `local` starts one on this machine.")
+@click.option("--slurm", is_flag=True, help="Submit each job to Slurm.")
+@click.option("--slurm-option", "options", metavar="NAME=VALUE", multiple=True, help="An option of sbatch.")
 @click.option(
     "--gpus",
     type=click.IntRange(0),
-    help="With --ray: GPUs a cell takes.  [default: train.devices where there are any]",
+    help="GPUs of a job on a cluster.  [default: train.devices where a Ray cluster has any; 0 on Slurm]",
 )
-@stage.params_option
-def launch(stages: tuple[str, ...], jobs: int | None, address: str | None, gpus: int | None, params: Path) -> None:
-    """Run every stale cell of STAGES side by side; without STAGES those of pretrain and train.
+@params_option
+def launch(
+    stages: tuple[str, ...],
+    jobs: int | None,
+    address: str | None,
+    slurm: bool,
+    options: tuple[str, ...],
+    gpus: int | None,
+    params: Path,
+) -> None:
+    """Run the stale jobs of STAGES in parallel.
 
-    Each is a `dvc repro --single-item` of its own, with the same results as one after another. What a failure leaves
-    undone is told at the end; run the same again and only what is left runs. Ctrl-C ends all. Data must be ready:
-    `dvc repro check` before, `dvc repro` after.
+    Without STAGES: pretrain, combine, train, ablate and evaluate. Each job is a `dvc repro --single-item` of its own,
+    with the same results as one after another. Failures are listed at the end; run the same again, and only what is
+    left runs. Ctrl-C ends all jobs. Run `dvc repro check` before, and `dvc repro` after.
 
     \b
     Examples:
       cfnsr launch --jobs 2
       cfnsr launch pretrain
-      cfnsr launch --ray auto            on the cluster that this machine belongs to
-      cfnsr launch --ray local           here, each cell with a GPU of its own
+      cfnsr launch --ray auto              on the cluster that this machine belongs to
+      cfnsr launch --slurm --gpus 1 --slurm-option partition=gpu --slurm-option time=120
     """
-    from cfnsr.runtime.launch import LOGS, Engine, cell, plan, run_all
-    from cfnsr.runtime.launch.shown import Shown  # imports DVC, as do the above
-
+    if sum((jobs is not None, address is not None, slurm)) > 1:
+        raise click.UsageError("--jobs is for this machine, --ray and --slurm are for clusters: give one of them")
+    if gpus is not None and not (address or slurm):
+        raise click.UsageError("--gpus is for clusters: give --ray or --slurm too")
+    if options and not slurm:
+        raise click.UsageError("--slurm-option needs --slurm")
     root = params.resolve().parent
-    with stage.one_line_errors():
-        if jobs and address:
-            raise click.UsageError("--jobs is for this machine, --ray for a cluster: give one of them")
-        if gpus is not None and not address:
-            raise click.UsageError("--gpus needs --ray, which gives each cell its own")
-        values = config.load(params)
-        before = plan.locked(root)
-        made = plan.made(root, stages or STAGES)
-        if not made.needs:
-            click.echo(f"nothing to do: {made.fresh} cells are up to date")
-            return
-        if values.train.nodes > 1:
-            raise CfnsrError("train.nodes", "is more than one; cells are launched for one", "Run `dvc repro`")
-        devices = values.train.devices
-        threads = values.train.threads * devices
-        engine: Engine
-        if address:
-            from cfnsr.runtime.launch.on_ray import OnRay  # an extra
+    values = config.load(params)
+    plan = dvc_repository.plan(root, stages or STAGES)
+    if not plan.needs:
+        click.echo(f"nothing to do: {plan.fresh} jobs are up to date")
+        return
+    threads = values.train.threads * values.train.devices
+    if values.train.device == "cpu":
+        gpus = 0
+    if address:
+        from cfnsr.runtime.launch.on_ray import OnRay  # an extra
 
-            gpus = 0 if values.train.device == "cpu" else gpus
-            engine = OnRay(root, address, threads=threads, devices=devices, gpus=gpus)
-        else:
-            from cfnsr.runtime.launch.here import Here
+        backend = OnRay(root, address, threads=threads, gpus=gpus, devices=values.train.devices)
+    elif slurm:
+        from cfnsr.runtime.launch.on_slurm import OnSlurm  # an extra
 
-            engine = Here(root, jobs or max(1, (os.cpu_count() or 1) // threads))
-        console = stage.console()
-        try:
-            with Shown(console, root, len(made.needs)) as shown:
-                told = run_all(made, engine, shown)
-        finally:
-            plan.order_lock(root, before)
-        for outcome in told.failed:
-            why = outcome.why or "; ".join(cell.said(root / LOGS / f"{outcome.cell}.log"))
-            click.echo(f"{outcome.cell}: {why} ({LOGS / outcome.cell}.log)", err=True)
-        if told.failed:
-            left = f", and {len(told.waiting)} that need them did not run" if told.waiting else ""
-            raise CfnsrError(
-                "launch", f"{len(told.failed)} cells failed{left}", "Mend the cause and run the same again"
-            )
-    click.echo(f"{len(made.needs)} cells done, {made.fresh} were up to date")
+        backend = OnSlurm(root, threads=threads, gpus=gpus or 0, options=_pairs(options))
+    else:
+        backend = _local(root, values, jobs, threads)
+    with JobTable(console(), root, len(plan.needs)) as table:
+        summary = jobs_module.run_all(plan, backend, table)
+    for outcome in summary.failed:
+        problem = outcome.problem or "; ".join(repro.errors(outcome.job, root))
+        click.echo(f"{outcome.job}: {problem} ({jobs_module.LOGS / outcome.job}.log)", err=True)
+    if summary.failed:
+        skipped = f", and {len(summary.skipped)} that need them did not run" if summary.skipped else ""
+        problem = f"{len(summary.failed)} jobs failed{skipped}"
+        raise CfnsrError("launch", problem, "Remove the cause and run the same again")
+    click.echo(f"{len(plan.needs)} jobs done, {plan.fresh} were up to date")
+
+
+def _local(root: Path, values: config.Params, jobs: int | None, threads: int) -> jobs_module.Backend:
+    from cfnsr.runtime.launch import local
+
+    gpus = [] if values.train.device == "cpu" else local.gpus()
+    devices = values.train.devices
+    fitting = len(gpus) // devices if gpus else (os.cpu_count() or 1) // threads
+    return local.Local(root, jobs or max(1, fitting), gpus, devices)
+
+
+def _pairs(options: tuple[str, ...]) -> dict[str, str]:
+    """Split ``NAME=VALUE``."""
+    wrong = [option for option in options if "=" not in option]
+    if wrong:
+        raise click.UsageError(f"--slurm-option {wrong[0]}: write NAME=VALUE")
+    return dict(option.split("=", 1) for option in options)

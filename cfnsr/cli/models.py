@@ -1,4 +1,4 @@
-"""``cfnsr models``: what networks there are, and how large; and published checkpoints, in and out."""
+"""``cfnsr models``, ``import-checkpoint`` and ``export-checkpoint``."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
-from cfnsr import config
-from cfnsr.cli import stage
+from cfnsr import config, corpora
+from cfnsr.cli.options import IN_FILE, OUT_FILE, params_option, presets_option
+from cfnsr.cli.stage import console
 from cfnsr.config import preset
 from cfnsr.errors import CfnsrError
 
+if TYPE_CHECKING:
+    from cfnsr.models.spec import ModelSpec
+
 COLUMNS = ("System", "Parameters", "GFLOPs", "Fusion", "Published %", "Published parameters", "Paper")
+NUMBERS = {"Parameters", "GFLOPs", "Published %", "Published parameters"}
 
 
 @click.command()
 @click.argument("name", required=False)
-@stage.params_option
-@click.option("--preset", "as_preset", help="Sizes as this preset would have them.")
-@click.option("--presets", type=stage.OF_ROOT, default=stage.PRESETS, show_default=True, help="Where the presets are.")
+@params_option
+@click.option("--preset", "preset_name", help="Sizes as this preset would have them.")
+@presets_option
 @click.option("--depth", default=4, show_default=True, type=click.IntRange(1), help="Levels of layers shown of NAME.")
-def models(name: str | None, params: Path, as_preset: str | None, presets: Path, depth: int) -> None:
-    """List the networks with their sizes and what was published of them; with NAME, one network's layers.
+def models(name: str | None, params: Path, preset_name: str | None, presets: Path, depth: int) -> None:
+    """List the networks with their sizes and what was published of them; with NAME, list one network's layers.
 
     \b
     Examples:
@@ -35,25 +40,28 @@ def models(name: str | None, params: Path, as_preset: str | None, presets: Path,
       cfnsr models --preset paper_scale   at the published ones
       cfnsr models cfnsr --depth 3        its layers
     """
-    with stage.one_line_errors():
-        values = _as_if(params, presets / f"{as_preset}.yaml" if as_preset else None)
-        if name is not None:
-            click.echo(_layers(values, name, depth))
-            return
+    from cfnsr.models import summary  # imports torch
+
+    values = _with_preset(params, presets / f"{preset_name}.yaml" if preset_name else None)
+    if name is None:
         table, notes = _overview(values)
-    console = stage.console()
-    console.print(table)
-    for note in notes:
-        console.print(note, style="dim", highlight=False, markup=False)
+        terminal = console()
+        terminal.print(table)
+        for note in notes:
+            terminal.print(note, style="dim", highlight=False, markup=False)
+    elif name in summary.names():
+        click.echo(summary.layers(untrained_spec(values, name), depth))
+    else:
+        raise CfnsrError(name, "there is no such network", f"Choose one of: {', '.join(summary.names())}")
 
 
 @click.command("import-checkpoint")
-@click.option("--system", required=True, type=click.Choice(["video", "audio", "msaf", "cfnsr"]), help="What it is of.")
+@click.option("--system", required=True, type=click.Choice(["video", "audio", "msaf", "cfnsr"]), help="Which network.")
 @click.option("--fold", required=True, help="The fold whose test speakers it was not trained on: as in params.yaml.")
-@click.argument("published", type=stage.IN_FILE)
-@click.argument("out", type=stage.OUT_FILE)
+@click.argument("published", type=IN_FILE)
+@click.argument("out", type=OUT_FILE)
 def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> None:
-    """Turn a PUBLISHED state dict (.pth) into a model of ours, OUT.
+    """Convert a PUBLISHED state dict (.pth) to a model of this pipeline, OUT.
 
     Only tensors are read from it, never code. Evaluate it by the preset `evaluate` (docs/checkpoints.md).
 
@@ -64,16 +72,15 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
     from cfnsr.models import checkpoint  # imports torch
     from cfnsr.models import published as exchange
 
-    with stage.one_line_errors():
-        network, described = exchange.read(system, fold, published)
-        with _writing(out):
-            checkpoint.save(out, network, described)
+    network, spec = exchange.read(system, fold, published)
+    with _writing(out):
+        checkpoint.save(out, network, spec)
     click.echo(f"{out}: {system}, {sum(value.numel() for value in network.parameters()):,} parameters")
 
 
 @click.command("export-checkpoint")
-@click.argument("model", type=stage.IN_FILE)
-@click.argument("out", type=stage.OUT_FILE)
+@click.argument("model", type=IN_FILE)
+@click.argument("out", type=OUT_FILE)
 def export_checkpoint(model: Path, out: Path) -> None:
     """Write MODEL (safetensors) as a state dict (.pth) for the published code.
 
@@ -81,80 +88,81 @@ def export_checkpoint(model: Path, out: Path) -> None:
     """
     from cfnsr.models import published  # imports torch
 
-    with stage.one_line_errors(), _writing(out):
+    with _writing(out):
         system = published.export(model, out)
     click.echo(f"{out}: {system}")
 
 
+def untrained_spec(values: config.Params, name: str, options: dict[str, Any] | None = None) -> ModelSpec:
+    """Describe a network at the sizes of params.yaml, only to be measured or checked.
+
+    Args:
+        values: the params.
+        name: a modality, or a system.
+        options: the system's; those of its section if None.
+    """
+    from cfnsr.models.spec import ModelSpec  # imports torch
+    from cfnsr.models.types import MODALITIES
+    from cfnsr.preprocessing.extract import ExtractOptions, clip_shapes
+
+    labels = corpora.get(values.corpus).labels(**getattr(values.corpora, values.corpus).model_dump())
+    sections = {modality: getattr(values.encoders, modality) for modality in MODALITIES}
+    encoders = {modality: {"name": section.name, **section.options} for modality, section in sections.items()}
+    if name in MODALITIES:
+        encoders, options = {name: encoders[name]}, {}
+    elif options is None:
+        options = values.system(name).options
+    shapes = clip_shapes(ExtractOptions(values.extract.video.model_dump(), values.extract.audio.model_dump()))
+    return ModelSpec.untrained(name, labels, encoders, options, shapes)
+
+
 @contextmanager
 def _writing(out: Path) -> Iterator[None]:
-    """A place that cannot be written to is the user's to mend."""
+    """Turn an error of the operating system into one that names the file."""
     try:
         yield
     except OSError as error:
-        raise CfnsrError(out, f"cannot be written ({error.strerror})", "Name another place") from error
+        raise CfnsrError(out, f"cannot be written ({error.strerror})", "Choose another path") from error
 
 
-def _as_if(params: Path, overlay: Path | None) -> config.Params:
-    """The params, or what a preset would make of them; the file stays as it is."""
+def _with_preset(params: Path, overlay: Path | None) -> config.Params:
+    """Load the params as a preset would change them; the file stays as it is."""
     if overlay is None:
         return config.load(params)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copy(params, folder))
-        preset.apply(copy, overlay, lambda path: None)
+        preset.apply(copy, overlay)
         return config.load(copy)
 
 
 def _overview(values: config.Params) -> tuple[Table, list[str]]:
-    """All networks at the sizes of params, and what a reader must know beside the figures."""
+    """Draw the table of all networks at the sizes of params; return it with notes on its figures."""
     from cfnsr.models import summary  # imports torch
+    from cfnsr.models.types import MODALITIES
 
-    inputs = summary.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
-    table = Table(title=f"One clip of {inputs.frames} frames of {inputs.side_px}x{inputs.side_px} pixels")
+    video = values.extract.video
+    table = Table(title=f"One clip of {video.frames} frames of {video.side_px}x{video.side_px} pixels")
     for column in COLUMNS:
-        table.add_column(column, justify="right" if column in COLUMNS[1:6] and column != "Fusion" else "left")
+        table.add_column(column, justify="right" if column in NUMBERS else "left")
     notes = [
         "Published: accuracy on RAVDESS and parameters, by protocols that choose the epoch on the test fold "
         "(docs/decisions/0002-held-out.md). A multiplication and an addition count as two FLOPs."
     ]
     for name in summary.names():
-        if name not in values.systems and name not in ("video", "audio"):
+        if name not in (*MODALITIES, *values.systems):
             notes.append(f"{name} has no section under `systems` in params.yaml.")
             continue
-        counted = summary.size(name, _built(values, name, inputs), inputs)
-        about = counted.publication
+        size = summary.size(untrained_spec(values, name))
+        publication = size.publication
         table.add_row(
             name,
-            f"{counted.parameters:,}",
-            f"{counted.flops / 1e9:.4g}",
-            about.fusion,
-            "–" if about.accuracy is None else f"{about.accuracy:.2f}",
-            "–" if about.parameters is None else f"{about.parameters:.2f} M",
-            "–" if about.paper is None else f"arXiv:{about.paper}",
+            f"{size.parameters:,}",
+            f"{size.flops / 1e9:.4g}",
+            publication.fusion,
+            "–" if publication.accuracy is None else f"{publication.accuracy:.2f}",
+            "–" if publication.parameters is None else f"{publication.parameters:.2f} M",
+            "–" if publication.paper is None else f"arXiv:{publication.paper}",
         )
-        if about.reconstructed:
-            notes.append(f"{name} is a reconstruction: {about.reconstructed}.")
+        if publication.reconstructed:
+            notes.append(f"{name} is a reconstruction: {publication.reconstructed}.")
     return table, notes
-
-
-def _layers(values: config.Params, name: str, depth: int) -> str:
-    """One network's layers.
-
-    Raises:
-        CfnsrError: there is no such network.
-    """
-    from cfnsr.models import summary  # as above
-
-    if name not in summary.names():
-        raise CfnsrError(name, "there is no such system", f"Name one of: {', '.join(summary.names())}")
-    inputs = summary.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
-    return summary.layers(_built(values, name, inputs), inputs, depth)
-
-
-def _built(values: config.Params, name: str, inputs: Any) -> Any:
-    from cfnsr import corpora
-    from cfnsr.models import summary  # as above
-
-    classes = len(corpora.get(values.corpus).labels(**getattr(values.corpora, values.corpus).model_dump()))
-    options = {} if name in ("video", "audio") else values.system(name).options
-    return summary.build(name, classes, values.encoders.model_dump(), options, inputs)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from cfnsr import config
 from cfnsr.cli import stage
+from cfnsr.cli.options import data_option, params_option
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("--fold", help="Whose training clips; the first, if not said.")
 @click.option("--steps", default=8, show_default=True, type=click.IntRange(1), help="Measured; two more come before.")
-@stage.params_option
-@click.option("--data", type=stage.OF_ROOT, default=Path("data"), show_default=True, help="Where the shards are.")
+@params_option
+@data_option
 def profile(name: str, fold: str | None, steps: int, params: Path, data: Path) -> None:
     """Train the row NAME for a few steps, and print where their time goes: whether data or compute limits them.
 

@@ -9,59 +9,61 @@ from pathlib import Path
 import click
 
 from cfnsr import config
-from cfnsr.cli import stage
+from cfnsr.cli import timing
+from cfnsr.cli.options import OUT_FILE, metrics_option, params_option
 from cfnsr.errors import CfnsrError
 
 
 @click.command()
-@stage.params_option
-@click.option("--metrics", type=stage.OF_ROOT, default=Path("metrics"), show_default=True, help="Where results are.")
+@params_option
+@metrics_option
 @click.option(
     "--with-run-info",
     "out",
-    type=stage.OUT_FILE,
-    help="Write a copy of the page that also says when and where it was made, at which commit, and how long it took.",
+    type=OUT_FILE,
+    help="Write a copy of the page to this file, with the date, the commit, the device and the times of this run.",
 )
 def report(params: Path, metrics: Path, out: Path | None) -> None:
-    """Say where the last run's page is; the page that DVC keeps says nothing that differs from run to run.
+    """Print the path of the last run's page.
+
+    The page that DVC keeps holds nothing that differs between two runs; `--with-run-info` writes a copy that does.
 
     \b
     Examples:
       cfnsr report
       cfnsr report --with-run-info run.html
     """
-    with stage.one_line_errors():
-        corpus = config.load(params).corpus
-        path = metrics / corpus / "report.html"
-        if out is not None:
-            from cfnsr.report import page  # imports Altair and pandas, a second
+    corpus = config.load(params).corpus
+    path = metrics / corpus / "report.html"
+    if out is not None:
+        from cfnsr.report import page  # imports Altair and pandas, which take a second
 
-            page.with_run_info(path, out, _info(corpus))
-            path = out
-        elif not path.is_file():
-            raise CfnsrError(path, "is missing", "Run `dvc repro report`, or `dvc checkout`")
+        page.with_run_info(path, out, _run_info(corpus, params.parent))
+        path = out
+    elif not path.is_file():
+        raise CfnsrError(path, "is missing", "Run `dvc repro report`, or `dvc checkout`")
     click.echo(f"{path}: open it in a browser; it needs no network")
 
 
-def _info(corpus: str) -> list[tuple[str, str]]:
-    spent = stage.times(corpus)
+def _run_info(corpus: str, root: Path) -> list[tuple[str, str]]:
+    times = timing.read_times(corpus, root)
     return [
         ("Written", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
         ("Commit", _commit()),
-        ("Trained on", "; ".join(stage.facts(corpus, "device")) or "not noted"),
-        *((f"{stage}, {runs} runs", f"{seconds:.1f} s") for stage, (runs, seconds) in spent.items()),
-        ("All stages", f"{sum(seconds for _, seconds in spent.values()):.1f} s"),
+        ("Trained on", "; ".join(timing.read_facts(corpus, "device")) or "not known"),
+        *((f"{stage}, {runs} runs", f"{seconds:.1f} s") for stage, (runs, seconds) in times.items()),
+        ("All stages", f"{sum(seconds for _, seconds in times.values()):.1f} s"),
     ]
 
 
 def _commit() -> str:
-    """The checkout's, with a mark where files differ from it."""
+    """Return the commit that is checked out; "-dirty" follows if files differ from it."""
     try:
-        asked = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"],  # noqa: S607
             capture_output=True,
             text=True,
         )
     except FileNotFoundError:
         return "not known: there is no git"
-    return asked.stdout.strip() or "not known: this is no git repository"
+    return described.stdout.strip() or "not known: this is no git repository"

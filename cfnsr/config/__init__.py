@@ -207,22 +207,33 @@ def load(path: Path) -> Params:
             message names each faulty key by its path.
     """
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return Params.model_validate(read_yaml(path))
+    except ValidationError as error:
+        faults = "; ".join(_fault(details) for details in error.errors())
+        raise CfnsrError(path, faults, "Correct these keys, or start over with `git checkout params.yaml`") from error
+
+
+def read_yaml(path: Path) -> dict[Any, Any]:
+    """Read a YAML file without checking its values.
+
+    Raises:
+        CfnsrError: it cannot be read, or is not YAML.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise CfnsrError(path, f"cannot be read ({error.strerror})", "Run from the repository's root") from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise CfnsrError(path, f"is not YAML: {' '.join(str(error).split())}", "Mend the file") from error
-    try:
-        return Params.model_validate(values)
-    except ValidationError as error:
-        faults = "; ".join(_fault(one) for one in error.errors())
-        raise CfnsrError(path, faults, "Mend the keys named, or start over with `git checkout params.yaml`") from error
+        raise CfnsrError(path, f"is not YAML: {' '.join(str(error).split())}", "Correct the file") from error
+    if not isinstance(values, dict):
+        raise CfnsrError(path, "has no keys at its top level", "Correct the file")
+    return values
 
 
-def _fault(error: object) -> str:
-    """One of pydantic's findings as ``key.path: what is wrong (given: value)``."""
-    assert isinstance(error, dict)
-    key = ".".join(str(part) for part in error["loc"])
-    message = error["msg"].removeprefix("Value error, ")
-    given = "" if error["type"] in {"missing", "extra_forbidden", "value_error"} else f" (given: {error['input']!r})"
-    return f"{key}: {message}{given}" if key else f"{message}{given}"
+def _fault(details: Any) -> str:
+    """Format one of pydantic's errors as ``key.path: problem (given: value)``."""
+    key = ".".join(str(part) for part in details["loc"])
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] not in {"missing", "extra_forbidden", "value_error"}:
+        message += f" (given: {details['input']!r})"
+    return f"{key}: {message}" if key else message

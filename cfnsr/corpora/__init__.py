@@ -1,67 +1,32 @@
-"""The corpora, one package each; its name is what ``corpus`` in params.yaml may say.
+"""The corpora, one package each; the package's name is what ``corpus`` in params.yaml may say.
 
-Each offers, with the options of its own section of params.yaml as keywords:
+A package offers, with the options of its own section of params.yaml as keywords:
 
-- ``labels(**options) -> list[str]``: the emotions' names in the order of their class index.
-- ``prepare(actor, folder, *, source, jobs, **options)``: write one speaker's videos into a folder. Landmarks that
-  come with a clip lie beside it, in a file of the same stem.
-- ``clips(folder, bad) -> list[Clip]``: what ``prepare`` has written, with label and speaker, in the order of the names.
+- ``labels(**options) -> list[str]``: the emotions in the order of their class index.
+- ``clips(folder, bad) -> list[Clip]``: what ``prepare`` has written, with label and speaker, sorted by name.
 - ``expected(actor, **options) -> Counter[str] | None``: how many clips of each emotion the speaker must have.
+
+Its subpackage ``prepare`` offers ``prepare(actor, folder, *, source, jobs, **options)``, which writes one speaker's
+videos into a folder. Landmarks that come with a clip lie beside it, in a file of the same stem. Neither side imports
+the other: a change to labels must not make or fetch clips again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
-from pkgutil import iter_modules
 from types import ModuleType
 
-from cfnsr.corpora.clip import Clip
-from cfnsr.errors import CfnsrError
-from cfnsr.runtime.bad_clips import BadClips
-
-VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".flv", ".mkv", ".webm", ".mpg"})
+from cfnsr.runtime import registry
 
 
 def names() -> list[str]:
-    """The corpora that ``corpus`` may name."""
-    return sorted(module.name for module in iter_modules(__path__) if module.ispkg)
+    """List the corpora that ``corpus`` may name."""
+    return registry.names(__name__, folders_only=True)
 
 
 def get(name: str) -> ModuleType:
-    """The module of one corpus.
+    """Import the package of one corpus.
 
     Raises:
         CfnsrError: there is no such corpus.
     """
-    if name not in names():
-        raise CfnsrError("corpus", f"there is no corpus {name!r}", f"Name one of: {', '.join(names())}")
-    return import_module(f"{__name__}.{name}")
-
-
-def videos(folder: Path) -> list[Path]:
-    """Every video in a folder, in the order of the names.
-
-    Raises:
-        CfnsrError: there is none.
-    """
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEOS)
-    if not found:
-        raise CfnsrError(folder, "holds no video", "Run the download stage of this speaker again")
-    return found
-
-
-def described(folder: Path, bad: BadClips, describe: Callable[[Path], Clip]) -> list[Clip]:
-    """Every clip in a folder, in the order of the names.
-
-    Args:
-        folder: of one speaker's videos.
-        bad: is told of those that ``describe`` refuses.
-        describe: reads label and speaker from a path.
-    """
-    clips = []
-    for path in videos(folder):
-        with bad.guard(path.stem):
-            clips.append(describe(path))
-    return clips
+    return registry.load(__name__, name, where="corpus", kind="corpus", folders_only=True)

@@ -1,12 +1,14 @@
-"""The values that travel along the line before torch is needed: a clip, and what is read from it."""
+"""A clip of a corpus, and how a folder of clips is read."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float32, UInt8
+from cfnsr.corpora import filenames
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime.bad_clips import BadClips
 
 
 @dataclass(frozen=True)
@@ -20,32 +22,50 @@ class Clip:
         label: the emotion's name, one of the corpus's ``labels``.
         intensity: ``"normal"`` or ``"strong"``; empty where the corpus does not say.
         statement: which sentence was spoken, from 1; 0 where the corpus does not say.
-        repetition: which take of it, from 1; likewise.
+        repetition: which take of it, from 1; 0 where the corpus does not say.
     """
 
     id: str
     path: Path
     actor: str
     label: str
-    intensity: str
-    statement: int
-    repetition: int
+    intensity: str = ""
+    statement: int = 0
+    repetition: int = 0
+
+    @classmethod
+    def from_filename(cls, path: Path) -> Clip:
+        """Describe a clip by its RAVDESS file name.
+
+        Raises:
+            CfnsrError: the name does not follow RAVDESS's pattern.
+        """
+        take, actor = filenames.parse(path)
+        return cls(path.stem, path, actor, *take)
 
 
-@dataclass(frozen=True)
-class Sample:
-    """What the networks see of one clip.
+def videos(folder: Path) -> list[Path]:
+    """List the videos in a folder, sorted by name.
 
-    Attributes:
-        frames: RGB face crops, evenly spaced over the clip.
-        mel: log-mel spectrogram in dB.
-        mfcc: mel-frequency cepstral coefficients of the same window.
-        duration_s: length of the video stream in seconds.
-        padded_s: seconds of silence appended because the clip ended before the audio window did.
+    Raises:
+        CfnsrError: there is none.
     """
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in filenames.VIDEO_SUFFIXES)
+    if not paths:
+        raise CfnsrError(folder, "holds no video", "Run the download stage of this speaker again")
+    return paths
 
-    frames: UInt8[np.ndarray, "time height width 3"]
-    mel: Float32[np.ndarray, "mel step"]
-    mfcc: Float32[np.ndarray, "coef step"]
-    duration_s: float
-    padded_s: float
+
+def describe(folder: Path, bad: BadClips, describe_clip: Callable[[Path], Clip] = Clip.from_filename) -> list[Clip]:
+    """Describe every clip in one speaker's folder, sorted by name.
+
+    Args:
+        folder: of one speaker's videos.
+        bad: receives the clips that ``describe_clip`` raises an error for.
+        describe_clip: reads label and speaker from a path.
+    """
+    clips = []
+    for path in videos(folder):
+        with bad.guard(path.stem):
+            clips.append(describe_clip(path))
+    return clips

@@ -1,17 +1,19 @@
-"""A file that the user has already, put where the pipeline looks for it."""
+"""Put a file that the user has where the pipeline looks for it, and report a full disk in one line."""
 
 from __future__ import annotations
 
+import errno
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dvc_objects.fs.system import hardlink, reflink
 
-from cfnsr.corpora import disk
+from cfnsr.errors import CfnsrError
 
 
-def place(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """Link a file where the disk allows it, and copy it where it does not.
 
     A link that shares blocks until one side is written (reflink) comes first; then a hard link, whose file DVC
@@ -21,5 +23,31 @@ def place(source: Path, target: Path) -> None:
         with suppress(OSError, NotImplementedError):  # the latter where the platform has no such link
             link(str(source.resolve()), str(target))
             return
-    with disk.room(target.parent, source.stat().st_size):
+    with disk_space(target.parent, source.stat().st_size):
         shutil.copyfile(source, target)
+
+
+@contextmanager
+def disk_space(folder: Path, needed: int) -> Iterator[None]:
+    """Check that a folder's disk has room for ``needed`` bytes, around writing them.
+
+    Raises:
+        CfnsrError: the disk is full, before or meanwhile.
+    """
+    if shutil.disk_usage(folder).free < needed:
+        raise _full(folder, needed)
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise _full(folder, needed) from error
+
+
+def _full(folder: Path, needed: int) -> CfnsrError:
+    free = shutil.disk_usage(folder).free
+    return CfnsrError(
+        folder,
+        f"the disk is full: {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free",
+        "Free some space and run the command again: it resumes where it stopped",
+    )

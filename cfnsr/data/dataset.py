@@ -1,152 +1,173 @@
-"""Shards -> the clips of a set of speakers -> batches."""
+"""Load clips from shards, and put them into batches."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Num
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from cfnsr.data import shards, stored
-from cfnsr.data.stored import Rows
+from cfnsr.data import shards
+from cfnsr.data.manifest import Manifest
+from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
-from cfnsr.models.types import Batch, Share
+from cfnsr.models.types import Batch
 
 
 class Clips(Dataset[Batch]):
-    """The clips of some speakers, read from their shards when asked for, be they on this machine or in DVC's store.
+    """The clips of some speakers, read from their shards when they are asked for.
 
     Args:
         folder: holds one shard a speaker.
-        actors: whose clips.
+        speakers: whose clips.
         labels: the emotions in the order of their class index.
 
     Attributes:
-        index: one row a clip, speaker after speaker.
+        index: one row a clip, in the order of ``speakers``.
         classes: the class index of each clip.
         labels: as given.
 
     Raises:
-        CfnsrError: a shard holds a clip of another speaker, or a label that is not among ``labels``.
+        CfnsrError: a shard is missing, holds a clip of another speaker, or a label that is not among ``labels``.
     """
 
-    def __init__(self, folder: Path, actors: list[str], labels: list[str]) -> None:
+    def __init__(self, folder: Path, speakers: list[str], labels: list[str]) -> None:
         self.labels = labels
-        self._shards = [_of_one_speaker(folder / actor) for actor in actors]
-        self._at = [(shard, row) for shard in self._shards for row in range(len(shard.index))]
-        self.index = pd.concat([shard.index for shard in self._shards], ignore_index=True)
+        opened = [_open(folder / speaker) for speaker in speakers]
+        self._rows = [(shard.arrays, row) for shard in opened for row in range(len(shard.index))]
+        self.index = pd.concat([shard.index for shard in opened], ignore_index=True)
         unknown = sorted({*self.index["label"]} - {*labels})
         if unknown:
             raise CfnsrError(folder, f"labels {', '.join(unknown)} are not known", "Run `dvc repro check`")
         self.classes = np.array([labels.index(label) for label in self.index["label"]])
 
     def __len__(self) -> int:
-        return len(self._at)
+        return len(self._rows)
 
     def __getitem__(self, position: int) -> Batch:
-        return Batch(*(values[0] for values in self.__getitems__([position])))
+        """Return a batch of one clip."""
+        return self.__getitems__([position])
 
     def __getitems__(self, positions: list[int]) -> Batch:
-        """A whole batch, each clip copied once, from the file's pages to its place; the loader asks for it."""
-        of_clip = [self._at[position] for position in positions]
-        first, _ = of_clip[0]
-        frames, mel, mfcc = (
-            np.empty((len(of_clip), *array.shape[1:]), array.dtype) for array in (first.frames, first.mel, first.mfcc)
+        """Return a batch; each clip is copied once, from the mapped file into the batch."""
+        rows = [self._rows[position] for position in positions]
+        arrays = {name: np.stack([arrays[name][row] for arrays, row in rows]) for name in shards.ARRAYS}
+        return Batch(
+            {name: torch.from_numpy(array) for name, array in arrays.items()},
+            torch.from_numpy(self.classes[positions]),
         )
-        for name, batch in (("frames", frames), ("mel", mel), ("mfcc", mfcc)):
-            _fill(batch, [(getattr(shard, name), row) for shard, row in of_clip])
-        return Batch(*map(torch.from_numpy, (frames, mel, mfcc)), label=torch.from_numpy(self.classes[positions]))
 
 
-def _fill(batch: np.ndarray, clips: list[tuple[np.ndarray | Rows, int]]) -> None:
-    """Copy each clip's row of an array to its place."""
-    elsewhere = [(slot, values, row) for slot, (values, row) in enumerate(clips) if isinstance(values, Rows)]
-    for slot, (values, row) in enumerate(clips):
-        if not isinstance(values, Rows):
-            batch[slot] = values[row]
-    if elsewhere:  # asked for together, as each alone takes a store's time to answer
-        found = stored.fetch([(values, row) for _, values, row in elsewhere])
-        for (slot, _, _), value in zip(elsewhere, found, strict=True):
-            batch[slot] = value
-
-
-def _of_one_speaker(path: Path) -> shards.Shard | stored.Stored:
-    shard = None if path.exists() else stored.find(path)
-    if shard is None:
-        shard = shards.read(path)
-    strange = sorted({*shard.index["actor"]} - {path.name})
-    if strange:
-        raise CfnsrError(path, f"holds clips of speaker {', '.join(strange)}", "Run `dvc repro extract`")
+def _open(path: Path) -> shards.Shard:
+    """Open one speaker's shard, and check that it holds clips of that speaker only."""
+    shard = shards.read(path)
+    others = sorted({*shard.index["actor"]} - {path.name})
+    if others:
+        raise CfnsrError(path, f"holds clips of speaker {', '.join(others)}", "Run `dvc repro extract`")
     return shard
 
 
-def in_order(clips: Clips, batch_size: int) -> DataLoader[Batch]:
-    """Every clip once, in the order of the index.
+@dataclass(frozen=True)
+class FoldDatasets:
+    """The clips of one trial.
 
-    With a generator of its own: a loader draws from torch's at each pass, and how often one looks at the test
-    speakers would change the weights that are trained in between.
+    Attributes:
+        trial: protocol, fold and seed.
+        test: clips that measure the result.
+        validation: clips that select the epoch; None under ``test_selected``.
+        train: clips that the weights are fitted to.
+
+    Raises:
+        CfnsrError: two of the sets hold the same recording.
     """
-    return DataLoader(clips, batch_size=batch_size, generator=torch.Generator(), collate_fn=_as_it_is)
+
+    trial: Trial
+    test: Clips
+    validation: Clips | None
+    train: Clips
+
+    def __post_init__(self) -> None:
+        sets = {"test": self.test, "validation": self.validation, "training": self.train}
+        owner: dict[str, str] = {}
+        for name, clips in sets.items():
+            for clip, recording in zip(clips.index["clip"], clips.index["source_md5"], strict=True) if clips else ():
+                if owner.setdefault(recording, name) != name:
+                    raise CfnsrError(
+                        f"{self.trial.fold}, clip {clip}",
+                        f"its recording is in the {name} set and in the {owner[recording]} set",
+                        "Remove one of the two clips, and run `dvc repro`",
+                    )
+
+    @classmethod
+    def open(cls, trial: Trial, folder: Path, manifest: Manifest) -> FoldDatasets:
+        """Open the clips of a trial.
+
+        Args:
+            trial: protocol, fold and seed.
+            folder: holds one shard a speaker.
+            manifest: labels, and the speakers of each fold.
+        """
+        speakers = manifest.speakers(trial)
+        test, train = (Clips(folder, list(names), manifest.labels) for names in (speakers.test, speakers.train))
+        validation = Clips(folder, list(speakers.validation), manifest.labels) if speakers.validation else None
+        return cls(trial, test, validation, train)
+
+    @property
+    def selection_split(self) -> Clips:
+        """The clips that select the epoch."""
+        return self.test if self.validation is None else self.validation
 
 
-class _Dealt(Dataset[Share]):
-    """Training clips, of each batch the share of one process."""
-
-    def __init__(self, clips: Clips, rank: int, count: int) -> None:
-        self._clips, self._rank, self._count = clips, rank, count
-
-    def __len__(self) -> int:
-        return len(self._clips)
-
-    def __getitems__(self, positions: list[int]) -> Share:
-        hands = dealt(positions, self._count)
-        mine = hands[self._rank % len(hands)]
-        whole = torch.from_numpy(self._clips.classes[positions])
-        return Share(self._clips.__getitems__(mine), whole, idle=self._rank >= len(hands))
+def in_order(clips: Clips, batch_size: int) -> DataLoader[Batch]:
+    """Return a loader of every clip once, in the order of the index."""
+    positions = list(range(len(clips)))
+    return _loader(clips, [positions[start : start + batch_size] for start in range(0, len(clips), batch_size)])
 
 
-def dealt(positions: list[int], count: int) -> list[list[int]]:
-    """A batch dealt to processes, to as many as get two clips or more: normalisation cannot learn from a single one."""
-    hands = max(1, min(count, len(positions) // 2))
-    return [positions[hand::hands] for hand in range(hands)]
+def shuffled(
+    clips: Clips, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1
+) -> DataLoader[Batch]:
+    """Return a loader of one epoch's training batches, in an order that depends on seed and epoch alone.
 
-
-def shuffled(clips: Clips, batch_size: int, *, seed: int, rank: int = 0, count: int = 1) -> DataLoader[Share]:
-    """Training batches in an order drawn anew each epoch; of each the share of one process.
-
-    A last batch of a single clip is left out of its epoch: batch normalisation cannot learn from it.
+    Batch normalisation needs two clips or more: a shorter last batch is left out where a process would get fewer.
 
     Args:
         clips: of the training speakers.
-        batch_size: of the whole batch.
-        seed: of the order, the same in every process.
-        rank, count: which process, of how many.
+        batch_size: of the whole batch, which is shared out among the processes.
+        seed: of the trial.
+        epoch: its number.
+        rank: which process asks.
+        world_size: number of processes.
+
+    Raises:
+        CfnsrError: a process would get fewer than two clips of every batch.
     """
-    return DataLoader(
-        _Dealt(clips, rank, count),
-        batch_size=batch_size,
-        shuffle=True,
-        generator=torch.Generator().manual_seed(seed),
-        collate_fn=_as_it_is,
-        drop_last=len(clips) % batch_size == 1 and len(clips) > 1,
-    )
+    positions = np.random.default_rng([seed, epoch]).permutation(len(clips)).tolist()
+    batches = [positions[start : start + batch_size] for start in range(0, len(clips), batch_size)]
+    if len(batches) > 1 and len(batches[-1]) < min(batch_size, 2 * world_size):
+        batches.pop()
+    if world_size > 1 and len(batches[0]) < 2 * world_size:
+        raise CfnsrError(
+            "train.devices",
+            f"a batch of {len(batches[0])} clips gives {world_size} processes fewer than two clips each",
+            "Use fewer devices, or a larger batch_size",
+        )
+    return _loader(clips, [batch[rank::world_size] for batch in batches])
 
 
-def _as_it_is(batch: Any) -> Any:
-    """The data sets above hand out whole batches."""
+def _loader(clips: Clips, batches: list[list[int]]) -> DataLoader[Batch]:
+    """Return a loader of given batches.
+
+    Its generator is its own: a loader draws a number from torch's at each pass, so that the number of evaluations
+    would change the weights trained in between.
+    """
+    return DataLoader(clips, batch_sampler=batches, generator=torch.Generator(), collate_fn=_unchanged)
+
+
+def _unchanged(batch: Any) -> Any:
+    """Return what ``Clips.__getitems__`` returned, which is a batch already."""
     return batch
-
-
-def normalised(
-    frames: Num[Tensor, "batch time height width 3"], mean: Float[Tensor, " 3"], deviation: Float[Tensor, " 3"]
-) -> Float[Tensor, "batch 3 time height width"]:
-    """Frames as the video encoder takes them, on the device they are on: zero mean, unit deviation, channels first.
-
-    No value moves: channels stay innermost in memory, the layout in which 3D convolutions are fastest.
-    """
-    return ((frames - mean) / deviation).permute(0, 4, 1, 2, 3)

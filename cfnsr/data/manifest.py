@@ -1,7 +1,6 @@
-"""The manifest: what the checks before training found fit, and who is tested when.
+"""Read and write the manifest: labels, speakers and folds of the shards that have been checked.
 
-Every training cell reads speakers, labels and preprocessing from the file written here, not from
-params.yaml: what it trains on has then been checked.
+Training stages read these from the manifest, not from params.yaml, so that they train on what was checked.
 """
 
 from __future__ import annotations
@@ -11,27 +10,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cfnsr.data.splits import PROTOCOLS, Speakers, Trial, proved
+from cfnsr.data import splits
+from cfnsr.data.splits import PROTOCOLS, Speakers, Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_file
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What has been checked.
+    """The data that has been checked.
 
     Attributes:
         corpus: its name.
         labels: the emotions in the order of their class index.
         protocols: the sets of speakers of each fold, by protocol.
-        clips: how many each speaker has.
-        skipped: by ``actor/clip``, why it could not be used; it counts in no other figure.
-        preprocessing: how the shards were made; goes into every saved model.
-        shapes: of one clip's ``frames``, ``mel`` and ``mfcc``.
-        fingerprint: md5 over preprocessing, and speaker, label and source file of all clips; names the data
-            in every result.
-        arrays: md5 of each speaker's arrays. Unlike the fingerprint it differs between machines whose libraries do: a
-            killed training goes on with the very same arrays or not at all.
+        clips: number of clips, by speaker.
+        skipped: by ``speaker/clip``, why it could not be used; such clips are in no other count.
+        preprocessing: how the shards were made; it is saved with every model.
+        shapes: one clip's shape of each array.
+        fingerprint: md5 over preprocessing and every clip's speaker, label and source file; names the data in every
+            result.
+        arrays: md5 of the arrays, by speaker. Unlike the fingerprint it differs between machines whose libraries
+            differ: a killed training resumes with exactly the same arrays or starts again.
     """
 
     corpus: str
@@ -45,15 +45,16 @@ class Manifest:
     arrays: dict[str, str]
 
     def write(self, path: Path) -> None:
+        """Write the manifest as JSON."""
         with atomic_file(path) as partial:
             partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Read what ``write`` wrote; the sets of speakers are proved disjoint once more.
+        """Read a manifest, and check the sets of speakers again.
 
         Raises:
-            CfnsrError: it is not such a file, or a speaker stands in two sets of a fold.
+            CfnsrError: the file is not a manifest, or a speaker is in two sets of a fold.
         """
         try:
             return cls._from(json.loads(path.read_text(encoding="utf-8")))
@@ -62,23 +63,27 @@ class Manifest:
 
     @classmethod
     def _from(cls, values: dict[str, Any]) -> Manifest:
-        written = values.pop("protocols")
+        folds_of = values.pop("protocols")
         protocols = {}
         for protocol in PROTOCOLS:
             protocols[protocol] = {
-                name: Speakers(*(tuple(sets[role]) for role in ("test", "validation", "train")))
-                for name, sets in written[protocol].items()
+                fold: Speakers(*(tuple(sets[role]) for role in ("test", "validation", "train")))
+                for fold, sets in folds_of[protocol].items()
             }
-            proved(protocol, protocols[protocol])
+            splits.check(protocol, protocols[protocol])
         return cls(protocols=protocols, **values)
 
     @property
     def folds(self) -> list[str]:
-        """Their names, in order."""
+        """The folds' names, in order."""
         return list(self.protocols["held_out"])
 
     def speakers(self, trial: Trial) -> Speakers:
-        """The sets of a trial's fold."""
+        """Return the sets of speakers of a trial's fold.
+
+        Raises:
+            CfnsrError: there is no such fold.
+        """
         if trial.fold not in self.folds:
             raise CfnsrError(
                 "folds", f"no fold {trial.fold!r}; there are {', '.join(self.folds)}", "Run `dvc repro check`"

@@ -1,7 +1,7 @@
-"""Samples of one speaker <-> frames.npy, mel.npy, mfcc.npy and clips.parquet.
+"""Write and read shards: the arrays of one speaker's clips, one ``.npy`` file an array, and ``clips.parquet``.
 
-A few large files instead of tens of thousands of small ones: DVC adds and checks out the former ten times
-as fast, and training maps them into memory without reading what it does not use.
+DVC adds and checks out a few large files ten times as fast as tens of thousands of small ones, and training maps
+them into memory without reading what it does not use.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,52 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float32, UInt8
 
-from cfnsr.corpora.clip import Sample
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_folder
 
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One array of a clip.
+
+    Attributes:
+        dtype: of its values.
+        dimensions: the names of one clip's dimensions.
+    """
+
+    dtype: type[np.generic]
+    dimensions: tuple[str, ...]
+
+    def check(self, where: object, name: str, array: np.ndarray, *, stacked: bool) -> None:
+        """Check type and number of dimensions.
+
+        Args:
+            where: what an error names.
+            name: of the array.
+            array: of one clip, or of clips along a first dimension where ``stacked``.
+
+        Raises:
+            CfnsrError: it is another array than the table of arrays says.
+        """
+        dimensions = ("clip", *self.dimensions) if stacked else self.dimensions
+        if array.dtype != self.dtype or array.ndim != len(dimensions):
+            raise CfnsrError(
+                where,
+                f"{name} holds {array.dtype} of shape {array.shape}, "
+                f"not {np.dtype(self.dtype)} of ({', '.join(dimensions)})",
+                "Run `dvc repro -f extract`",
+            )
+
+
+# The table of arrays: shards, batches and the manifest hold what stands here. docs/extending.md says how to add one.
+ARRAYS = {
+    "frames": ArraySpec(np.uint8, ("time", "height", "width", "channel")),  # face crops, RGB, 0 to 255
+    "mel": ArraySpec(np.float32, ("mel", "step")),  # log-mel spectrogram in dB
+    "mfcc": ArraySpec(np.float32, ("coefficient", "step")),  # mel-frequency cepstral coefficients
+}
 INDEX = "clips.parquet"
-ARRAYS = {"frames": np.uint8, "mel": np.float32, "mfcc": np.float32}
-
-
-_SCHEMA = pa.schema(
+_COLUMNS = pa.schema(
     {
         "clip": pa.string(),
         "actor": pa.string(),
@@ -47,22 +81,33 @@ _SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Shard:
-    """One speaker's clips, memory-mapped; row ``i`` of each array is row ``i`` of the index.
+class Sample:
+    """What the networks read of one clip.
 
     Attributes:
-        index: one row a clip; the columns stand in docs/data.md.
-        skipped: by clip, why it could not be used; these stand in no array, and in the file's index alone.
-        frames: RGB face crops.
-        mel: log-mel in dB.
-        mfcc: mel-frequency cepstral coefficients.
+        arrays: by name, those of ``ARRAYS``.
+        duration_s: length of the video stream in seconds.
+        padded_s: seconds of silence appended because the clip ended before the audio window did.
+    """
+
+    arrays: dict[str, np.ndarray]
+    duration_s: float
+    padded_s: float
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One speaker's clips.
+
+    Attributes:
+        index: one row a clip; docs/data.md describes the columns.
+        skipped: by clip, why it could not be used; these clips are in no array and not in ``index``.
+        arrays: by name, memory-mapped; row ``i`` belongs to row ``i`` of ``index``.
     """
 
     index: pd.DataFrame
     skipped: dict[str, str]
-    frames: UInt8[np.ndarray, "clip time height width 3"]
-    mel: Float32[np.ndarray, "clip mel step"]
-    mfcc: Float32[np.ndarray, "clip coef step"]
+    arrays: dict[str, np.ndarray]
 
 
 def write(
@@ -71,110 +116,99 @@ def write(
     """Write a shard, one sample at a time.
 
     Args:
-        folder: where; replaced whole.
-        rows: what the index says of each clip, besides what the sample itself knows.
-        samples: in the order of ``rows``; none for a clip that is skipped.
-        skipped: by clip, why; read after the last sample. A clip that is in no row gets one.
+        folder: of the shard; replaced as a whole.
+        rows: the columns of the index that are known before a clip is decoded, one row a clip.
+        samples: in the order of ``rows``; None for a clip that is skipped.
+        skipped: by clip, why it cannot be used; read after the last sample.
 
     Raises:
-        CfnsrError: every clip is skipped.
+        CfnsrError: every clip is skipped, or a sample has other arrays than ``ARRAYS``.
     """
     with atomic_folder(folder) as partial:
         index = []
         with ExitStack() as files:
-            arrays: dict[str, _Growing] = {}
+            arrays: dict[str, _ArrayFile] = {}
             for row, sample in zip(rows, samples, strict=True):
                 if sample is None:
                     continue
-                for name in ARRAYS:
-                    value = getattr(sample, name)
+                _check(f"{folder}, clip {row['clip']}", sample)
+                for name, array in sample.arrays.items():
                     if name not in arrays:
-                        arrays[name] = files.enter_context(_Growing(partial / f"{name}.npy", value))
-                    arrays[name].append(value)
+                        arrays[name] = files.enter_context(_ArrayFile(partial / f"{name}.npy", array))
+                    arrays[name].append(array)
                 index.append({**row, "duration_s": sample.duration_s, "padded_s": sample.padded_s})
         if not index:
-            first = next(iter(skipped.items()), ("", "there is none"))
+            reason = " ".join(next(iter(skipped.items()), ("", "there is none")))
             raise CfnsrError(
-                folder,
-                f"none of its clips can be used; {' '.join(first)}",
-                "Fetch this speaker's clips again, or drop it",
+                folder, f"none of its clips can be used; {reason}", "Fetch this speaker's clips again, or drop it"
             )
         known = {row["clip"]: row for row in rows}
-        index += [{**known.get(clip, {"clip": clip}), "skipped": why} for clip, why in skipped.items()]
-        pq.write_table(pa.Table.from_pylist(index, schema=_SCHEMA), partial / INDEX)
+        index += [{**known.get(clip, {"clip": clip}), "skipped": reason} for clip, reason in skipped.items()]
+        pq.write_table(pa.Table.from_pylist(index, schema=_COLUMNS), partial / INDEX)
 
 
-class _Growing:
-    """A .npy file to which values of one shape are appended; how many they were is written at the end."""
+def _check(where: str, sample: Sample) -> None:
+    if sample.arrays.keys() != ARRAYS.keys():
+        raise CfnsrError(
+            where,
+            f"has the arrays {', '.join(sample.arrays)}, not {', '.join(ARRAYS)}",
+            "Make what cfnsr.preprocessing.extract returns agree with ARRAYS in cfnsr/data/shards.py",
+        )
+    for name, spec in ARRAYS.items():
+        spec.check(where, name, sample.arrays[name], stacked=False)
+
+
+class _ArrayFile:
+    """A ``.npy`` file to which clips of one shape are appended; how many they are is written on closing."""
 
     def __init__(self, path: Path, first: np.ndarray) -> None:
-        self._file, self._shape, self._type, self._count = path.open("wb"), first.shape, first.dtype, 0
+        self._file, self._shape, self._dtype, self._count = path.open("wb"), first.shape, first.dtype, 0
 
-    def __enter__(self) -> _Growing:
-        self._header()
+    def __enter__(self) -> _ArrayFile:
+        self._write_header()
         return self
 
-    def append(self, value: np.ndarray) -> None:
-        self._file.write(np.ascontiguousarray(value, self._type).data)
+    def append(self, array: np.ndarray) -> None:
+        assert array.shape == self._shape
+        self._file.write(np.ascontiguousarray(array).data)
         self._count += 1
 
     def __exit__(self, *_: object) -> None:
         self._file.seek(0)
-        self._header()
+        self._write_header()
         self._file.close()
 
-    def _header(self) -> None:
+    def _write_header(self) -> None:
         # numpy leaves room for the first dimension to grow, so the header's length does not change.
-        kind = {"descr": np.lib.format.dtype_to_descr(self._type), "fortran_order": False}
-        np.lib.format.write_array_header_1_0(self._file, {**kind, "shape": (self._count, *self._shape)})
+        header: dict[str, Any] = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(self._file, {**header, "shape": (self._count, *self._shape)})
 
 
 def read(folder: Path) -> Shard:
-    """Open a shard for reading; the arrays are mapped, not loaded.
+    """Open a shard; its arrays are mapped, not loaded.
 
     Raises:
-        CfnsrError: a file is missing or broken, or index and arrays differ in length.
+        CfnsrError: a file is missing or broken, or index and arrays contradict each other.
     """
     for name in (INDEX, *(f"{array}.npy" for array in ARRAYS)):
         if not (folder / name).is_file():
-            raise CfnsrError(folder / name, "is missing", "Run `dvc repro extract`")
+            raise CfnsrError(
+                folder / name, "is missing", "Run `dvc pull` to fetch it, or `dvc repro extract` to make it"
+            )
     try:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-    except (OSError, ValueError, EOFError) as error:
-        raise _no_shard(folder, error) from error
-    return Shard(*read_index(folder, folder / INDEX, arrays), **arrays)
-
-
-def read_index(folder: Path, table: Path | BytesIO, arrays: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A shard's index, and by clip why it was skipped, wherever the files are.
-
-    Args:
-        folder: which shard an error is to name.
-        table: the index, a Parquet file.
-        arrays: by name; have a length and a ``dtype``.
-
-    Raises:
-        CfnsrError: the index is broken, or index and arrays do not fit each other.
-    """
-    try:
-        for name, kind in ARRAYS.items():
-            if arrays[name].dtype != kind:
-                raise ValueError(f"{name}.npy holds {arrays[name].dtype}, not {np.dtype(kind)}")
-        rows = pd.read_parquet(table)
+        rows = pd.read_parquet(folder / INDEX)
         used = rows["skipped"].isna()
         skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
         index = pd.DataFrame(rows[used]).drop(columns="skipped")
-    except (OSError, ValueError, KeyError) as error:  # Arrow's errors are among them
-        raise _no_shard(folder, error) from error
-    for name in ARRAYS:
-        if len(arrays[name]) != len(index):
+    except (OSError, ValueError, EOFError, KeyError) as error:  # Arrow's errors are among them
+        raise CfnsrError(folder, f"is not a shard ({error})", "Run `dvc repro -f extract`") from error
+    for name, array in arrays.items():
+        ARRAYS[name].check(folder, f"{name}.npy", array, stacked=True)
+        if len(array) != len(index):
             raise CfnsrError(
                 folder / f"{name}.npy",
-                f"holds {len(arrays[name])} clips, the index {len(index)}",
+                f"holds {len(array)} clips, the index {len(index)}",
                 "Run `dvc repro -f extract`",
             )
-    return index, skipped
-
-
-def _no_shard(folder: Path, error: Exception) -> CfnsrError:
-    return CfnsrError(folder, f"is not a shard ({error})", "Run `dvc repro -f extract`")
+    return Shard(index, skipped, arrays)

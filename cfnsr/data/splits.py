@@ -1,4 +1,4 @@
-"""The protocols: which speakers test, validate and train in each fold."""
+"""Split speakers into test, validation and training sets."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Trial:
     fold: str
     seed: int
 
-    def within(self, folder: Path, name: str, ending: str = "") -> Path:
-        """Where a row's file of this trial lies in a folder of one protocol."""
-        return folder / name / self.fold / f"{self.seed}{ending}"
+    def folder(self, name: str) -> Path:
+        """Return the folder of a row's job, below ``models`` or ``jobs``."""
+        return Path(self.protocol, name, self.fold, str(self.seed))
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,12 @@ class Speakers:
     """One fold's disjoint sets of speakers.
 
     Attributes:
-        test: measure the result; under ``held_out`` no choice may look at them.
-        validation: choose the epoch; empty under ``published``, where the test speakers do.
+        test: measure the result; under ``held_out`` nothing is selected by them.
+        validation: select the epoch; empty under ``test_selected``, where the test speakers do.
         train: the weights are fitted to them.
+
+    Raises:
+        CfnsrError: a speaker is in two sets, or ``test`` or ``train`` is empty.
     """
 
     test: tuple[str, ...]
@@ -44,54 +47,54 @@ class Speakers:
     train: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        everyone = [*self.test, *self.validation, *self.train]
-        twice = sorted({actor for actor in everyone if everyone.count(actor) > 1})
-        if twice:
+        speakers = [*self.test, *self.validation, *self.train]
+        repeated = sorted({speaker for speaker in speakers if speakers.count(speaker) > 1})
+        if repeated:
             raise CfnsrError(
                 "folds",
-                f"speakers {', '.join(twice)} stand in two sets of one fold",
-                "Give each speaker to one set alone",
+                f"speakers {', '.join(repeated)} are in two sets of one fold",
+                "Name each speaker in one fold only",
             )
         for name in ("test", "train"):
             if not getattr(self, name):
                 raise CfnsrError("folds", f"a fold has no speaker to {name}", "Give it some, or use more folds")
 
 
-def split(protocol: str, actors: list[str], folds: dict[str, list[str]]) -> dict[str, Speakers]:
-    """The speakers of each fold.
+def split(protocol: str, speakers: list[str], folds: dict[str, list[str]]) -> dict[str, Speakers]:
+    """Split the speakers for each fold.
 
-    ``held_out``: test on a fold, validate on the next one in rotation, train on everyone else. ``published``: test on a
-    fold, train on everyone else.
+    ``held_out``: test on a fold, validate on the next one in rotation, train on all other speakers.
+    ``test_selected``: test on a fold, train on all other speakers.
 
     Args:
         protocol: one of ``PROTOCOLS``.
-        actors: every speaker of the run.
+        speakers: all speakers of the run.
         folds: the speakers tested in each fold.
 
     Raises:
-        CfnsrError: a set is empty, or a speaker would stand in two sets of one fold.
+        CfnsrError: a set is empty, or a speaker would be in two sets of one fold.
     """
     names = list(folds)
-    result = {}
+    sets = {}
     for position, name in enumerate(names):
         test = folds[name]
         validation = folds[names[(position + 1) % len(names)]] if protocol == "held_out" else []
-        train = [actor for actor in actors if actor not in {*test, *validation}]
-        result[name] = Speakers(tuple(test), tuple(validation), tuple(train))
-    proved(protocol, result)
-    return result
+        train = [speaker for speaker in speakers if speaker not in {*test, *validation}]
+        sets[name] = Speakers(tuple(test), tuple(validation), tuple(train))
+    check(protocol, sets)
+    return sets
 
 
-def proved(protocol: str, folds: dict[str, Speakers]) -> None:
-    """Refuse folds that are not what their protocol says.
+def check(protocol: str, folds: dict[str, Speakers]) -> None:
+    """Check that folds have validation speakers exactly where their protocol says so.
 
     Raises:
-        CfnsrError: a fold lacks validation speakers where they choose the epoch, or has some where none do.
+        CfnsrError: they have none under ``held_out``, or some under ``test_selected``.
     """
-    for name, speakers in folds.items():
-        if bool(speakers.validation) != (protocol == "held_out"):
+    for name, sets in folds.items():
+        if bool(sets.validation) != (protocol == "held_out"):
             raise CfnsrError(
                 f"folds.{name}",
-                f"{protocol} with {len(speakers.validation)} speakers to validate",
+                f"has {len(sets.validation)} validation speakers under {protocol}",
                 "Give each fold its speakers, or run `dvc repro check`",
             )

@@ -1,7 +1,8 @@
-"""Where networks run, in which precision, and that two runs agree."""
+"""Select the device and the precision; make runs reproducible."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import random
@@ -13,9 +14,11 @@ import torch
 
 from cfnsr.errors import CfnsrError
 
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's malloc.h
+
 
 def pick(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one.
+    """Return the device of a name; ``auto`` is the GPU if there is one.
 
     Raises:
         CfnsrError: a GPU is asked for and there is none.
@@ -25,8 +28,8 @@ def pick(name: str) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else torch.device(name)
 
 
-def told(device: torch.device) -> str:
-    """What a device is called, and by which torch it is used."""
+def describe(device: torch.device) -> str:
+    """Return the device's name, its threads and the version of torch."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
@@ -35,14 +38,14 @@ def told(device: torch.device) -> str:
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """``auto`` by a fixed rule on what the processor says of itself, so that a machine always answers alike.
+    """Return the precision of the forward pass; ``auto`` depends on nothing but the kind of processor.
 
-    A GPU that computes in bfloat16 by itself: ``bf16``; any other GPU: ``fp16``. A CPU with bfloat16 matrix
-    instructions (AMX): ``bf16``; without them it would be slower than fp32, so ``fp32``. Not measured on GPU.
+    A GPU that computes in bfloat16 itself: ``bf16``; any other GPU: ``fp16``. A CPU with bfloat16 matrix instructions
+    (AMX): ``bf16``; without them bfloat16 would be slower than fp32, so ``fp32``. Not measured on GPU.
 
     Args:
         name: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        device: where the network will be.
+        device: of the network.
     """
     if name != "auto":
         return name
@@ -51,38 +54,50 @@ def pick_precision(name: str, device: torch.device) -> str:
     return "bf16" if torch.cpu.get_capabilities().get("amx_bf16", False) else "fp32"
 
 
-def needs_compiler(device: torch.device) -> None:
-    """Check that ``torch.compile`` finds what it needs.
+def check_compiler(device: torch.device) -> None:
+    """Check that ``torch.compile`` finds the C++ compiler that it needs on the CPU.
 
     Raises:
-        CfnsrError: it compiles for the CPU with a C++ compiler, and there is none.
+        CfnsrError: there is none.
     """
-    named = os.environ.get("CXX", "")
-    if device.type == "cpu" and not any(map(shutil.which, filter(None, (named, "g++", "clang++", "c++")))):
+    compilers = filter(None, (os.environ.get("CXX", ""), "g++", "clang++", "c++"))
+    if device.type == "cpu" and not any(map(shutil.which, compilers)):
         raise CfnsrError("train.compile", "is true, and there is no C++ compiler", "Install g++, or set it to false")
 
 
 def make_reproducible(seed: int, threads: int, device: torch.device, *, deterministic: bool = True) -> None:
-    """Seed every source of chance and, on the CPU, allow no operation whose result depends on timing.
+    """Seed all random numbers and, on the CPU, forbid operations whose result depends on timing.
 
-    On a GPU the pooling of 3D features has no such operation: there cuDNN is held to fixed algorithms, and two runs
+    On a GPU the pooling of 3D features has no deterministic version: cuDNN uses fixed algorithms there, and two runs
     agree closely, not bit for bit. Not measured on GPU.
 
     Args:
         seed: of weights and dropout.
-        threads: of torch on the CPU; how sums are split, and so their last bits, depends on it.
-        device: where the network will be.
-        deterministic: without it, kernels may be chosen for speed, and two runs may differ.
+        threads: of torch on the CPU; the last bits of sums depend on it.
+        device: of the network.
+        deterministic: False allows faster kernels whose results may differ between runs.
     """
     random.seed(seed)
-    np.random.seed(seed)  # ours have generators of their own: this is for what libraries draw
+    np.random.seed(seed)  # for libraries; this project's generators have their own seeds
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, not deterministic
-    torch.backends.cudnn.allow_tf32 = False  # fp32 is to mean fp32
+    torch.backends.cudnn.allow_tf32 = False  # fp32 must not be TF32
     if device.type == "cpu" and deterministic:
-        # As use_deterministic_algorithms(True), which would also load the compiler, to configure that.
+        # Does what use_deterministic_algorithms(True) does, without importing torch's compiler.
         torch.set_deterministic_debug_mode("error")
-        # That mode would also write NaN into all new memory, a tenth of a step, to show who reads it unwritten.
-        memory: Any = torch.utils.deterministic  # a module whose attribute is a property
-        memory.fill_uninitialized_memory = False
+        # That mode also fills new memory with NaN, which takes a tenth of a training step.
+        settings: Any = torch.utils.deterministic  # a module whose attribute is a property
+        settings.fill_uninitialized_memory = False
+
+
+def keep_freed_memory() -> None:
+    """Make the allocator keep freed memory in place of returning it to the system tensor by tensor.
+
+    A training step at the published size frees and allocates gigabytes; with fresh pages from the system it takes at
+    least a third longer (``benchmarks/step.py``). Does nothing where the C library is not glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_MAX, 0)
+        mallopt(_TRIM_THRESHOLD, -1)  # never

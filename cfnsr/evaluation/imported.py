@@ -1,24 +1,89 @@
-"""A cell whose network was trained elsewhere."""
+"""Load a network that was trained elsewhere, and evaluate it as it is."""
 
 from __future__ import annotations
 
-import torch
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from cfnsr.evaluation.outputs import Job
-from cfnsr.evaluation.predictor import Predictor
-from cfnsr.runtime.outputs import atomic_folder
+from torch import nn
+
+from cfnsr.data.dataset import FoldDatasets
+from cfnsr.data.manifest import Manifest
+from cfnsr.data.splits import Trial
+from cfnsr.errors import CfnsrError
+from cfnsr.evaluation.missing_modality import predict_without_each
+from cfnsr.evaluation.predict import LogProbabilities, Predictor
+from cfnsr.models import checkpoint
+from cfnsr.models.spec import ModelSpec
 
 
-def score(cell: Job, *, batch_size: int, place: torch.device) -> None:
-    """What an imported network predicts of the test speakers, and no curves.
+def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Module, ModelSpec]:
+    """Load an imported network, and describe it as a network of this run.
 
     Args:
-        cell: its network is evaluated as it is; there is no other epoch to show beside.
-        batch_size: clips at a time.
-        place: the device to evaluate on.
+        path: checkpoint written by ``cfnsr import-checkpoint``.
+        name: modality or system that it must be.
+        trial: its fold must be that of the network, whose test speakers it was not trained on.
+        manifest: labels must be those of the network; its preprocessing may differ, which the description then says.
+
+    Raises:
+        CfnsrError: the network is another one, or of another fold, or cannot read the clips of this corpus.
     """
-    looks = Predictor(cell, batch_size, place)
-    choices = {"selected": looks.at(cell.fold.test)(cell.network), **looks.without_each_modality()}
-    with atomic_folder(cell.places.curves):
-        pass
-    cell.write(choices, looks.attention(), epochs=0, selected_epoch=0, best_test_epoch=0)
+    spec = checkpoint.read_spec(path)
+    for what, actual, expected in (
+        ("system", spec.name, name),
+        ("fold", spec.fold, trial.fold),
+        ("labels", spec.labels, manifest.labels),
+    ):
+        if actual != expected:
+            raise CfnsrError(
+                path,
+                f"its {what} is {actual}, not {expected}",
+                "Import the right file: `cfnsr import-checkpoint --help`",
+            )
+    files = spec.imported or [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}]
+    differences = list(_differences(spec.preprocessing, manifest.preprocessing))
+    described = replace(
+        spec,
+        inputs=manifest.shapes,
+        protocol="imported",
+        seed=trial.seed,
+        preprocessing=manifest.preprocessing,
+        data=manifest.fingerprint,
+        # The file's header may hold any text, and the report shows it.
+        imported=[
+            {**{key: re.sub(r"[^\w.-]", "_", str(file[key])) for key in ("file", "sha256")}, "differs": differences}
+            for file in files
+        ],
+    )
+    network = described.build()
+    try:
+        network.load_state_dict(checkpoint.load(path).state_dict())
+    except RuntimeError as error:
+        raise CfnsrError(
+            path,
+            f"was made for clips of shapes {spec.inputs}, not {manifest.shapes}",
+            "Change `extract` to what the network was trained on",
+        ) from error
+    return network.eval(), described
+
+
+def predict(predictor: Predictor, datasets: FoldDatasets) -> dict[str, LogProbabilities]:
+    """Predict the test clips by choice: ``selected``, and without each modality."""
+    return {
+        "selected": predictor.predict(datasets.test),
+        **predict_without_each(predictor, datasets.test, datasets.train),
+    }
+
+
+def _differences(theirs: dict[str, Any], ours: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the settings of a network's preprocessing that this corpus does not share."""
+    for key, value in theirs.items():
+        if isinstance(value, dict):
+            yield from _differences(value, ours.get(key, {}), f"{path}{key}.")
+        elif ours.get(key) != value:
+            yield f"{path}{key} was {value}, is {ours.get(key)}"

@@ -1,4 +1,4 @@
-"""A cell whose system trains nothing: it combines the unimodal predictions."""
+"""Combine the unimodal predictions of one fold, without training."""
 
 from __future__ import annotations
 
@@ -8,59 +8,63 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 
-from cfnsr.data.dataset import Clips
+from cfnsr.data.dataset import Clips, FoldDatasets
+from cfnsr.data.jobs import CHOICES, VALIDATION
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation import predict
-from cfnsr.evaluation.outputs import CHOICES, VALIDATION, Job
-from cfnsr.evaluation.predict import LogProbabilities
-from cfnsr.models import checkpoint
-from cfnsr.runtime.outputs import atomic_folder
+from cfnsr.evaluation.predict import LogProbabilities, from_table
 
 
-def combine(cell: Job, unimodal: Path) -> None:
-    """The cell of a system that trains nothing: it combines the unimodal predictions of the same fold.
+def combine(
+    network: nn.Module, datasets: FoldDatasets, labels: list[str], video: Path, audio: Path
+) -> dict[str, LogProbabilities]:
+    """Combine the unimodal predictions of each choice of the epoch.
 
     Args:
-        cell: its network offers ``combine(video, audio)`` of log-probabilities; no curves but empty ones are written.
-        unimodal: folder of the unimodal cells' predictions. Each way of selection_split the epoch is combined with
-            itself: the optimistic row is that of both modalities' best test epochs.
+        network: a system with ``combine(video_log_probs, audio_log_probs)``.
+        datasets: the clips that the predictions must be of.
+        labels: the emotions in the order of their class index.
+        video, audio: the tables of unimodal predictions.
+
+    Returns:
+        Log-probabilities by choice; ``without_video`` and ``without_audio`` combine with a uniform prediction. An
+        imported unimodal network has one epoch and no validation predictions, so that other choices are left out.
 
     Raises:
-        CfnsrError: the predictions are of other clips than the fold's test speakers'.
+        CfnsrError: the system trains; or a table is missing, or is of other clips.
     """
-    trial = cell.fold.trial
-    paths = [trial.within(unimodal, modality, ".parquet") for modality in checkpoint.MODALITIES]
-    for path in paths:
-        if not path.is_file():
-            raise CfnsrError(path, "is missing", "Run `dvc repro pretrain evaluate`")
-    tables = [pd.read_parquet(path) for path in paths]
-    combined: Any = cell.network.combine
+    system: Any = network
+    if system.trains:
+        raise CfnsrError("run.combine", "names a system that trains", "Name it in run.train")
+    tables = {path: _read(path) for path in (video, audio)}
     choices: dict[str, LogProbabilities] = {}
-    # An imported unimodal model has no other epoch than the one there is, and no validation speakers.
-    for choice in (one for one in (*CHOICES, VALIDATION) if all(one in set(table["choice"]) for table in tables)):
-        clips = cell.fold.selection_split if choice == VALIDATION else cell.fold.test
-        parts = [
-            torch.from_numpy(_predicted(path, table, choice, clips, cell))
-            for path, table in zip(paths, tables, strict=True)
-        ]
-        choices[choice] = combined(*parts).numpy()
-        if choice == "selected":
-            uniform = torch.full_like(parts[0], -math.log(len(cell.manifest.labels)))
-            choices["without_video"] = combined(uniform, parts[1]).numpy()
-            choices["without_audio"] = combined(parts[0], uniform).numpy()
-    with atomic_folder(cell.places.curves):
-        pass
-    cell.write(choices, epochs=0, selected_epoch=0, best_test_epoch=0)
-
-
-def _predicted(path: Path, table: pd.DataFrame, choice: str, clips: Clips, cell: Job) -> LogProbabilities:
-    shown = table.loc[table["choice"] == choice]
-    theirs, ours = ([one["actor"].tolist(), one["clip"].tolist()] for one in (shown, clips.index))
-    if theirs != ours:
-        raise CfnsrError(
-            path,
-            f"predictions of other clips than those of {cell.fold.trial.fold} under {cell.fold.trial.protocol}",
-            "Run `dvc repro pretrain evaluate`",
+    for choice in (*CHOICES, VALIDATION):
+        if not all(choice in set(table["choice"]) for table in tables.values()):
+            continue
+        clips = datasets.selection_split if choice == VALIDATION else datasets.test
+        of_video, of_audio = (
+            torch.from_numpy(_predictions(path, table, choice, clips, labels)) for path, table in tables.items()
         )
-    return predict.untable(table, cell.manifest.labels, choice)
+        choices[choice] = system.combine(of_video, of_audio).numpy()
+        if choice == "selected":
+            uniform = torch.full_like(of_video, -math.log(len(labels)))
+            choices["without_video"] = system.combine(uniform, of_audio).numpy()
+            choices["without_audio"] = system.combine(of_video, uniform).numpy()
+    return choices
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise CfnsrError(path, "is missing", "Run `dvc repro pretrain evaluate`")
+    return pd.read_parquet(path)
+
+
+def _predictions(path: Path, table: pd.DataFrame, choice: str, clips: Clips, labels: list[str]) -> LogProbabilities:
+    """Return one choice of a table, checked to be of the clips given."""
+    keys = ["actor", "clip"]
+    if table.loc[table["choice"] == choice, keys].to_numpy().tolist() != clips.index[keys].to_numpy().tolist():
+        raise CfnsrError(
+            path, f"its {choice} predictions are of other clips than the fold's", "Run `dvc repro pretrain evaluate`"
+        )
+    return from_table(table, labels, choice)

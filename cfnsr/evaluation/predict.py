@@ -1,8 +1,9 @@
-"""A network and clips -> what it predicts of them."""
+"""Predict the emotions of clips with a network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,10 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch import nn
 
 from cfnsr.data import dataset
+from cfnsr.data.dataset import Clips
 from cfnsr.models.types import Batch
 
 LogProbabilities = Float[np.ndarray, "clip classes"]
@@ -22,101 +23,134 @@ Attention = Float[np.ndarray, "clip moment row column"]
 
 @dataclass(frozen=True)
 class Normalise:
-    """Moves a batch to the device and brings its frames to zero mean and unit deviation.
+    """Move a batch to the device, and bring its frames to zero mean and unit standard deviation, channels first.
 
     Attributes:
-        mean, deviation: per channel of what the network takes, on the scale 0 to 255.
-        order: of these channels: ``rgb``, as the shards have them, or ``bgr``.
-        device: where the network is.
+        mean, std: of each channel that the network reads, on the scale 0 to 255.
+        order: of these channels: ``rgb``, as in the shards, or ``bgr``.
+        device: of the network.
     """
 
     mean: list[float]
-    deviation: list[float]
+    std: list[float]
     order: str
     device: torch.device
 
-    def __call__(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        frames, mel, mfcc, label = batch.to(self.device)
-        mean, deviation = (torch.tensor(values, device=self.device) for values in (self.mean, self.deviation))
+    def __call__(self, batch: Batch) -> Batch:
+        """Return the batch with frames of shape (batch, 3, time, height, width)."""
+        batch = batch.to(self.device)
+        frames = batch["frames"]
+        mean, std = (torch.tensor(values, device=self.device) for values in (self.mean, self.std))
         if self.order == "bgr":
             frames = frames.flip(-1)
-        return dataset.normalised(frames, mean, deviation), mel, mfcc, label
+        # Channels stay last in memory, the layout in which 3D convolutions are fastest.
+        return batch.replace(frames=((frames - mean) / std).permute(0, 4, 1, 2, 3))
 
 
-def predict(network: nn.Module, batches: DataLoader[Batch], prepare: Normalise) -> LogProbabilities:
-    """Log-probabilities of every clip, in fp32, the network in evaluation mode; its mode is restored after."""
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode without gradients; restore its mode afterwards."""
     training = network.training
     network.eval()
-    with torch.inference_mode():
-        parts = [network(*prepare(batch)[:3]).fused.float().cpu().numpy() for batch in batches]
-    network.train(training)
-    return np.concatenate(parts)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        network.train(training)
 
 
-def attention(network: nn.Module, batches: DataLoader[Batch], prepare: Normalise) -> Attention | None:
-    """Where a network looks in every clip, in evaluation mode; none where it has no ``attention``, or it is off."""
-    attend: Any = getattr(network, "attention", None)
-    if attend is None:
-        return None
-    training = network.training
-    network.eval()
-    with torch.inference_mode():
-        parts = [attend(*prepare(batch)[:3]) for batch in batches]
-    network.train(training)
-    return None if parts[0] is None else torch.cat(parts).cpu().numpy()
+@dataclass(frozen=True)
+class Predictor:
+    """A network, and how clips are put into it.
+
+    Attributes:
+        network: on the device of ``normalise``.
+        normalise: what is done to each batch.
+        batch_size: clips at a time.
+    """
+
+    network: nn.Module
+    normalise: Normalise
+    batch_size: int
+
+    def batches(self, clips: Clips) -> Iterator[Batch]:
+        """Yield the clips' normalised batches, in the order of their index."""
+        return map(self.normalise, dataset.in_order(clips, self.batch_size))
+
+    def predict(self, clips: Clips) -> LogProbabilities:
+        """Return each clip's log-probabilities, in fp32."""
+        with evaluation_mode(self.network):
+            return np.concatenate([self.network(batch).fused.float().cpu().numpy() for batch in self.batches(clips)])
+
+    def attention(self, clips: Clips) -> Attention | None:
+        """Return where the network attends in each clip; None if it has no attention, or none is switched on."""
+        attend: Any = getattr(self.network, "attention", None)
+        if attend is None:
+            return None
+        parts: list[np.ndarray] = []
+        with evaluation_mode(self.network):
+            for batch in self.batches(clips):
+                weights = attend(batch)
+                if weights is None:
+                    return None
+                parts.append(weights.float().cpu().numpy())
+        return np.concatenate(parts)
 
 
 def accuracy(predicted: LogProbabilities, classes: np.ndarray) -> float:
-    """Share of clips whose most probable class is the true one."""
+    """Return the share of clips whose most probable class is the true one."""
     return float((predicted.argmax(axis=1) == classes).mean())
 
 
 @dataclass
 class TestMonitor:
-    """Watches the test speakers, epoch by epoch, for the optimism gap.
+    """Test accuracy after each epoch, and the predictions of the best and of the last epoch.
 
-    Training calls it and gets nothing back, so nothing it sees can steer a choice (docs/decisions/0002-held-out.md).
+    Training calls ``update`` and reads nothing back before it has ended: the test speakers cannot influence training or
+    the selection of the epoch (docs/decisions/0002-held-out.md).
 
     Attributes:
-        accuracies: of the test set after each epoch.
-        best_epoch: the epoch, from 1, with the best of them; the first of equals.
-        best, last: the predictions after that epoch and after the last.
+        predictor: of the network in training.
+        clips: of the test speakers.
+        accuracies: after each epoch.
+        best_epoch: the epoch with the best accuracy, from 1; the first of equals.
+        best, last: predictions after that epoch and after the last.
     """
 
-    look: Callable[[nn.Module], LogProbabilities]
-    classes: np.ndarray
+    predictor: Predictor
+    clips: Clips
     accuracies: list[float] = field(default_factory=list)
     best_epoch: int = 0
     best: LogProbabilities | None = None
     last: LogProbabilities | None = None
 
-    def __call__(self, network: nn.Module) -> None:
-        self.last = self.look(network)
-        score = accuracy(self.last, self.classes)
+    def update(self) -> None:
+        """Predict the test clips after an epoch."""
+        self.last = self.predictor.predict(self.clips)
+        score = accuracy(self.last, self.clips.classes)
         if not self.accuracies or score > max(self.accuracies):
             self.best, self.best_epoch = self.last, len(self.accuracies) + 1
         self.accuracies.append(score)
 
     def state_dict(self) -> dict[str, Any]:
-        """What it has seen so far, of torch's types."""
-        seen = {
-            name: torch.from_numpy(value) for name in ("best", "last") if (value := getattr(self, name)) is not None
-        }
-        return {"accuracies": list(self.accuracies), "best_epoch": self.best_epoch, **seen}
+        """Return the state after the last epoch, for resuming; predictions are tensors."""
+        predictions = {"best": self.best, "last": self.last}
+        tensors = {name: None if value is None else torch.from_numpy(value) for name, value in predictions.items()}
+        return {"accuracies": list(self.accuracies), "best_epoch": self.best_epoch, **tensors}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on watching where ``state_dict`` was taken."""
+        """Restore what ``state_dict`` returned."""
         self.accuracies, self.best_epoch = list(state["accuracies"]), state["best_epoch"]
-        self.best, self.last = state["best"].numpy(), state["last_epoch"].numpy()
+        self.best, self.last = (None if state[name] is None else state[name].numpy() for name in ("best", "last"))
 
 
-def table(index: pd.DataFrame, labels: list[str], choices: dict[str, LogProbabilities]) -> pd.DataFrame:
-    """Predictions as a table: one row for each clip and each way of selection_split the epoch.
+def to_table(index: pd.DataFrame, labels: list[str], choices: dict[str, LogProbabilities]) -> pd.DataFrame:
+    """Put predictions into a table of one row a clip and choice.
 
     Args:
-        index: the clips, as in the shard's index.
+        index: the clips, as in the shards' index.
         labels: the emotions in the order of their class index.
-        choices: by name (``selected``, ``last_epoch``, ``best_test_epoch``) the log-probabilities of the index's clips.
+        choices: log-probabilities of these clips, by choice of the epoch.
 
     Returns:
         Columns ``choice, clip, actor, label, predicted`` and a probability ``p_<label>`` for each emotion.
@@ -126,13 +160,11 @@ def table(index: pd.DataFrame, labels: list[str], choices: dict[str, LogProbabil
         part = index[["clip", "actor", "label"]].copy()
         part.insert(0, "choice", choice)
         part["predicted"] = [labels[best] for best in log_probabilities.argmax(axis=1)]
-        probabilities = np.exp(log_probabilities.astype(np.float64))
-        part[[f"p_{label}" for label in labels]] = probabilities
+        part[[f"p_{label}" for label in labels]] = np.exp(log_probabilities.astype(np.float64))
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
-def untable(predictions: pd.DataFrame, labels: list[str], choice: str) -> LogProbabilities:
-    """The log-probabilities of one choice, back from ``table``."""
-    rows = predictions.loc[predictions["choice"] == choice, [f"p_{label}" for label in labels]]
-    return np.log(np.asarray(rows))
+def from_table(table: pd.DataFrame, labels: list[str], choice: str) -> LogProbabilities:
+    """Return the log-probabilities of one choice of a table of predictions."""
+    return np.log(table.loc[table["choice"] == choice, [f"p_{label}" for label in labels]].to_numpy())

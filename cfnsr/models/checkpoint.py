@@ -1,57 +1,34 @@
-"""A network <-> one safetensors file that says how to build it again; no params.yaml is needed to load it."""
+"""Save and load networks: one safetensors file holds the weights and the ``ModelSpec``; no params.yaml is needed."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cfnsr.errors import CfnsrError
-from cfnsr.models import encoders, fusion
+from cfnsr.models.encoders import Encoder, Unimodal
+from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.outputs import atomic_file
 
-# One key: safetensors orders several by chance, and the file's bytes would differ from run to run.
+# One key: safetensors writes several in random order, and the file's bytes would differ from run to run.
 _KEY = "cfnsr"
-MODALITIES = ("video", "audio")
-_WANTED = frozenset({"name", "labels", "encoders", "options", "fold", "pixels", "preprocessing", "imported"})
-
-Specification = dict[str, Any]
 
 
-def build(specification: Specification, trained: dict[str, encoders.Encoder] | None = None) -> nn.Module:
-    """A new network with random weights, or on top of trained encoders.
-
-    Args:
-        specification: ``name`` (``video``, ``audio`` or a system's), ``labels``, ``encoders`` (each modality's
-            options) and ``options`` (the system's own).
-        trained: encoders by modality, instead of new ones.
-    """
-    classes = len(specification["labels"])
-    parts = trained or {
-        name: encoders.build(name, classes, **options) for name, options in specification["encoders"].items()
-    }
-    name = specification["name"]
-    if name in MODALITIES:
-        return encoders.Unimodal(parts[name], name)
-    return fusion.build(name, parts["video"], parts["audio"], classes, **specification["options"])
-
-
-def save(path: Path, network: nn.Module, specification: Specification) -> None:
-    """Write weights and specification; whatever else the specification holds travels with them."""
+def save(path: Path, network: nn.Module, spec: ModelSpec) -> None:
+    """Write a network's weights and description."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with atomic_file(path) as partial:
-        save_file(tensors, partial, metadata={_KEY: json.dumps(specification, sort_keys=True)})
+        save_file(tensors, partial, metadata={_KEY: spec.to_json()})
 
 
-def specification(path: Path) -> Specification:
-    """What a saved model says of itself.
+def read_spec(path: Path) -> ModelSpec:
+    """Read the description in a saved model.
 
     Raises:
-        CfnsrError: not a model of ours.
+        CfnsrError: the file is missing, damaged, or not a model of cfnsr.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -60,23 +37,16 @@ def specification(path: Path) -> Specification:
         raise CfnsrError(path, f"cannot be read as safetensors ({error})", "Run its training stage again") from error
     if _KEY not in metadata:
         raise CfnsrError(path, "is safetensors, but not a model of cfnsr", "Give a model.safetensors written by cfnsr")
-    try:
-        described = json.loads(metadata[_KEY])
-        missing = sorted(_WANTED - set(described)) or sorted({"order"} - set(described["pixels"]))
-    except (ValueError, TypeError) as error:
-        raise CfnsrError(path, f"its description cannot be read ({error})", "Write it again") from error
-    if missing:
-        raise CfnsrError(path, f"its description lacks {', '.join(missing)}", "It is of another version")
-    return described
+    return ModelSpec.from_json(metadata[_KEY], path)
 
 
 def load(path: Path) -> nn.Module:
-    """Build the network a file describes, with its weights, in evaluation mode; takes ``(frames, mel, mfcc)``.
+    """Build a saved network with its weights, in evaluation mode.
 
     Raises:
-        CfnsrError: not a model of ours, or its tensors do not fit its own description.
+        CfnsrError: the file is not a model of cfnsr, or its tensors do not fit its description.
     """
-    network = build(specification(path))
+    network = read_spec(path).build()
     try:
         network.load_state_dict(load_file(path))
     except RuntimeError as error:
@@ -84,13 +54,13 @@ def load(path: Path) -> nn.Module:
     return network.eval()
 
 
-def encoder(path: Path) -> encoders.Encoder:
-    """The encoder inside a saved unimodal model.
+def load_encoder(path: Path) -> Encoder:
+    """Load the encoder of a saved unimodal model.
 
     Raises:
-        CfnsrError: not a unimodal model of ours.
+        CfnsrError: the file is not a unimodal model of cfnsr.
     """
     network = load(path)
-    if not isinstance(network, encoders.Unimodal):
+    if not isinstance(network, Unimodal):
         raise CfnsrError(path, "is not a unimodal model", "Give one written by the pretrain stage")
     return network.encoder

@@ -1,4 +1,4 @@
-"""What two or more systems are made of."""
+"""What several systems share."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cfnsr.errors import CfnsrError
 from cfnsr.models.encoders import Encoder
-from cfnsr.models.types import Prediction
+from cfnsr.models.types import Batch, Prediction
 
 
 class LateFusion(nn.Module):
-    """Two encoders, heads included, whose predictions are joined by ``combine``, which a system defines.
+    """Two encoders with their heads, whose predictions a system's ``combine`` joins.
 
     Args:
         video, audio: the two encoders.
-        classes: how many emotions; the heads know already.
+        classes: number of emotions; not needed, as the heads are built.
     """
 
     modality_modules: ClassVar = {"video": ("video",), "audio": ("audio",)}
@@ -27,47 +28,55 @@ class LateFusion(nn.Module):
         super().__init__()
         self.video, self.audio = video, audio
 
-    def forward(
-        self,
-        frames: Float[Tensor, "batch 3 time height width"],
-        mel: Float[Tensor, "batch mel step"],
-        mfcc: Float[Tensor, "batch coef step"],
-    ) -> Prediction:
-        """Both predictions joined, and each alone."""
-        video = self.video(frames).log_softmax(dim=1, dtype=torch.float32)
-        audio = self.audio(mfcc).log_softmax(dim=1, dtype=torch.float32)
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict from each modality, and combine."""
+        video, audio = (
+            encoder(batch[encoder.reads]).log_softmax(dim=1, dtype=torch.float32)
+            for encoder in (self.video, self.audio)
+        )
         return Prediction(self.combine(video, audio), video, audio)
 
     def combine(
         self, video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch classes"]:
-        """Log-probabilities of both, from those of each."""
+        """Combine the log-probabilities of both modalities."""
         raise NotImplementedError
 
 
 class IntermediateFusion(nn.Module):
-    """Two encoders, heads included, that meet between their layers.
+    """Two encoders with their heads, joined after each of their last stages.
 
     Args:
         video, audio: the two encoders.
-        sites: after which stage of the face, and which of the voice; the last ends both trunks.
-        between: for each site a module that takes both features and gives both back, changed.
+        sites: one module for each of these stages; it takes both outputs and returns both, changed.
     """
 
-    def __init__(
-        self, video: Encoder, audio: Encoder, sites: Sequence[tuple[str, str]], between: Sequence[nn.Module]
-    ) -> None:
+    def __init__(self, video: Encoder, audio: Encoder, sites: Sequence[nn.Module]) -> None:
         super().__init__()
-        self.video = nn.ModuleList(video.segments(*(face for face, _ in sites)))
-        self.audio = nn.ModuleList(audio.segments(*(voice for _, voice in sites)))
-        self.between = nn.ModuleList(between)
+        self.video_input, self.audio_input = video.reads, audio.reads
+        self.video, self.audio = (nn.ModuleList(encoder.segments(*range(-len(sites), 0))) for encoder in (video, audio))
+        self.sites = nn.ModuleList(sites)
         self.video_head, self.audio_head = video.head, audio.head
 
-    def logits(
-        self, frames: Float[Tensor, "batch 3 time height width"], mfcc: Float[Tensor, "batch coef step"]
-    ) -> Float[Tensor, "2 batch classes"]:
-        """The logits of both heads, the face's first."""
-        face, voice = frames, mfcc
-        for video, audio, between in zip(self.video, self.audio, self.between, strict=True):
-            face, voice = between(video(face), audio(voice))
-        return torch.stack([self.video_head(face), self.audio_head(voice)])
+    def logits(self, batch: Batch) -> Float[Tensor, "2 batch classes"]:
+        """Compute the logits of both heads, video first."""
+        video, audio = batch[self.video_input], batch[self.audio_input]
+        for video_stage, audio_stage, site in zip(self.video, self.audio, self.sites, strict=True):
+            video, audio = site(video_stage(video), audio_stage(audio))
+        return torch.stack([self.video_head(video), self.audio_head(audio)])
+
+
+def last_channels(video: Encoder, audio: Encoder, count: int) -> list[tuple[int, int]]:
+    """Return the channels of the last ``count`` stages, in order: video's and audio's.
+
+    Raises:
+        CfnsrError: an encoder has fewer stages.
+    """
+    for modality, encoder in (("video", video), ("audio", audio)):
+        if len(encoder.channels) < count:
+            raise CfnsrError(
+                f"encoders.{modality}",
+                f"has {len(encoder.channels)} stages, and the system joins the last {count}",
+                "Choose another encoder, or another system",
+            )
+    return list(zip(video.channels[-count:], audio.channels[-count:], strict=True))

@@ -1,4 +1,4 @@
-"""How large a network is, without making it: weights and arithmetic, counted on tensors that hold nothing."""
+"""Count a network's parameters and operations, on tensors without memory (torch's ``meta`` device)."""
 
 from __future__ import annotations
 
@@ -7,54 +7,24 @@ from typing import Any
 
 import torch
 import torchinfo
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cfnsr.models import checkpoint, encoders, fusion
+from cfnsr.models import fusion
 from cfnsr.models.publication import Publication
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What one clip looks like to the networks.
-
-    Attributes:
-        frames: of the face crop.
-        side_px: of the square crop.
-        mels, coefficients: mel bands, MFCC.
-        steps: analysis frames of the sound.
-    """
-
-    frames: int
-    side_px: int
-    mels: int
-    coefficients: int
-    steps: int
-
-    @classmethod
-    def of(cls, video: dict[str, Any], audio: dict[str, Any]) -> Inputs:
-        """From the two sections of ``extract``."""
-        samples = round(audio["window_s"] * audio["rate_hz"])
-        return cls(video["frames"], video["side_px"], audio["mels"], audio["coefficients"], 1 + samples // audio["hop"])
-
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """One clip, holding nothing where torch's default device is ``meta``."""
-        return (
-            torch.empty(1, 3, self.frames, self.side_px, self.side_px),
-            torch.empty(1, self.mels, self.steps),
-            torch.empty(1, self.coefficients, self.steps),
-        )
+from cfnsr.models.spec import ModelSpec
+from cfnsr.models.types import MODALITIES, Batch
 
 
 @dataclass(frozen=True)
 class Size:
-    """One network's size.
+    """The size of one network.
 
     Attributes:
-        name: the system, or the modality alone.
+        name: the system, or the modality.
         publication: what was published of it.
-        parameters: trainable and not.
-        flops: of the forward pass of one clip, a multiplication and an addition counted as two.
+        parameters: trainable or not.
+        flops: of the forward pass of one clip; a multiplication and an addition count as two.
     """
 
     name: str
@@ -64,67 +34,56 @@ class Size:
 
 
 def names() -> list[str]:
-    """Every network there is: each modality alone, then the systems."""
-    return [*sorted(encoders.names(), reverse=True), *fusion.names()]
+    """List all networks: each modality alone, then the systems."""
+    return [*MODALITIES, *fusion.names()]
 
 
-def build(
-    name: str, classes: int, parts: dict[str, dict[str, Any]], options: dict[str, Any], inputs: Inputs
-) -> nn.Module:
-    """A network on the device that holds nothing.
-
-    Args:
-        name: one of ``names()``.
-        classes: how many emotions.
-        parts: each encoder's options as params.yaml has them.
-        options: the system's own.
-        inputs: the audio encoder is sized by them.
+def build(spec: ModelSpec) -> nn.Module:
+    """Build a network on the ``meta`` device, in evaluation mode.
 
     Raises:
-        CfnsrError: there is no such network, or its options do not fit.
+        CfnsrError: no network can be built from this description.
     """
-    sized = {**parts, "audio": {**parts["audio"], "coefficients": inputs.coefficients, "steps": inputs.steps}}
-    described = {
-        "name": name,
-        "labels": [str(number) for number in range(classes)],
-        "encoders": {name: sized[name]} if name in sized else sized,
-        "options": options,
-    }
     with torch.device("meta"):
-        return checkpoint.build(described)
+        return spec.build().eval()
 
 
-def size(name: str, network: nn.Module, inputs: Inputs) -> Size:
-    """Count a network of ``build``."""
-    network.eval()
-    # Not in inference mode: there torch runs a Transformer's layer as one operation, which it cannot count.
+def size(spec: ModelSpec) -> Size:
+    """Count a network's parameters and operations."""
+    network: Any = build(spec)
+    # Not in inference mode: there torch runs a Transformer layer as one operation, which the counter does not know.
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        network(*inputs.tensors())
+        network(_clip(spec.inputs))
     parameters = sum(value.numel() for value in network.parameters())
-    return Size(name, network.publication, parameters, counter.get_total_flops())  # pyright: ignore[reportArgumentType]
+    return Size(spec.name, network.publication, parameters, counter.get_total_flops())
 
 
-def layers(network: nn.Module, inputs: Inputs, depth: int) -> str:
-    """A network's layers as a table: name, shape of the output, weights.
+def layers(spec: ModelSpec, depth: int) -> str:
+    """Draw a table of a network's layers: name, shape of the output, parameters.
 
     Args:
-        network: of ``build``.
-        inputs: one clip's.
-        depth: how many levels of modules within modules.
+        spec: the network.
+        depth: levels of modules within modules.
     """
-    with torch.device("meta"):
-        tensors = inputs.tensors()
-    # Not its multiplications: of a layer that is applied at many places it counts one.
-    columns = ("output_size", "num_params")
-    drawn = str(
-        torchinfo.summary(
-            network.eval(),
-            input_data=tensors,
-            depth=depth,
-            col_names=columns,
-            row_settings=("var_names",),
-            device="meta",
-            verbose=0,
-        )
+    network, clip = build(spec), _clip(spec.inputs)
+    # torchinfo takes tensors, and dictionaries of tensors.
+    network.register_forward_pre_hook(lambda _, inputs: (Batch(inputs[0], clip.label),))
+    table = torchinfo.summary(
+        network,
+        input_data=[clip.arrays],
+        depth=depth,
+        col_names=("output_size", "num_params"),
+        row_settings=("var_names",),
+        device="meta",
+        verbose=0,
     )
-    return "\n".join(line for line in drawn.splitlines() if not line.startswith("Total mult-adds"))
+    # torchinfo counts the multiplications of a layer that is used several times only once.
+    return "\n".join(line for line in str(table).splitlines() if not line.startswith("Total mult-adds"))
+
+
+def _clip(inputs: dict[str, list[int]]) -> Batch:
+    with torch.device("meta"):
+        arrays = {name: torch.empty(1, *shape) for name, shape in inputs.items()}
+        if "frames" in arrays:  # time height width 3 -> 3 time height width, as networks take them
+            arrays["frames"] = arrays["frames"].movedim(-1, 1)
+        return Batch(arrays, torch.zeros(1, dtype=torch.int64))

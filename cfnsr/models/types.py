@@ -1,52 +1,60 @@
-"""The values that travel along the line once torch is loaded: a batch in, a prediction out.
+"""What every network takes and returns: a batch of clips, and predictions.
 
-Apart from ``types`` so that the stages before training start without torch (three seconds each).
-Annotations are evaluated here, as those of a ``NamedTuple`` lose sight of the module they stand in.
+No ``from __future__ import annotations``: jaxtyping's check in tests cannot resolve a ``NamedTuple``'s later.
 """
 
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64, Num
+from jaxtyping import Float, Int64
 from torch import Tensor
 
+MODALITIES = ("video", "audio")
 
-class Batch(NamedTuple):
-    """Clips side by side, as they lie in the shards.
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips side by side.
+
+    Networks take normalised frames: ``Float[Tensor, "batch 3 time height width"]``. Data loaders give them as they lie
+    in the shards: ``UInt8[Tensor, "batch time height width 3"]``.
 
     Attributes:
-        frames: RGB, 0 to 255; uint8 but where augmentation has computed new values.
-        mel: log-mel in dB.
-        mfcc: mel-frequency cepstral coefficients.
+        arrays: by array name (``frames``, ``mel``, ``mfcc``, ...); the first dimension is the clip.
         label: index into the corpus's labels.
     """
 
-    frames: Num[Tensor, "batch time height width 3"]
-    mel: Float[Tensor, "batch mel step"]
-    mfcc: Float[Tensor, "batch coef step"]
+    arrays: dict[str, Tensor]
     label: Int64[Tensor, " batch"]
 
+    def __getitem__(self, name: str) -> Tensor:
+        return self.arrays[name]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
     def to(self, device: torch.device) -> "Batch":
-        """The same on a device."""
-        return Batch(*(value.to(device, non_blocking=True) for value in self))
+        """Copy the batch to a device."""
+        arrays = {name: array.to(device, non_blocking=True) for name, array in self.arrays.items()}
+        return Batch(arrays, self.label.to(device, non_blocking=True))
+
+    def replace(self, **arrays: Tensor) -> "Batch":
+        """Return a batch in which the named arrays are replaced."""
+        return replace(self, arrays={**self.arrays, **arrays})
 
 
-class Share(NamedTuple):
-    """One process's part of a training batch; where one process learns alone, all of it.
-
-    Attributes:
-        clips: its own.
-        whole: the labels of the whole batch.
-        idle: there were too few clips for all: these are another process's, and are not to count.
-    """
-
-    clips: Batch
-    whole: Int64[Tensor, " whole"]
-    idle: bool
+# So that torch.export and torch.compile can look into a batch.
+torch.export.register_dataclass(Batch)
 
 
 class Prediction(NamedTuple):
-    """Log-probabilities of each class: the system's own and, where it has them, each modality's alone."""
+    """Log-probabilities of each class.
+
+    Attributes:
+        fused: of the whole network.
+        video, audio: of each modality's own head, where the network has them.
+    """
 
     fused: Float[Tensor, "batch classes"]
     video: Float[Tensor, "batch classes"] | None = None

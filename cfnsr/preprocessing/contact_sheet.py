@@ -1,4 +1,4 @@
-"""A shard as a picture, every clip a row, every frame a column: are the faces whole, and steady?"""
+"""Draw a shard as a contact sheet, a row a clip and a column a frame, to see whether faces are whole and steady."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CAPTION_PX = 18  # above each row
 
 
 def picture(shard: Shard) -> UInt8[np.ndarray, "height width 3"]:
-    """The sheet, RGB; above each row the clip's name and emotion."""
+    """Draw the contact sheet, RGB; above each row the clip's name and emotion."""
     rows = []
-    for clip, label, frames in zip(shard.index["clip"], shard.index["label"], shard.frames, strict=True):
+    for clip, label, frames in zip(shard.index["clip"], shard.index["label"], shard.arrays["frames"], strict=True):
         strip = np.concatenate(list(frames), axis=1)
         caption = np.full((_CAPTION_PX, strip.shape[1], 3), 255, np.uint8)
         cv2.putText(caption, f"{label}  {clip}", (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
@@ -27,7 +27,7 @@ def picture(shard: Shard) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def write(path: Path, shard: Shard) -> None:
-    """Write the sheet as a picture, in the format of the file's ending.
+    """Write the contact sheet, in the picture format of the file's ending.
 
     Raises:
         CfnsrError: no picture format of that ending is known.

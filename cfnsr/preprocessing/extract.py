@@ -1,87 +1,103 @@
-"""One clip -> one sample: the step that turns files into arrays."""
+"""Turn one clip into arrays: face crops, log-mel and MFCC."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Float64, UInt8
 
-from cfnsr.corpora.clip import Clip, Sample
+from cfnsr.corpora.clip import Clip
+from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import audio, video
 from cfnsr.preprocessing.face_boxes import FaceBoxes
+from cfnsr.runtime import parallel
 from cfnsr.runtime.bad_clips import BadClips
-from cfnsr.runtime.engines import Engine
 
 
-def sample(
-    path: Path,
-    squares: np.ndarray,
-    *,
-    frames: int,
-    side_px: int,
-    decoder: str,
-    rate_hz: int,
-    offset_s: float,
-    window_s: float,
-    n_fft: int,
-    hop: int,
-    mels: int,
-    coefficients: int,
-    top_db: float,
-    silence_db: float,
-) -> Sample:
-    """Decode one clip into what the networks see.
+class ExtractOptions(NamedTuple):
+    """The section ``extract`` of params.yaml.
+
+    Attributes:
+        video: see ``face_crops``.
+        audio: see ``audio.sound``.
+    """
+
+    video: Mapping[str, Any]
+    audio: Mapping[str, Any]
+
+
+def sample(path: Path, boxes: Float64[np.ndarray, "frame 3"], options: ExtractOptions) -> Sample:
+    """Decode one clip into the arrays that networks read.
 
     Args:
-        path: the mp4 file.
-        squares: the face box of every frame, rows of (centre x, centre y, side) in pixels.
-        frames: face crops to take, evenly spaced over the clip.
-        side_px: their side in pixels.
-        decoder: what decodes the pictures, a file of ``cfnsr.preprocessing.video``.
-        rate_hz, offset_s, window_s: the sound's rate in Hz and its window in seconds.
-        n_fft, hop, mels, coefficients, top_db: of the log-mel and MFCC, see ``audio.features``.
-        silence_db: a clip whose loudest log-mel value is below is silent.
+        path: the video.
+        boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels.
+        options: of pictures and sound.
 
     Raises:
-        CfnsrError: the file cannot be decoded, its boxes are not of this video, or it shows or says nothing.
+        CfnsrError: the file cannot be decoded, its boxes are not of this video, or it is black or silent.
     """
-    when = video.timeline(path)
-    if len(when.pts) != len(squares):
-        raise CfnsrError(
-            path, f"has {len(when.pts)} frames, its landmarks {len(squares)}", "Fetch the clip and its landmarks again"
-        )
-    chosen = video.evenly_spaced(when.pts, frames)
+    frames, duration_s = face_crops(path, boxes, **options.video)
+    features, padded_s = audio.sound(path, **options.audio)
+    return Sample({"frames": frames, **features}, duration_s=duration_s, padded_s=padded_s)
+
+
+def clip_shapes(options: ExtractOptions) -> dict[str, list[int]]:
+    """Compute the shape of one clip's arrays, by array name, without a clip."""
+    analysis = {key: value for key, value in options.audio.items() if key not in ("offset_s", "window_s", "silence_db")}
+    silence = np.zeros(round(options.audio["window_s"] * options.audio["rate_hz"]), np.float32)
+    features = audio.features(silence, **analysis)
+    side_px = options.video["side_px"]
+    return {
+        "frames": [options.video["frames"], side_px, side_px, 3],
+        **{name: list(array.shape) for name, array in features.items()},
+    }
+
+
+def face_crops(
+    path: Path, boxes: Float64[np.ndarray, "frame 3"], *, frames: int, side_px: int, decoder: str
+) -> tuple[UInt8[np.ndarray, "time side side 3"], float]:
+    """Cut the face out of evenly spaced frames.
+
+    Args:
+        path: the video.
+        boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels.
+        frames: face crops to take, evenly spaced over the clip.
+        side_px: their side in pixels.
+        decoder: a file of ``cfnsr.preprocessing.video``.
+
+    Returns:
+        The crops, RGB, and the length of the video stream in seconds.
+
+    Raises:
+        CfnsrError: see ``sample``.
+    """
+    timeline = video.timeline(path)
+    if len(timeline.pts) != len(boxes):
+        problem = f"has {len(timeline.pts)} frames, its landmarks {len(boxes)}"
+        raise CfnsrError(path, problem, "Fetch the clip and its landmarks again")
+    indices = video.evenly_spaced(timeline.pts, frames)
     crops = []
-    for index, image in zip(chosen, video.frames(path, when.pts, chosen, decoder=decoder), strict=True):
-        _check_box(path, squares[index], image)
-        crops.append(video.crop(image, squares[index], side_px))
+    for index, image in zip(indices, video.frames(path, timeline.pts, indices, decoder=decoder), strict=True):
+        _check_box(path, boxes[index], image)
+        crops.append(video.crop(image, boxes[index], side_px))
     pictures = np.stack(crops)
-    sound, padded_s = audio.waveform(path, rate_hz=rate_hz, offset_s=offset_s, window_s=window_s)
-    mel, mfcc = audio.features(
-        sound, rate_hz=rate_hz, n_fft=n_fft, hop=hop, mels=mels, coefficients=coefficients, top_db=top_db
-    )
-    for name, values in (("picture", pictures), ("sound", mel)):
-        if values.min() == values.max():
-            raise CfnsrError(path, f"its {name} is constant (black, or silent)", "Fetch the clip again, or remove it")
-    if mel.max() < silence_db:
-        raise CfnsrError(
-            path,
-            f"is silent: its loudest is {mel.max():.0f} dB, under extract.audio.silence_db = {silence_db}",
-            "Remove the clip, or lower the threshold",
-        )
-    return Sample(pictures, mel, mfcc, duration_s=when.duration_s, padded_s=padded_s)
+    if pictures.min() == pictures.max():
+        raise CfnsrError(path, "its picture is constant (black)", "Fetch the clip again, or remove it")
+    return pictures, timeline.duration_s
 
 
-def _check_box(path: Path, square: np.ndarray, image: np.ndarray) -> None:
-    """A box of another video would have its edge repeated a thousandfold, and show no face."""
-    x, y, side = square
+def _check_box(path: Path, box: np.ndarray, image: np.ndarray) -> None:
+    """Refuse the box of another video, whose crop would show the picture's edge and no face."""
+    x, y, side = box
     height, width = image.shape[:2]
     if not (
         abs(x - width / 2) < (width + side) / 2
@@ -96,63 +112,65 @@ def _check_box(path: Path, square: np.ndarray, image: np.ndarray) -> None:
 
 
 class _Task(NamedTuple):
-    """All that a clip's sample is made from; or why none can be."""
+    """What the sample of a clip is made from; without boxes, the reason."""
 
     path: Path
-    squares: np.ndarray | None
-    faceless: str
-    options: dict[str, Any]
+    boxes: np.ndarray | None
+    reason: str
+    options: ExtractOptions
 
 
 def _attempt(task: _Task) -> Sample | CfnsrError:
-    # How many clips are worked on at a time must not touch a bit; and a clip is a thread already.
+    # The number of clips at a time must not change a bit; and a clip has a thread of its own already.
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
-        if task.squares is None:
-            raise CfnsrError(task.path, task.faceless, "Fetch the landmarks of this clip again")
-        return sample(task.path, task.squares, **task.options)
-    except CfnsrError as error:  # told in the clips' order, not in that in which they end
+        if task.boxes is None:
+            raise CfnsrError(task.path, task.reason, "Fetch the landmarks of this clip again")
+        return sample(task.path, task.boxes, task.options)
+    except CfnsrError as error:  # raised in the clips' order, not in that in which they end
         return error
 
 
 def samples(
     clips: list[Clip],
-    boxes: dict[str, FaceBoxes],
-    faceless: dict[str, str],
+    boxes: Mapping[str, FaceBoxes],
+    refused: Mapping[str, str],
     bad: BadClips,
     *,
-    engine: Engine,
-    **options: Any,
+    options: ExtractOptions,
+    **workers: Any,
 ) -> Iterator[Sample | None]:
-    """Extract clips side by side, in their order; none for a clip that is skipped.
+    """Extract clips side by side; yield samples in the clips' order, None for a clip that is skipped.
 
     Args:
         clips: the clips.
         boxes: by clip id.
-        faceless: by clip id, why it has no boxes.
-        bad: is told of each clip that cannot be used.
-        engine: what works on them.
-        options: those of ``sample``.
+        refused: by clip id, why it has no boxes.
+        bad: receives each clip that cannot be used.
+        options: of ``sample``.
+        workers: ``jobs``, ``backend`` and ``address``, see ``parallel.run``.
     """
     tasks = [
         _Task(
             clip.path,
-            boxes[clip.id].squares if clip.id in boxes else None,
-            faceless.get(clip.id, "has no landmarks"),
+            boxes[clip.id].boxes if clip.id in boxes else None,
+            refused.get(clip.id, "has no landmarks"),
             options,
         )
         for clip in clips
     ]
-    with contextlib.closing(engine(_attempt, tasks)) as attempts:
-        for clip, found in zip(clips, attempts, strict=True):
-            if isinstance(found, CfnsrError):
-                bad.meet(clip.id, found)
-            yield found if isinstance(found, Sample) else None
+    with closing(parallel.run(_attempt, tasks, **workers)) as attempts:
+        for clip, attempt in zip(clips, attempts, strict=True):
+            if isinstance(attempt, CfnsrError):
+                bad.handle(clip.id, attempt)
+                yield None
+            else:
+                yield attempt
 
 
-def rows(clips: list[Clip], boxes: dict[str, FaceBoxes]) -> list[dict[str, object]]:
-    """What the shard's index says of each clip before it is decoded."""
+def index_rows(clips: list[Clip], boxes: Mapping[str, FaceBoxes]) -> list[dict[str, object]]:
+    """Return the columns of a shard's index that are known before a clip is decoded, one row a clip."""
     return [
         {
             "clip": clip.id,
@@ -161,19 +179,11 @@ def rows(clips: list[Clip], boxes: dict[str, FaceBoxes]) -> list[dict[str, objec
             "intensity": clip.intensity,
             "statement": clip.statement,
             "repetition": clip.repetition,
-            **(_described(boxes[clip.id]) if clip.id in boxes else {}),
+            **(boxes[clip.id].summary() if clip.id in boxes else {}),
             "source_md5": _md5(clip.path),
         }
         for clip in clips
     ]
-
-
-def _described(boxes: FaceBoxes) -> dict[str, object]:
-    return {
-        "box_side_px": float(boxes.squares[0, 2]),
-        "box_confidence": float(np.nanmean(boxes.confidence)),
-        "box_interpolated": float(boxes.interpolated.sum() / (~np.isnan(boxes.confidence)).sum()),
-    }
 
 
 def _md5(path: Path) -> str:

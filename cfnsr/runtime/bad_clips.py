@@ -1,4 +1,4 @@
-"""What becomes of a clip that cannot be used."""
+"""What happens to clips that cannot be used: the run stops, or goes on without them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cfnsr.errors import CfnsrError, printable
 
 
 class BadClips:
-    """Stops the run at the first bad clip, or notes it and goes on.
+    """Stop the run at the first bad clip, or record it and go on.
 
     Args:
         policy: ``fail`` or ``skip``, as ``on_bad_clip`` in params.yaml says.
@@ -26,23 +26,31 @@ class BadClips:
 
     @contextmanager
     def guard(self, clip: str) -> Iterator[None]:
-        """Around the work on one clip: its error is the run's, or is noted."""
+        """Handle the error that work on one clip raises."""
         try:
             yield
         except CfnsrError as error:
-            self.meet(clip, error)
+            self.handle(clip, error)
 
-    def meet(self, clip: str, error: CfnsrError) -> None:
-        """Raise a clip's error, or note it."""
-        self.must_be_whole(error)
+    def handle(self, clip: str, error: CfnsrError) -> None:
+        """Raise a clip's error, or record it.
+
+        Raises:
+            CfnsrError: the policy is ``fail``.
+        """
+        self.raise_unless_skipping(error)
         self.skipped[printable(clip)] = error.problem
 
-    def must_be_whole(self, error: CfnsrError) -> None:
-        """Raise an error that concerns no clip that is there, unless bad clips may be skipped."""
+    def raise_unless_skipping(self, error: CfnsrError) -> None:
+        """Raise an error about clips, absent ones for instance, if the policy is ``fail``.
+
+        Raises:
+            CfnsrError: the policy is ``fail``.
+        """
         if self._fail:
             raise CfnsrError(error.where, error.problem, f"{error.remedy}; or set on_bad_clip: skip") from error
 
-    def tell(self) -> None:
-        """Say on stderr what was skipped."""
+    def report(self) -> None:
+        """Print on stderr which clips were skipped, and why."""
         for clip, reason in self.skipped.items():
             click.echo(f"skipped {clip}: {reason}", err=True)

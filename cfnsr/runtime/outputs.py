@@ -1,7 +1,7 @@
-"""Outputs appear whole or not at all: written beside their place, then renamed into it.
+"""Write outputs whole or not at all, and delete those that params.yaml no longer lists.
 
-A half-written output would be taken for a finished one, and writing through a link into DVC's
-cache would corrupt the cached copy (docs/decisions/0003-atomic-outputs.md).
+A half-written output would be taken for a finished one, and writing through a link into DVC's cache would corrupt
+the cached copy (docs/decisions/0003-atomic-outputs.md). So an output is written beside its path and then renamed.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from cfnsr.errors import CfnsrError
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in ``path``'s folder; on success it replaces ``path``, on error it is removed."""
-    prefix = _cleared(path)
+    """Yield a temporary path in ``path``'s folder. On success it replaces ``path``; on error it is removed."""
+    prefix = _remove_leftovers(path)
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     partial = Path(name)
@@ -31,8 +33,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; on success it takes ``path``'s place, on error it is removed."""
-    partial = Path(tempfile.mkdtemp(prefix=_cleared(path), dir=path.parent))
+    """Yield a temporary folder beside ``path``. On success it replaces ``path``; on error it is removed."""
+    partial = Path(tempfile.mkdtemp(prefix=_remove_leftovers(path), dir=path.parent))
     try:
         yield partial
         partial.chmod(0o755)
@@ -43,17 +45,58 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _cleared(path: Path) -> str:
-    """Remove what killed runs left half written of ``path``; returns how such names begin.
+def _remove_leftovers(path: Path) -> str:
+    """Remove what killed runs left half-written of ``path``; return the prefix of such names.
 
-    Should one of them still be running after all, it loses its ground and fails, and cannot overwrite what comes after.
+    Should a killed run's process still be alive, its writing fails, and it cannot overwrite a later result.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".partial-{path.name}."
-    for left in path.parent.iterdir():
-        if left.name.startswith(prefix):
-            if left.is_dir():
-                shutil.rmtree(left)
-            else:
-                left.unlink(missing_ok=True)
+    for leftover in path.parent.iterdir():
+        if leftover.name.startswith(prefix):
+            _delete(leftover)
     return prefix
+
+
+def prune(folder: Path, names: Collection[str]) -> list[Path]:
+    """Delete outputs that params.yaml no longer lists; fail if a listed one is missing.
+
+    DVC deletes nothing when a list of params.yaml shrinks, and hashes a folder that many stages write to as a whole:
+    files left over would run the stages that read it again, and a result could depend on earlier runs. So the stage
+    that reads the folder prunes it. Hidden files stay: stages that still run may be writing them.
+
+    Args:
+        folder: the folder that many stages write to.
+        names: paths within it that params.yaml lists, ``01`` or ``held_out/audio/fold_1``.
+
+    Returns:
+        The deleted paths, the topmost of each.
+
+    Raises:
+        CfnsrError: a listed path is missing.
+    """
+    for name in names:
+        if not (folder / name).exists():
+            raise CfnsrError(folder / name, "is missing", "Run `dvc repro`, which makes what is missing")
+    listed = {folder / name for name in names}
+    return _prune(folder, listed, {parent for path in listed for parent in path.parents})
+
+
+def _prune(folder: Path, listed: set[Path], parents: set[Path]) -> list[Path]:
+    deleted: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path in listed:
+            continue
+        if path in parents:
+            deleted += _prune(path, listed, parents)
+        else:
+            _delete(path)
+            deleted.append(path)
+    return deleted
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A progress bar on stderr for work that takes longer than a breath."""
+"""Progress bars on stderr for work that takes more than a second."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @contextmanager
 def bar(name: str) -> Iterator[Callable[[int], None]]:
-    """Show a bar; yields ``advance(total)``, to be called after each of ``total`` pieces."""
+    """Show a bar; yield ``advance(total)``, to be called after each of ``total`` items."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -42,7 +42,7 @@ def bar(name: str) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def transfer(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar in bytes, with the rate and the time left; yields ``moved(done, total)``."""
+    """Show a bar in bytes, with rate and time left; yield ``moved(done, total)``."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -55,14 +55,14 @@ def transfer(name: str) -> Iterator[Callable[[int, int], None]]:
 
         def moved(done: int, total: int) -> None:
             if progress.tasks[0].total is None:
-                progress.reset(task, total=total, completed=done)  # what was there before counts in no rate
+                progress.reset(task, total=total, completed=done)  # bytes of an earlier run are no part of the rate
             progress.update(task, completed=done)
 
         yield moved
 
 
-def each(pieces: Iterable[T], total: int, advance: Callable[[int], None]) -> Iterator[T]:
-    """The pieces, the bar moved by one at each."""
-    for piece in pieces:
-        yield piece
+def each(items: Iterable[T], total: int, advance: Callable[[int], None]) -> Iterator[T]:
+    """Yield the items; advance the bar after each."""
+    for item in items:
+        yield item
         advance(total)

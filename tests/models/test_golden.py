@@ -25,7 +25,7 @@ def imported(name: str, folder: Path) -> nn.Module:
 
 def with_stem_relu(network: nn.Module, name: str, *, relu: bool) -> nn.Module:
     """The same weights where the stem cuts what is negative, or does not."""
-    described = exchange.specification(name, "fold_1", published.GOLDEN)
+    described = exchange.spec(name, "fold_1", published.GOLDEN)
     described["encoders"]["video"]["stem_relu"] = relu
     other = checkpoint.build(described)
     other.load_state_dict(network.state_dict())

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from cfnsr.cli import dvc_files
+from cfnsr.runtime import dvc_repository
 from cfnsr.errors import CfnsrError
 from tests.support.repository import Repository
 
@@ -67,7 +67,7 @@ def mended(repository: Repository) -> None:
     """What the docs say to do where DVC was killed while it wrote its own files."""
     for _ in range(3):
         try:
-            dvc_files.unharmed(repository.folder)
+            dvc_repository.check_files(repository.folder)
         except CfnsrError:
             printed = repository.run("cfnsr", "check", status=1)
         else:

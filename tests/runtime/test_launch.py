@@ -13,12 +13,12 @@ from typing import Any
 
 import psutil
 import pytest
+from cfnsr.runtime.launch.shown import Shown
 from rich.console import Console
 from ruamel.yaml import YAML
 
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.launch import LOGS, Outcome, plan, run_all
-from cfnsr.runtime.launch.shown import Shown
 from tests.support.repository import Repository
 
 FOLDS = ("fold_1", "fold_2")

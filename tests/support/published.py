@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cfnsr.models.types import Batch
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "seed_networks.json"
 
 # Without these the attention, or the audio beside it, would hardly move the logits of random weights.
@@ -23,35 +25,35 @@ _GAINS = {
     "self_attn.in_proj_weight": 2.0,
     "self_attn.out_proj.weight": 4.0,
 }
-# Shifted down, so that the stem's ReLU has something to cut.
+# Shifted down, so that the stem's ReLU sees negative values.
 _SHIFTED = ("bn1.bias", "video_model_blocks.0.1.bias")
 
 
 def system(name: str) -> dict[str, Any]:
-    """What is on record of one published network: ``parameters``, ``keys``, ``logits``."""
+    """Read the record of one published network: ``parameters``, ``keys``, ``logits``."""
     return json.loads(GOLDEN.read_text())["systems"][name]
 
 
 def state(name: str, seed: int = 0) -> dict[str, Tensor]:
-    """The generated weights of one published network, under their published names."""
+    """Generate the weights of one published network, under their published names."""
     return {
         key: _weight(key, name, shape, 1000 * seed + number) for number, (key, shape) in enumerate(system(name)["keys"])
     }
 
 
-def clip(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Frames, an unused log-mel and MFCC of the generated clip."""
+def clip(seed: int = 0) -> Batch:
+    """Generate the clip that the recorded logits are of."""
     frames = np.random.RandomState(500000 + seed).standard_normal(3 * 30 * 224 * 224)
     mfcc = 20 * np.random.RandomState(600000 + seed).standard_normal(13 * 212)
-    return (
-        torch.from_numpy(frames.astype(np.float32)).view(1, 3, 30, 224, 224),
-        torch.zeros(1, 128, 212),
-        torch.from_numpy(mfcc.astype(np.float32)).view(1, 13, 212),
-    )
+    arrays = {
+        "frames": torch.from_numpy(frames.astype(np.float32)).view(1, 3, 30, 224, 224),
+        "mfcc": torch.from_numpy(mfcc.astype(np.float32)).view(1, 13, 212),
+    }
+    return Batch(arrays, torch.zeros(1, dtype=torch.int64))
 
 
 def difference(log_probs: Tensor, name: str) -> float:
-    """Largest distance from the published log-probabilities."""
+    """Compute the largest distance from the published log-probabilities."""
     expected = torch.tensor(system(name)["logits"]).log_softmax(dim=0)
     return (log_probs[0] - expected).abs().max().item()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cfnsr.models import encoders, fusion
+from cfnsr.models.types import Batch
 
 # A new system is named here once, with its published options, and every test that holds for all of them runs on it.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -33,26 +34,37 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 SMALLER = {"mcbp": {"dimension": 128, "hidden": 16}, "eranns": {"width": 1, "depth": 2}}
 MELS, STEPS = 128, 212
-Clips = tuple[Tensor, Tensor, Tensor]
+SHAPES = {"frames": [8, 64, 64, 3], "mel": [MELS, STEPS], "mfcc": [13, STEPS]}
+ENCODERS: dict[str, dict[str, Any]] = {
+    "video": {"name": "resnext3d", "layers": [3, 4, 6, 3], "width": 64, "cardinality": 32, "stem_relu": True},
+    "audio": {"name": "mfcc_cnn", "dropout": 0.2, "head_dropout": 0.4},
+}
+SMALLER_ENCODERS = {**ENCODERS, "video": {**ENCODERS["video"], "layers": [1, 1, 1, 1], "width": 16, "cardinality": 8}}
+
+
+def encoder(modality: str, options: dict[str, Any]) -> encoders.Encoder:
+    options = dict(options)
+    name = options.pop("name")
+    return encoders.build(modality, name, 8, SHAPES[encoders.find(modality, name).reads], **options)
 
 
 def paper_scale(name: str, **options: object) -> nn.Module:
-    video = encoders.build("video", 8, layers=[3, 4, 6, 3], width=64, cardinality=32, stem_relu=True)
-    audio = encoders.build("audio", 8, coefficients=13, steps=STEPS, dropout=0.2, head_dropout=0.4)
+    video, audio = (encoder(modality, section) for modality, section in ENCODERS.items())
     return fusion.build(name, video, audio, 8, **{**OPTIONS[name], **options})
 
 
 def small_scale(name: str, **options: object) -> nn.Module:
     torch.manual_seed(0)
-    video = encoders.build("video", 8, layers=[1, 1, 1, 1], width=16, cardinality=8, stem_relu=True)
-    audio = encoders.build("audio", 8, coefficients=13, steps=STEPS, dropout=0.2, head_dropout=0.4)
+    video, audio = (encoder(modality, section) for modality, section in SMALLER_ENCODERS.items())
     return fusion.build(name, video, audio, 8, **{**OPTIONS[name], **SMALLER.get(name, {}), **options})
 
 
-def clips(batch: int, frames: int = 8, size: int = 64) -> Clips:
-    chance = torch.Generator().manual_seed(1)
-    return (
-        torch.randn(batch, 3, frames, size, size, generator=chance),
-        20 * torch.randn(batch, MELS, STEPS, generator=chance) - 40,
-        20 * torch.randn(batch, 13, STEPS, generator=chance),
-    )
+def clips(count: int, frames: int = 8, size: int = 64) -> Batch:
+    """Make a batch of random clips, the frames already normalised."""
+    generator = torch.Generator().manual_seed(1)
+    arrays = {
+        "frames": torch.randn(count, 3, frames, size, size, generator=generator),
+        "mel": 20 * torch.randn(count, MELS, STEPS, generator=generator) - 40,
+        "mfcc": 20 * torch.randn(count, 13, STEPS, generator=generator),
+    }
+    return Batch(arrays, torch.arange(count) % 8)

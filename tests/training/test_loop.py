@@ -203,13 +203,6 @@ print("torch._dynamo" in sys.modules)"""
     )
 
 
-def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert device.pick("auto") == device.pick("cpu") == torch.device("cpu")
-    with pytest.raises(CfnsrError, match=r"train\.device: is cuda, and torch finds no GPU"):
-        device.pick("cuda")
-
-
 def test_a_loss_that_is_not_a_number_stops_the_training(folder: Path) -> None:
     network = audio_network()
     network.encoder.head.linear.weight.data.fill_(float("inf"))
@@ -241,16 +234,6 @@ def test_fp16_scales_its_loss_and_passes_over_a_step_that_overflows(folder: Path
     taught.epoch()
     assert torch.equal(before, network.encoder.head.linear.weight)
     assert taught.state_dict()["scaler"]["scale"] < 1e38
-
-
-def test_the_precision_of_auto_follows_the_processors_flags(monkeypatch: pytest.MonkeyPatch) -> None:
-    for flags, told in (({"amx_bf16": True}, "bf16"), ({"amx_bf16": False}, "fp32"), ({}, "fp32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags)
-        assert device.pick_precision("auto", CPU) == told
-    for native, told in ((True, "bf16"), (False, "fp16")):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, native=native: native)
-        assert device.pick_precision("auto", torch.device("cuda")) == told
-    assert device.pick_precision("fp32", CPU) == "fp32"
 
 
 def steps_taken(folder: Path, recipe: Recipe, seen: Any) -> None:
@@ -394,35 +377,6 @@ def test_a_step_that_overflows_does_not_count_for_the_schedule(folder: Path) -> 
     assert taught._optimiser.param_groups[0]["lr"] == pytest.approx(0.0, abs=1e-9)
 
 
-def test_a_compiler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    device.needs_compiler(torch.device("cuda"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(CfnsrError, match=r"train\.compile: is true, and there is no C\+\+ compiler"):
-        device.needs_compiler(CPU)
-    own = tmp_path / "mine"
-    own.touch(mode=0o755)
-    monkeypatch.setenv("CXX", str(own))
-    device.needs_compiler(CPU)
-
-
-def test_every_source_of_chance_is_seeded_and_the_threads_are_set() -> None:
-    def drawn() -> tuple[float, float, float]:
-        return random.random(), np.random.random(), torch.rand(1).item()
-
-    threads = torch.get_num_threads()
-    try:
-        device.make_reproducible(5, 3, CPU)
-        first = drawn()
-        assert torch.get_num_threads() == 3
-        device.make_reproducible(5, 2, CPU)
-        assert drawn() == first and torch.get_num_threads() == 2
-        device.make_reproducible(6, 2, CPU)
-        assert all(one != other for one, other in zip(drawn(), first, strict=True))
-    finally:
-        torch.set_num_threads(threads)
-
-
 def test_frozen_weights_and_their_statistics_stay(folder: Path) -> None:
     network = audio_network()
     network.encoder.trunk.requires_grad_(False)
@@ -460,25 +414,3 @@ def test_a_compiled_network_learns_the_same(folder: Path, root: Path) -> None:
     ).stdout
     plain, compiled, graphs = map(float, printed.split())
     assert plain == pytest.approx(compiled, rel=1e-4) and graphs >= 1
-
-
-def test_predicting_leaves_the_network_in_its_mode_and_does_not_depend_on_the_batch(folder: Path) -> None:
-    network = audio_network().train()
-    clips = Clips(folder, ["01"], list(LABELS))
-    alone = predict.predict(network, dataset.in_order(clips, 1), PREPARE)
-    together = predict.predict(network, dataset.in_order(clips, 8), PREPARE)
-    assert network.training
-    assert np.abs(alone - together).max() <= 1e-5
-
-
-def test_onlooker_keeps_the_first_of_equals_and_the_last() -> None:
-    class Scripted(nn.Module):
-        def forward(self) -> Prediction:
-            raise AssertionError
-
-    rest = iter([sure(0.2, 0.9), sure(0.9, 0.8), sure(0.7, 0.6), sure(0.1, 0.2)])
-    test_monitor = predict.TestMonitor(lambda _: next(rest), np.array([0, 1]))
-    for _ in range(4):
-        test_monitor(Scripted())
-    assert test_monitor.accuracies == [0.5, 1.0, 1.0, 0.0] and test_monitor.best_epoch == 2
-    assert np.array_equal(test_monitor.best, sure(0.9, 0.8)) and np.array_equal(test_monitor.last, sure(0.1, 0.2))

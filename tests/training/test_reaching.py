@@ -208,38 +208,6 @@ def test_a_cell_stopped_on_a_cpu_is_not_gone_on_from_on_a_gpu(run: Run, tmp_path
     assert len(named) == 2
 
 
-def test_a_prediction_that_is_no_number_is_not_written(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cell = trained(run, tmp_path)
-    before = cell.places.predictions.read_bytes()
-    bad = np.full((8, 8), np.nan, np.float32)
-    with pytest.raises(CfnsrError, match="video: its predictions are no numbers"):
-        cell.write({"selected": bad}, epochs=1)
-    assert cell.places.predictions.read_bytes() == before
-
-
-KEPT = """
-import sys
-import psutil, torch
-from cfnsr.evaluation import memory
-if sys.argv[1] == "keep":
-    memory.keep()
-held = [torch.ones(2**20) for _ in range(64)]
-full = psutil.Process().memory_info().rss
-del held
-print((full - psutil.Process().memory_info().rss) / 2**20)
-"""
-
-
-def test_memory_that_was_freed_is_kept(root: Path) -> None:
-    freed = [
-        float(subprocess.run([sys.executable, "-c", KEPT, how], cwd=root, check=True, capture_output=True).stdout)
-        for how in ("leave", "keep")
-    ]
-    assert freed[0] > 200 and freed[1] < 20  # MiB, of 256
-
-
 def test_training_keeps_memory(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(training.memory, "keep", lambda: asked.append(True))

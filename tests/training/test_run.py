@@ -130,21 +130,6 @@ def predictions(run: Run, name: str, fold: str) -> pd.DataFrame:
     return pd.read_parquet(run.places(name, fold).predictions)
 
 
-def test_where_a_system_looks_stands_beside_its_predictions(run: Run) -> None:
-    """Of the selected epoch's rows alone; a moment's cells sum to one; made again by the saved model."""
-    table = predictions(run, "cfnsr", "fold_1")
-    assert set(table.loc[table["attention"].notna(), "choice"]) == {"selected"}
-    chosen = table[table["choice"] == "selected"]
-    attended = np.array([[np.stack(list(step)) for step in one] for one in chosen["attention"]])
-    assert attended.shape == (8, 1, 1, 1) and np.allclose(attended.sum(axis=(2, 3)), 1, atol=1e-5)
-    network = checkpoint.load(run.places("cfnsr", "fold_1").model / "model.safetensors")
-    prepare = predict.Normalise(**PIXELS, device=CPU)
-    again = predict.attention(network, dataset.in_order(run.open("fold_1").test, 4), prepare)
-    np.testing.assert_allclose(again, attended, atol=1e-5)
-    for name in ("video", "averaging"):
-        assert "attention" not in predictions(run, name, "fold_1")
-
-
 def test_predictions_are_of_the_test_speakers_alone(run: Run) -> None:
     for name in ("video", "audio", "averaging", "cfnsr"):
         table = predictions(run, name, "fold_2")
@@ -175,49 +160,6 @@ def test_the_saved_model_makes_the_selected_predictions_again(run: Run) -> None:
         assert np.abs(again - kept).max() < 1e-5
 
 
-def test_the_saved_averaging_model_agrees_with_its_combined_predictions(run: Run) -> None:
-    from cfnsr.data.dataset import in_order
-
-    network = checkpoint.load(run.places("averaging", "fold_3").model / "model.safetensors")
-    prepare = predict.Normalise(**PIXELS, device=torch.device("cpu"))
-    again = np.exp(predict.predict(network, in_order(run.open("fold_3").test, 8), prepare))
-    table = predictions(run, "averaging", "fold_3")
-    kept = table.loc[table["choice"] == "selected", [f"p_{label}" for label in LABELS]].to_numpy()
-    assert np.abs(again - kept).max() < 1e-5
-
-
-def test_the_optimistic_row_of_late_fusion_combines_both_best_test_epochs(run: Run) -> None:
-    parts = [
-        predictions(run, name, "fold_1").query("choice == 'optimistic'")[[f"p_{label}" for label in LABELS]].to_numpy()
-        for name in ("video", "audio", "averaging")
-    ]
-    assert np.allclose((parts[0] + parts[1]) / 2, parts[2], atol=1e-6)
-
-
-@pytest.mark.parametrize("modality", checkpoint.MODALITIES)
-def test_averaging_without_one_modality_predicts_the_others_class(run: Run, modality: str) -> None:
-    other = "audio" if modality == "video" else "video"
-    alone = predictions(run, other, "fold_1").query("choice == 'selected'")
-    without = predictions(run, "averaging", "fold_1").query(f"choice == 'without_{modality}'")
-    assert without["predicted"].tolist() == alone["predicted"].tolist()
-    columns = [f"p_{label}" for label in LABELS]
-    assert np.allclose(without[columns], (alone[columns].to_numpy() + 1 / 8) / 2, atol=1e-6)
-
-
-def test_without_the_voice_the_test_speakers_voices_change_nothing(run: Run, tmp_path: Path) -> None:
-    """The stand-in is the training speakers': scrambling the test speaker's sound moves no such prediction."""
-    other = Run(tmp_path)
-    shard = shards.read(other.shards / "01")
-    np.save(other.shards / "01" / "mfcc.npy", shard.mfcc[::-1].copy())
-    (tmp_path / "models").symlink_to(run.folder / "models")
-    cell = other.fused("cfnsr", CFNSR, "fold_1")
-    cell = replace(cell, places=other.places("changed", "fold_1"))
-    training.run(cell, training=TRAINING, shared=SHARED, place=CPU)
-    ours, theirs = predictions(run, "cfnsr", "fold_1"), predictions(other, "changed", "fold_1")
-    for choice, same in (("without_audio", True), ("without_video", False)):
-        assert ours.query(f"choice == '{choice}'").equals(theirs.query(f"choice == '{choice}'")) == same
-
-
 def imported(run: Run, folder: Path, name: str = "audio", **changes: Any) -> Path:
     """A model as the importer leaves it."""
     model = run.places(name, "fold_1").model / "model.safetensors"
@@ -228,63 +170,10 @@ def imported(run: Run, folder: Path, name: str = "audio", **changes: Any) -> Pat
     return path
 
 
-@pytest.mark.parametrize("name", ["audio", "cfnsr"])
-def test_an_imported_network_is_scored_as_it_is(run: Run, tmp_path: Path, name: str) -> None:
-    network, described = initial.imported(imported(run, tmp_path, name), name, corpus.trial("fold_1"), run.manifest)
-    places = Run.places(replace_folder(run, tmp_path), name, "fold_1")
-    scoring.score(Job(network, described, run.open("fold_1"), run.manifest, places), batch_size=3, place=CPU)
-    table, trained = pd.read_parquet(places.predictions), predictions(run, name, "fold_1")
-    columns = [f"p_{label}" for label in LABELS]
-    for choice in ["selected", *(["without_video", "without_audio"] if name == "cfnsr" else [])]:
-        ours, theirs = (one.query(f"choice == '{choice}'")[columns].to_numpy() for one in (table, trained))
-        assert np.abs(ours - theirs).max() < 1e-5
-    assert not {"last_epoch", "best_test_epoch"} & set(table["choice"])
-    account = json.loads(places.cell.read_text())
-    assert account["imported"][0]["file"] == "published.pth" and account["data"] == run.manifest.fingerprint
-    assert not list(places.curves.iterdir())
-
-
 def replace_folder(run: Run, folder: Path) -> Run:
     other = Run.__new__(Run)
     other.__dict__.update(run.__dict__, folder=folder)
     return other
-
-
-@pytest.mark.parametrize(
-    ("changes", "asked", "told"),
-    [
-        ({}, {"name": "video"}, "its system is audio, not video"),
-        ({}, {"fold": "fold_2"}, "its fold is fold_1, not fold_2"),
-        ({"labels": list(LABELS)[::-1]}, {}, r"its emotions is \['surprised'"),
-    ],
-)
-def test_an_imported_network_of_another_kind_is_refused(
-    run: Run, tmp_path: Path, changes: dict[str, Any], asked: dict[str, str], told: str
-) -> None:
-    path = imported(run, tmp_path, **changes)
-    with pytest.raises(CfnsrError, match=told):
-        asked = {"name": "audio", "fold": "fold_1", **asked}
-        initial.imported(path, asked["name"], corpus.trial(asked["fold"]), run.manifest)
-    other = replace(run.manifest, shapes={**run.manifest.shapes, "mfcc": [13, 99]})
-    with pytest.raises(CfnsrError, match=r"its MFCC is \[13, 36\], not \[13, 99\]"):
-        initial.imported(imported(run, tmp_path), "audio", corpus.trial("fold_1"), other)
-
-
-def test_a_model_of_our_own_is_provenance_too_and_no_header_reaches_the_page(run: Run, tmp_path: Path) -> None:
-    path = imported(run, tmp_path, imported=[])
-    _, described = initial.imported(path, "audio", corpus.trial("fold_1"), run.manifest)
-    assert described["imported"][0]["file"] == "imported.safetensors"
-    assert described["imported"][0]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    path = imported(run, tmp_path, imported=[{"file": "<b>|x", "sha256": "<img>"}])
-    _, described = initial.imported(path, "audio", corpus.trial("fold_1"), run.manifest)
-    assert described["imported"] == [{"file": "_b__x", "sha256": "_img_", "differs": []}]
-
-
-def test_how_the_clips_differ_from_those_it_knows_is_told(run: Run, tmp_path: Path) -> None:
-    path = imported(run, tmp_path, preprocessing={"size": 32, "extract": {"video": {"frames": 30}}})
-    _, described = initial.imported(path, "audio", corpus.trial("fold_1"), run.manifest)
-    assert described["imported"][0]["differs"] == ["extract.video.frames was 30, is None", "size was 32, is 16"]
-    assert described["preprocessing"] == run.manifest.preprocessing
 
 
 def test_the_table_says_how_they_differ() -> None:
@@ -397,13 +286,6 @@ def test_who_can_change_what(run: Run, tmp_path: Path, actor: str, role: str) ->
         assert weights[0] != weights[1]
 
 
-def test_a_fold_opens_the_speakers_of_its_sets(run: Run) -> None:
-    for name, sets in run.manifest.protocols["held_out"].items():
-        fold = run.open(name)
-        for role in ("test", "validation", "train"):
-            assert tuple(getattr(fold, role).index["actor"].unique()) == getattr(sets, role)
-
-
 def test_fusing_starts_from_the_unimodal_weights(run: Run) -> None:
     network = run.fused("cfnsr", CFNSR, "fold_1").network
     alone = checkpoint.encoder(run.places("video", "fold_1").model / "model.safetensors")
@@ -433,36 +315,6 @@ def test_a_unimodal_model_of_another_protocol_seed_or_data_is_refused(
         )
     with pytest.raises(CfnsrError, match=f"was trained for {key} {value}, not "):
         run.fused("cfnsr", CFNSR, "fold_1", tmp_path)
-
-
-def test_a_speaker_planted_in_a_shard_is_refused(run: Run, tmp_path: Path) -> None:
-    planted = corpus.write(tmp_path)
-    index = shards.read(planted / "02").index
-    index.assign(actor=["01", *["02"] * 7], skipped=None).to_parquet(planted / "02" / "clips.parquet", index=False)
-    with pytest.raises(CfnsrError, match=r"/02: holds clips of speaker 01"):
-        FoldDatasets.open(corpus.trial("fold_1"), planted, run.manifest)
-
-
-@pytest.mark.parametrize("actor", ["02", "03"])
-def test_a_test_clip_among_the_others_is_refused(run: Run, tmp_path: Path, actor: str) -> None:
-    """Its recording, under another speaker and another name: fold 1 validates on 02 and trains on 03."""
-    planted = corpus.write(tmp_path)
-    index = shards.read(planted / actor).index
-    recordings = ["015", *index["source_md5"][1:]]
-    index.assign(source_md5=recordings, skipped=None).to_parquet(planted / actor / "clips.parquet", index=False)
-    told = {"02": "to validation and to test", "03": "to train and to test"}[actor]
-    with pytest.raises(CfnsrError, match=f"fold_1, clip clip-{actor}-0: its recording stands among the clips {told}"):
-        FoldDatasets.open(corpus.trial("fold_1"), planted, run.manifest)
-
-
-def test_predictions_of_another_fold_are_refused(run: Run, tmp_path: Path) -> None:
-    for modality in checkpoint.MODALITIES:
-        file = corpus.trial("fold_1").within(tmp_path, modality, ".parquet")
-        file.parent.mkdir(parents=True)
-        file.symlink_to(run.places(modality, "fold_2").predictions)
-    cell = run.fused("averaging", {}, "fold_1")
-    with pytest.raises(CfnsrError, match="predictions of other clips than those of fold_1 under held_out"):
-        combining.combine(cell, tmp_path)
 
 
 def test_a_cell_made_twice_has_the_same_bytes(run: Run, tmp_path: Path) -> None:

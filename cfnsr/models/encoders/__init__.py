@@ -1,14 +1,15 @@
-"""The networks that read one modality each; the file's name is the modality.
+"""Networks that read one modality, in a folder a modality, one file each; the file's name is the encoder's name.
 
-Each offers an ``Encoder``: a trunk of named stages, which a fusion may listen to between any two of them, and a
-head, which a fusion may leave out.
+Each file defines ``class Encoder(encoders.Encoder)`` with ``__init__(classes, shape, *, <its options>)``, where
+``shape`` is one clip's shape of the array that it reads. A system may use the outputs of any of its stages.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from importlib import import_module
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -16,101 +17,139 @@ from torch import Tensor, nn
 
 from cfnsr.errors import CfnsrError
 from cfnsr.models.publication import Publication
-from cfnsr.models.types import Prediction
+from cfnsr.models.types import MODALITIES, Batch, Prediction
+from cfnsr.runtime import registry
 
-_FILES = {"video": "resnext3d", "audio": "mfcc_cnn"}
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Encoder(nn.Module):
-    """What every encoder is made of.
+    """Stages, then a head.
+
+    Every stage of a video encoder returns ``batch channel time height width``, of an audio encoder ``batch channel
+    step``: systems rely on it.
 
     Attributes:
-        trunk: the stages, in order, by name.
-        channels: how many channels leave each stage.
+        reads: name of the array in the batch.
+        publication: what was published of it.
+        stages: the layers, from input to output; systems index them from the end, ``stages[-1]``.
+        channels: how many channels each stage returns.
         dim: length of the pooled features.
-        about: what was published of it.
-        head: pooling first, the classifier last: the trunk's features -> logits.
+        head: the last stage's output -> logits; its first module pools, its last one classifies.
     """
 
-    trunk: nn.Sequential
-    channels: dict[str, int]
+    reads: ClassVar[str]
+    publication: ClassVar[Publication]
+    stages: nn.Sequential
+    channels: list[int]
     dim: int
     head: nn.Sequential
-    publication: ClassVar[Publication]
 
-    def forward(self, inputs: Float[Tensor, "batch channel *place"]) -> Float[Tensor, "batch classes"]:
-        """Logits of each class."""
-        return self.head(self.trunk(inputs))
+    def forward(self, inputs: Float[Tensor, "batch channel *shape"]) -> Float[Tensor, "batch classes"]:
+        """Compute the logits of each class."""
+        return self.head(self.stages(inputs))
+
+    @property
+    def pool(self) -> nn.Module:
+        """The part of the head that turns the last stage's output into one vector of length ``dim``."""
+        return self.head[0]
 
     @property
     def pooled(self) -> nn.Sequential:
-        """Trunk and pooling: inputs -> one vector of ``dim`` a clip. Shares the encoder's weights."""
-        return nn.Sequential(OrderedDict(trunk=self.trunk, pool=self.head[0]))
+        """Stages and pooling as one module; shares the encoder's weights."""
+        return nn.Sequential(OrderedDict(stages=self.stages, pool=self.pool))
 
-    def segments(self, *sites: str) -> list[nn.Sequential]:
-        """The trunk, cut after each of these stages. Shares the encoder's weights.
-
-        Args:
-            sites: names of stages in their order, the trunk's last one included.
-        """
-        parts = [nn.Sequential()]
-        for name, stage in self.trunk.named_children():
-            parts[-1].add_module(name, stage)
-            if name in sites:
-                parts.append(nn.Sequential())
-        assert len(parts) == len(sites) + 1 and not len(parts[-1]), f"{sites} do not end the trunk"
-        return parts[:-1]
+    def segments(self, *indices: int) -> list[nn.Sequential]:
+        """Cut the stages after each of ``indices`` (``-1`` is the last); the parts share the encoder's weights."""
+        ends = [range(len(self.stages))[index] + 1 for index in indices]
+        return [self.stages[start:end] for start, end in pairwise([0, *ends])]
 
 
 class Unimodal(nn.Module):
-    """One encoder alone, called as a fusion is.
+    """One encoder as a network of its own.
 
     Args:
-        encoder: its weights are trained in place.
-        modality: ``"video"`` or ``"audio"``: which input the encoder reads.
+        encoder: its weights are shared, not copied.
+        modality: ``"video"`` or ``"audio"``.
     """
 
     trains = True
 
     def __init__(self, encoder: Encoder, modality: str) -> None:
         super().__init__()
-        _known(modality)
         self.encoder, self.modality = encoder, modality
         self.publication = encoder.publication
         self.modality_modules = {modality: ("encoder",)}
 
-    def forward(
-        self,
-        frames: Float[Tensor, "batch 3 time height width"],
-        mel: Float[Tensor, "batch mel step"],
-        mfcc: Float[Tensor, "batch coef step"],
-    ) -> Prediction:
-        """The prediction of one modality, as the whole's and as its own."""
-        logits = self.encoder(frames if self.modality == "video" else mfcc)
-        log_probs = logits.log_softmax(dim=1, dtype=torch.float32)
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict from one modality; ``fused`` is that modality's own prediction."""
+        log_probs = self.encoder(batch[self.encoder.reads]).log_softmax(dim=1, dtype=torch.float32)
         return Prediction(fused=log_probs, **{self.modality: log_probs})
 
 
-def names() -> list[str]:
-    """The modalities that have an encoder."""
-    return sorted(_FILES)
+def names(modality: str) -> list[str]:
+    """List the encoders of a modality."""
+    return registry.names(f"{__name__}.{modality}")
 
 
-def build(name: str, classes: int, **options: object) -> Encoder:
-    """An encoder with fresh weights.
-
-    Args:
-        name: one of ``names()``.
-        classes: how many emotions the head tells apart.
-        options: what the encoder's signature asks for.
+def find(modality: str, name: str) -> type[Encoder]:
+    """Return an encoder's class.
 
     Raises:
-        CfnsrError: there is no such encoder.
+        CfnsrError: there is no such modality or encoder.
     """
-    _known(name)
-    return getattr(import_module(f"{__name__}.{_FILES[name]}"), f"{name.title()}Encoder")(classes, **options)
+    if modality not in MODALITIES:
+        raise CfnsrError("encoders", f"there is no modality {modality!r}", f"Choose one of: {', '.join(MODALITIES)}")
+    where, kind = f"encoders.{modality}.name", f"{modality} encoder"
+    return registry.load(f"{__name__}.{modality}", name, where=where, kind=kind).Encoder
 
 
-def _known(name: str) -> None:
-    if name not in names():
-        raise CfnsrError("encoders", f"there is no encoder {name!r}", f"Name one of: {', '.join(names())}")
+def check(modality: str, name: str, options: Mapping[str, Any]) -> None:
+    """Check a section of params.yaml against the signature of the encoder that it names.
+
+    Raises:
+        CfnsrError: there is no such encoder, or an option is unknown, missing or of the wrong type.
+    """
+    registry.check_options(find(modality, name), options, f"encoders.{modality}.options")
+
+
+def build(modality: str, name: str, classes: int, shape: Sequence[int], **options: Any) -> Encoder:
+    """Build an encoder with fresh weights.
+
+    Args:
+        modality: ``"video"`` or ``"audio"``.
+        name: one of ``names(modality)``.
+        classes: number of emotions.
+        shape: one clip's shape of the array that it reads, as it lies in the shards.
+        options: the encoder's own.
+
+    Raises:
+        CfnsrError: there is no such encoder, or none can be built with these options.
+    """
+    return construct(f"encoders.{modality}.options", find(modality, name), classes, shape, **options)
+
+
+def construct(where: str, cls: type[Network], *arguments: Any, **options: Any) -> Network:
+    """Build a network, or say which options do not fit.
+
+    Args:
+        where: path of the options in params.yaml, for the error.
+        cls: the network's class.
+        arguments: its positional arguments.
+        options: its keyword arguments.
+
+    Raises:
+        CfnsrError: an option is unknown, missing or of the wrong type, or the sizes are impossible.
+    """
+    registry.check_options(cls, options, where)
+    try:
+        network = cls(*arguments, **options)
+    except CfnsrError:
+        raise
+    except Exception as error:  # torch raises many types for impossible sizes
+        problem = f"no network can be built with {options} ({type(error).__name__}: {error})"
+        raise CfnsrError(where, problem, "Compare with the published values in the network's file") from error
+    for name, weights in network.named_parameters():
+        if not weights.numel():
+            raise CfnsrError(where, f"{options} leave {name} empty", "Give larger sizes")
+    return network

@@ -5,9 +5,7 @@
 A row of the results table of Fu et al., "A cross-modal fusion network based on self-attention and residual structure
 for multimodal emotion recognition", arXiv:2111.02172 (2021), which gives it no equation.
 
-Options: none.
-
-No departure.
+Options: none. No departure.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from cfnsr.models.publication import Publication
 
 
 class Fusion(LateFusion):
-    """Nothing to train: the encoders' own training is all there is."""
+    """Mean of two predictions; trains nothing."""
 
     publication = Publication(fusion="decision", paper="2111.02172", accuracy=68.82, parameters=25.92)
     trains = False
@@ -31,5 +29,5 @@ class Fusion(LateFusion):
     def combine(
         self, video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch classes"]:
-        """Log of the mean of two distributions, given and returned as log-probabilities."""
+        """Average two distributions, given and returned as log-probabilities."""
         return torch.stack([video, audio]).logsumexp(dim=0) - math.log(2)

@@ -1,4 +1,4 @@
-"""CFN-SR: the voice says where in the face to look.
+"""CFN-SR: attention over the video features, guided by the audio features.
 
     c  = last token of Transformer(A)                      A: audio features (64, 26), causal self-attention
     a  = softmax over the cells of each time step of       V: video features (2048, 2, 7, 7)
@@ -7,20 +7,19 @@
     logits = W [mean(V'), A]
 
 Fu, Liu, Wang, Qi, Fu, Zhou, Li, "A cross-modal fusion network based on self-attention and residual structure for
-multimodal emotion recognition", arXiv:2111.02172 (2021): its cross-modal blocks, in the form that the published code
-gives them.
+multimodal emotion recognition", arXiv:2111.02172 (2021): its cross-modal blocks, as in the published code.
 
 Options, with the published values: ``residual``, ``self_attention``, ``cross_modal`` (all true; the ablations),
 ``attention_layers`` 5, ``heads`` 8, ``feed_forward`` 256, ``attention_dropout`` 0.1, ``position_dropout`` 0.3,
-``audio_dropout`` 0.4. The space in which voice and face are compared is as wide as the audio features: 64.
+``audio_dropout`` 0.4. W_v and W_c map to as many channels as the audio features have: 64.
 
 Where ours departs:
 
-- The published code sums ``a`` over the clips of a batch, so that a prediction depends on its neighbours. Ours
-  attends per clip; for a batch of one the two agree.
-- Without ``self_attention``, of which no code was published, the context is the mean of the audio features over time.
-  Their last token alone hears the last half second of the window, which is often silence: it would test that instead.
-- Without ``cross_modal`` nothing would read the context, so self-attention is left out with it.
+- The published code sums ``a`` over the clips of a batch, so that a prediction depends on the other clips. Ours does
+  not; for a batch of one the two agree.
+- Without ``self_attention``, for which no code was published, the context is the mean of the audio features over time.
+  The last token alone would cover only the last half second of the window, which is often silence.
+- Without ``cross_modal`` the context is not used, so self-attention is left out with it.
 """
 
 from __future__ import annotations
@@ -34,22 +33,22 @@ from torch import Tensor, nn
 
 from cfnsr.models.encoders import Encoder
 from cfnsr.models.publication import Publication
-from cfnsr.models.types import Prediction
+from cfnsr.models.types import Batch, Prediction
 
 
 class Fusion(nn.Module):
-    """The encoders' trunks, joined; their heads are not used.
+    """The encoders' stages, cross-modal attention and a classifier; the heads are not used.
 
     Args:
         video, audio: the two encoders.
-        classes: how many emotions.
+        classes: number of emotions.
         residual: add the video features to their attended copy.
-        self_attention: a Transformer over the audio features makes the context.
-        cross_modal: attend over the face; if not, the two features are concatenated as they are.
+        self_attention: compute the context by a Transformer over the audio features.
+        cross_modal: attend over the video features; if not, both features are concatenated as they are.
         attention_layers: Transformer layers.
-        heads: attention heads of each; they divide the audio's channels.
+        heads: attention heads of each layer; a divisor of the audio channels.
         feed_forward: inner width of each layer.
-        attention_dropout: in each layer: on attention, inner and residual.
+        attention_dropout: in each layer, on attention, inner and residual.
         position_dropout: on the Transformer's input.
         audio_dropout: on the audio features before the classifier.
     """
@@ -75,12 +74,14 @@ class Fusion(nn.Module):
         audio_dropout: float,
     ) -> None:
         super().__init__()
-        self.video, self.audio = video.trunk, audio.trunk
-        voice, face = audio.channels["conv3"], video.channels["layer4"]
+        self.video_input, self.audio_input = video.reads, audio.reads
+        self.video, self.audio = video.stages, audio.stages
+        self.video_pool, self.audio_pool = video.pool, audio.pool
+        audio_channels = audio.channels[-1]
         self.residual = residual
         self.self_attention = (
             SelfAttention(
-                voice,
+                audio_channels,
                 layers=attention_layers,
                 heads=heads,
                 feed_forward=feed_forward,
@@ -90,45 +91,35 @@ class Fusion(nn.Module):
             if cross_modal and self_attention
             else None
         )
-        self.cross_modal = CrossModalAttention(face, voice) if cross_modal else None
+        self.cross_modal = CrossModalAttention(video.channels[-1], audio_channels) if cross_modal else None
         self.audio_dropout = nn.Dropout(audio_dropout)
         self.classifier = nn.Linear(video.dim + audio.dim, classes)
 
-    def forward(
-        self,
-        frames: Float[Tensor, "batch 3 time height width"],
-        mel: Float[Tensor, "batch mel step"],
-        mfcc: Float[Tensor, "batch coef step"],
-    ) -> Prediction:
-        """One prediction of both modalities."""
-        face, voice = self.video(frames), self.audio(mfcc)
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict from both modalities together."""
+        video, audio = self.video(batch[self.video_input]), self.audio(batch[self.audio_input])
         if self.cross_modal is not None:
-            attended = face * self.cross_modal(face, self.context(voice)).unsqueeze(1)
-            face = attended + face if self.residual else attended
-        features = torch.cat([face.mean(dim=(2, 3, 4)), self.audio_dropout(voice.flatten(1))], dim=1)
+            attended = video * self.cross_modal(video, self.context(audio)).unsqueeze(1)
+            video = attended + video if self.residual else attended
+        features = torch.cat([self.video_pool(video), self.audio_dropout(self.audio_pool(audio))], dim=1)
         return Prediction(self.classifier(features).log_softmax(dim=1, dtype=torch.float32))
 
-    def attention(
-        self,
-        frames: Float[Tensor, "batch 3 time height width"],
-        mel: Float[Tensor, "batch mel step"],
-        mfcc: Float[Tensor, "batch coef step"],
-    ) -> Float[Tensor, "batch moment row column"] | None:
-        """Where in the face the voice looks: a moment's cells sum to one. None without ``cross_modal``."""
+    def attention(self, batch: Batch) -> Float[Tensor, "batch moment row column"] | None:
+        """Compute the attention on each cell, which sums to one at each moment; None without ``cross_modal``."""
         if self.cross_modal is None:
             return None
-        face, voice = self.video(frames), self.audio(mfcc)
-        return self.cross_modal(face, self.context(voice)).float()
+        video, audio = self.video(batch[self.video_input]), self.audio(batch[self.audio_input])
+        return self.cross_modal(video, self.context(audio)).float()
 
-    def context(self, voice: Float[Tensor, "batch voice token"]) -> Float[Tensor, "batch voice"]:
-        """The voice in one vector."""
+    def context(self, audio: Float[Tensor, "batch audio step"]) -> Float[Tensor, "batch audio"]:
+        """Summarise the audio features of all steps in one vector."""
         if self.self_attention is None:
-            return voice.mean(dim=2)
-        return self.self_attention(voice.transpose(1, 2))[:, -1]
+            return audio.mean(dim=2)
+        return self.self_attention(audio.transpose(1, 2))[:, -1]
 
 
 class SelfAttention(nn.Module):
-    """Causal pre-norm Transformer: each token hears itself and what came before it.
+    """Causal pre-norm Transformer: each token attends to itself and the tokens before it.
 
     Args:
         width: channels of a token.
@@ -140,7 +131,7 @@ class SelfAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = nn.Dropout(position_dropout)
-        # Not nn.TransformerEncoder: it copies one layer, so that all would start with the same weights.
+        # Not nn.TransformerEncoder: it copies one layer, and all would start with the same weights.
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(width, heads, feed_forward, dropout, batch_first=True, norm_first=True)
             for _ in range(layers)
@@ -148,46 +139,46 @@ class SelfAttention(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
-        """The tokens, each with its past taken in."""
+        """Apply positions, dropout and all layers."""
         count, width = tokens.shape[1:]
         tokens = self.dropout(tokens * math.sqrt(width) + positions(count, width).to(tokens.device))
-        mask = future(count).to(tokens.device)
+        mask = causal_mask(count).to(tokens.device)
         for layer in self.layers:
             tokens = layer(tokens, src_mask=mask)
         return self.norm(tokens)
 
 
 class CrossModalAttention(nn.Module):
-    """How much each cell of the face counts, given the voice.
+    """Attention on each cell of the video features, given an audio context.
 
     Args:
-        face: channels of the video features.
-        voice: length of the context, and width of the space in which the two are compared.
+        video: channels of the video features.
+        audio: length of the context, and of the vectors in which the two are added.
     """
 
-    def __init__(self, face: int, voice: int) -> None:
+    def __init__(self, video: int, audio: int) -> None:
         super().__init__()
-        self.face = nn.Linear(face, voice)
-        self.voice = nn.Linear(voice, voice, bias=False)
-        self.score = nn.Linear(voice, 1)
+        self.video = nn.Linear(video, audio)
+        self.audio = nn.Linear(audio, audio, bias=False)
+        self.score = nn.Linear(audio, 1)
 
     def forward(
-        self, face: Float[Tensor, "batch face time height width"], context: Float[Tensor, "batch voice"]
+        self, video: Float[Tensor, "batch video time height width"], context: Float[Tensor, "batch audio"]
     ) -> Float[Tensor, "batch time height width"]:
-        """The attention on each cell; a time step's cells sum to one."""
-        cells = self.face(face.movedim(1, -1))  # batch time height width voice
-        energy = self.score(torch.tanh(cells + self.voice(context)[:, None, None, None])).squeeze(-1)
-        return energy.flatten(2).softmax(dim=2, dtype=torch.float32).view(energy.shape)
+        """Compute the attention on each cell; it sums to one at each time step."""
+        cells = self.video(video.movedim(1, -1))  # batch time height width audio
+        scores = self.score(torch.tanh(cells + self.audio(context)[:, None, None, None])).squeeze(-1)
+        return scores.flatten(2).softmax(dim=2, dtype=torch.float32).view(scores.shape)
 
 
 def positions(count: int, width: int) -> Float[Tensor, "count width"]:
-    """Sinusoidal positions, counted from 1: the sines of all frequencies, then their cosines."""
+    """Compute sinusoidal positions, counted from 1: the sines of all frequencies, then their cosines."""
     half = width // 2
     frequencies = torch.exp(torch.arange(half) * (-math.log(10000) / (half - 1)))
     angles = torch.arange(1, count + 1)[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
-def future(count: int) -> Bool[Tensor, "count count"]:
-    """True where a token (row) may not look: at every later one (column)."""
+def causal_mask(count: int) -> Bool[Tensor, "count count"]:
+    """Return True where a token (row) may not attend: at every later token (column)."""
     return torch.ones(count, count, dtype=torch.bool).triu(diagonal=1)

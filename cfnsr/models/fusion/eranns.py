@@ -1,17 +1,18 @@
-"""ERANNs: a residual network on the log-mel spectrogram. **It hears, and does not look.**
+"""ERANNs: a residual network on the log-mel spectrogram. **It reads audio only.**
 
-    5 stages of blocks, 8W, 16W, 32W, 64W and 128W channels; logits = W_2 lrelu(W_1 (mean + max over all places))
     block: x -> conv(lrelu(BN(conv(lrelu(BN(x)))))) + shortcut(x)
+    5 stages of blocks with 8W, 16W, 32W, 64W and 128W channels
+    logits = W_2 lrelu(W_1 (mean + max over frequency and time))
 
 Verbitskiy, Berikov and Vyshegorodtsev, "ERANNs: Efficient Residual Audio Neural Networks for Audio Pattern
 Recognition", arXiv:2106.01621 (2021). A row of the published table beside audiovisual systems.
 
 Options, with the published values: ``width`` 4, the W above; ``depth`` 4 blocks a stage; ``long_strides`` 0, the number
-of stages, of the second to the fourth, that stride by 4 in time instead of 2; ``slope`` 0.01 of the leaky ReLU.
+of stages, from the second to the fourth, with stride 4 in time instead of 2; ``slope`` 0.01 of the leaky ReLU.
 
-Where ours departs: **a reconstruction from secondary sources**; 24,021,322 weights at the published scale, where no
-count is on record. It reads the log-mel of ``extract.audio`` (128 bands at 44.1 kHz), and starts from no unimodal
-model.
+Where ours departs: **a reconstruction from secondary sources**, of 24,021,322 weights at the published scale; no count
+was published. It reads the log-mel of ``extract.audio`` (128 bands at 44.1 kHz), and starts from fresh weights, not
+from a unimodal model.
 """
 
 from __future__ import annotations
@@ -27,26 +28,26 @@ from torch.nn import functional as F
 from cfnsr.errors import CfnsrError
 from cfnsr.models.encoders import Encoder
 from cfnsr.models.publication import Publication
-from cfnsr.models.types import Prediction
+from cfnsr.models.types import Batch, Prediction
 
 _STAGES = 5
-_MAY_BE_LONG = 3  # of these: the second to the fourth
-_LONG = 4  # such a stage's stride in time
+_MAX_LONG_STRIDES = 3  # stages that may have the long stride: the second to the fourth
+_LONG_STRIDE = 4  # in time
 
 
 class Fusion(nn.Module):
-    """The log-mel alone; neither encoder is used.
+    """A network on the log-mel; neither encoder is used.
 
     Args:
         video, audio: not used.
-        classes: how many emotions.
-        width: eighth of the first stage's channels; each stage has twice those of the one before.
-        depth: blocks a stage.
-        long_strides: how many stages, from the second on, stride by 4 in time.
+        classes: number of emotions.
+        width: the first stage has 8 times as many channels; each further stage doubles them.
+        depth: blocks in each stage.
+        long_strides: how many stages, from the second on, have stride 4 in time.
         slope: of the leaky ReLU below zero.
 
     Raises:
-        CfnsrError: there are not so many stages that may stride by 4, or no blocks.
+        CfnsrError: ``long_strides`` or ``depth`` is out of range.
     """
 
     publication = Publication(
@@ -67,14 +68,20 @@ class Fusion(nn.Module):
         slope: float,
     ) -> None:
         super().__init__()
-        if not 0 <= long_strides <= _MAY_BE_LONG:
+        if not 0 <= long_strides <= _MAX_LONG_STRIDES:
             raise CfnsrError(
-                "systems.eranns.options.long_strides", f"{long_strides} is not 0 to {_MAY_BE_LONG}", "Give one of them"
+                "systems.eranns.options.long_strides",
+                f"{long_strides} is not 0 to {_MAX_LONG_STRIDES}",
+                "Give a number in this range",
             )
         if depth < 1:
-            raise CfnsrError("systems.eranns.options.depth", f"{depth} blocks make no stage", "Give 1 or more")
+            raise CfnsrError("systems.eranns.options.depth", f"{depth} is less than one block", "Give 1 or more")
         channels = [1, *(width * 2 ** (3 + number) for number in range(_STAGES))]
-        strides = [(1, 1), *((2, _LONG if number < long_strides else 2) for number in range(_MAY_BE_LONG)), (2, 2)]
+        strides = [
+            (1, 1),
+            *((2, _LONG_STRIDE if number < long_strides else 2) for number in range(_MAX_LONG_STRIDES)),
+            (2, 2),
+        ]
         self.stages = nn.Sequential(
             OrderedDict(
                 (f"stage{number + 1}", _stage(channels[number], channels[number + 1], depth, strides[number], slope))
@@ -86,21 +93,17 @@ class Fusion(nn.Module):
             OrderedDict(hidden=nn.Linear(last, last), relu=nn.LeakyReLU(slope), linear=nn.Linear(last, classes))
         )
 
-    def forward(
-        self,
-        frames: Float[Tensor, "batch 3 time height width"],
-        mel: Float[Tensor, "batch mel step"],
-        mfcc: Float[Tensor, "batch coef step"],
-    ) -> Prediction:
-        """The voice's prediction, as the whole's."""
-        heard = self.stages(mel[:, None])
-        return Prediction(
-            self.classifier(heard.mean(dim=(2, 3)) + heard.amax(dim=(2, 3))).log_softmax(dim=1, dtype=torch.float32)
-        )
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict from the log-mel."""
+        features = self.stages(batch["mel"][:, None])
+        pooled = features.mean(dim=(2, 3)) + features.amax(dim=(2, 3))
+        return Prediction(self.classifier(pooled).log_softmax(dim=1, dtype=torch.float32))
 
 
 class Block(nn.Module):
-    """Two convolutions, each after normalisation and leaky ReLU, beside a shortcut that is plain where the shape stays.
+    """Two convolutions, each after normalisation and leaky ReLU, plus a shortcut.
+
+    The shortcut is a convolution if the shape changes, else the identity.
 
     Args:
         incoming, outgoing: channels.
@@ -110,8 +113,8 @@ class Block(nn.Module):
 
     def __init__(self, incoming: int, outgoing: int, *, stride: tuple[int, int], slope: float) -> None:
         super().__init__()
-        # So long a stride in time would pass over steps that a kernel of 3 does not cover.
-        first, second = (6, 5) if stride[1] == _LONG else (3, 3)
+        # With the long stride, a kernel of 3 would leave out steps.
+        first, second = (6, 5) if stride[1] == _LONG_STRIDE else (3, 3)
         self.norm1, self.norm2 = nn.BatchNorm2d(incoming), nn.BatchNorm2d(outgoing)
         self.conv1 = nn.Conv2d(incoming, outgoing, (3, first), stride=stride, padding=(1, (first - 1) // 2), bias=False)
         self.conv2 = nn.Conv2d(outgoing, outgoing, (3, second), padding=(1, second // 2), bias=False)
@@ -121,10 +124,10 @@ class Block(nn.Module):
             self.shortcut.add_module("conv", nn.Conv2d(incoming, outgoing, 1, stride=stride, bias=False))
 
     def forward(self, inputs: Float[Tensor, "batch incoming frequency step"]) -> Float[Tensor, "batch outgoing _ _"]:
-        """One residual step."""
-        if self.conv1.stride[1] == _LONG:
-            # Else convolution and shortcut would disagree on the length of an odd rest.
-            inputs = F.pad(inputs, (0, -inputs.shape[3] % _LONG))
+        """Apply the convolutions and add the shortcut."""
+        if self.conv1.stride[1] == _LONG_STRIDE:
+            # Otherwise convolution and shortcut would return different lengths.
+            inputs = F.pad(inputs, (0, -inputs.shape[3] % _LONG_STRIDE))
         inner = self.conv1(self.relu(self.norm1(inputs)))
         shortcut = self.shortcut(inputs)
         inner = self.conv2(self.relu(self.norm2(inner)))

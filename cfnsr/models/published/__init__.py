@@ -1,7 +1,6 @@
-"""The published checkpoints -> models of ours, and back.
+"""Convert published checkpoints (state dicts in .pth files) into models of cfnsr, and back.
 
-What was published are state dicts of networks at one size, without a word on how they were made. Ours carry that, and
-``cfnsr.models.checkpoint.load`` builds them again from the file alone.
+All published networks have one size and one preprocessing, which their files do not record: they stand here.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from cfnsr.corpora.filenames import LABELS
 from cfnsr.errors import CfnsrError
 from cfnsr.models import checkpoint
-from cfnsr.models.checkpoint import Specification
-from cfnsr.models.published.names import SYSTEMS, Part, parts
+from cfnsr.models.published.names import SYSTEMS, Part, published_parts
+from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.outputs import atomic_file
 
-__all__ = ["SYSTEMS", "export", "read"]
+__all__ = ["SYSTEMS", "export", "read", "spec"]
 
-_VIDEO = {"layers": [3, 4, 6, 3], "width": 64, "cardinality": 32}
-_AUDIO = {"coefficients": 13, "steps": 212, "dropout": 0.2, "head_dropout": 0.4}
+_VIDEO = {"name": "resnext3d", "layers": [3, 4, 6, 3], "width": 64, "cardinality": 32}
+_AUDIO = {"name": "mfcc_cnn", "dropout": 0.2, "head_dropout": 0.4}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "video": {},
     "audio": {},
@@ -43,10 +43,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "audio_dropout": 0.4,
     },
 }
-# Published frames are BGR, but normalised by the statistics of RGB in their order; the weights have learned from that.
+# The published code takes BGR frames, but normalises them by the statistics of RGB; the weights were trained so.
 _PIXELS = {
     "mean": [114.7748, 107.7354, 99.475],
-    "deviation": [38.7568578, 37.88248729, 40.02898126],
+    "std": [38.7568578, 37.88248729, 40.02898126],
     "order": "bgr",
 }
 _PREPROCESSING = {
@@ -55,104 +55,110 @@ _PREPROCESSING = {
         "audio": {"rate_hz": 44100, "offset_s": 0.5, "window_s": 2.45, "coefficients": 13},
     }
 }
-# Counters may be missing; constants of the published code are no weights.
+_INPUTS = {"frames": [30, 224, 224, 3], "mfcc": [13, 212]}
+# BatchNorm's counters may be missing; the published code's constants are not weights.
 _COUNTER = "num_batches_tracked"
 _CONSTANTS = ("version", "_float_tensor")
 
 
-def specification(system: str, fold: str, file: Path) -> Specification:
-    """What a published network is, in our terms.
+def spec(system: str, fold: str, file: Path) -> ModelSpec:
+    """Describe a published network.
 
     Args:
         system: one of ``SYSTEMS``.
-        fold: whose test speakers the file has not learned from, as its user says.
-        file: the published file; its name and sha256 are the model's provenance.
+        fold: the fold whose test speakers it was not trained on, as the user says.
+        file: the published file; its name and sha256 are recorded.
     """
-    return {
-        "name": system,
-        "labels": list(LABELS),
-        "encoders": _encoders(system),
-        "options": _OPTIONS[system],
-        "fold": fold,
-        "pixels": _PIXELS,
-        "preprocessing": _PREPROCESSING,
-        "imported": [
+    # The published fused networks lack the stem's ReLU by mistake; their weights were trained without it.
+    encoders = {"video": {**_VIDEO, "stem_relu": system == "video"}, "audio": _AUDIO}
+    return ModelSpec(
+        name=system,
+        labels=list(LABELS),
+        encoders={system: encoders[system]} if system in encoders else encoders,
+        options=_OPTIONS[system],
+        inputs=_INPUTS,
+        protocol="imported",
+        fold=fold,
+        seed=0,
+        pixels=_PIXELS,
+        preprocessing=_PREPROCESSING,
+        data="",
+        imported=[
             {
-                "file": re.sub(r"[^\w.-]", "_", file.name),  # it will stand on a page
+                "file": re.sub(r"[^\w.-]", "_", file.name),  # the report's page shows it
                 "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
             }
         ],
-    }
+    )
 
 
-def read(system: str, fold: str, file: Path) -> tuple[nn.Module, Specification]:
-    """A published state dict as our network, in evaluation mode.
+def read(system: str, fold: str, file: Path) -> tuple[nn.Module, ModelSpec]:
+    """Read a published state dict into our network, in evaluation mode.
 
     Args:
         system: one of ``SYSTEMS``.
-        fold: see ``specification``.
+        fold: see ``spec``.
         file: a state dict, or a dictionary that has one as ``state_dict``; names may start with ``module.``. Only
             tensors are unpickled, never code.
 
     Raises:
-        CfnsrError: the file cannot be read so, or tensors are missing, extra or of another shape; it names them.
+        CfnsrError: the file cannot be read, or tensors are missing, extra or of another shape; it names them.
     """
-    given = _tensors(file)
-    described = specification(system, fold, file)
+    published = _tensors(file)
+    described = spec(system, fold, file)
     with torch.device("meta"):
-        network = checkpoint.build(described)
-    ours = network.state_dict()
-    layout = {name: _parts(described, name, tensor) for name, tensor in ours.items()}
-    shapes = {part.name: _within(ours[name], part).shape for name, there in layout.items() for part in there}
-    _compare(file, system, given, shapes)
+        ours = described.build().state_dict()
+    sources = {name: _parts(described, name, tensor) for name, tensor in ours.items()}
+    shapes = {part.name: _rows(ours[name], part).shape for name, parts in sources.items() for part in parts}
+    _compare(file, system, published, shapes)
     state = {
-        name: torch.cat([given[part.name] for part in there])
-        if len(there) > 1
-        else given.get(there[0].name, torch.tensor(0))  # a counter that is missing
-        for name, there in layout.items()
+        name: torch.cat([published[part.name] for part in parts])
+        if len(parts) > 1
+        else published.get(parts[0].name, torch.tensor(0))  # 0 for a counter that is missing
+        for name, parts in sources.items()
     }
-    network = checkpoint.build(described)
+    network = described.build()
     network.load_state_dict(state)
     return network.eval(), described
 
 
 def export(model: Path, out: Path) -> str:
-    """Write one of our models as the published code's state dict, counters included; returns the system's name.
+    """Write a model as the published code's state dict, counters included; return the system's name.
 
     Args:
         model: a ``model.safetensors`` of one of ``SYSTEMS``.
         out: the ``.pth``.
 
     Raises:
-        CfnsrError: no network was published of the model's system, or not with its sizes and options.
+        CfnsrError: no network of the model's system, sizes and options was published.
     """
-    described = checkpoint.specification(model)
-    system = described["name"]
+    described = checkpoint.read_spec(model)
+    system = described.name
     if system not in SYSTEMS:
-        raise CfnsrError(model, f"is a model of {system}", f"Published are checkpoints of {', '.join(SYSTEMS)}")
-    published = {
-        "encoders": _encoders(system),
-        "options": _OPTIONS[system],
-        "labels": list(LABELS),
-        "pixels": _PIXELS,
-        "preprocessing": _PREPROCESSING,
-    }
-    differs = [f"{where} is {ours}, not {wanted}" for where, ours, wanted in _differences(described, published)]
-    if differs:
-        raise CfnsrError(model, f"is not the published {system}: {'; '.join(differs)}", "Train it with those values")
+        problem = f"is a model of {system}; published are only {', '.join(SYSTEMS)}"
+        raise CfnsrError(model, problem, "Give a model of one of these")
+    published = asdict(spec(system, described.fold, model))
+    compared = ("labels", "encoders", "options", "inputs", "pixels", "preprocessing")
+    differences = [
+        f"{key} is {value}, not {expected}"
+        for key, value, expected in _differences(asdict(described), {key: published[key] for key in compared})
+    ]
+    if differences:
+        problem = f"is not the published {system}: {'; '.join(differences)}"
+        raise CfnsrError(model, problem, "Train it with those values")
     state = {
-        part.name: _within(tensor, part).clone()
+        part.name: _rows(tensor, part).clone()
         for name, tensor in checkpoint.load(model).state_dict().items()
         for part in _parts(described, name, tensor)
     }
-    # By the open file: a name would go into the archive, and the bytes would differ from time to time.
+    # To an open file: given a path, torch.save writes its name into the archive, and the bytes would differ.
     with atomic_file(out) as partial, partial.open("wb") as file:
         torch.save(state, file)
     return system
 
 
 def _differences(ours: dict[str, Any], published: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Where a model differs from the published network, dropout aside: that is training's, and leaves no trace."""
+    """Yield key, our value and the published one where they differ; not dropout, which only training uses."""
     for key, value in published.items():
         if isinstance(value, dict):
             yield from _differences(ours.get(key, {}), value, f"{path}{key}.")
@@ -160,17 +166,11 @@ def _differences(ours: dict[str, Any], published: dict[str, Any], path: str = ""
             yield f"{path}{key}", ours.get(key), value
 
 
-def _encoders(system: str) -> dict[str, dict[str, Any]]:
-    # Published without the stem's ReLU where networks are fused, a defect that their weights have learned to live with.
-    both = {"video": {**_VIDEO, "stem_relu": system == "video"}, "audio": _AUDIO}
-    return {system: both[system]} if system in both else both
+def _parts(described: ModelSpec, name: str, tensor: Tensor) -> list[Part]:
+    return published_parts(described.name, name, tensor, described.options.get("widths", []))
 
 
-def _parts(described: Specification, name: str, tensor: Tensor) -> list[Part]:
-    return parts(described["name"], name, tensor, described["options"].get("widths", []))
-
-
-def _within(tensor: Tensor, part: Part) -> Tensor:
+def _rows(tensor: Tensor, part: Part) -> Tensor:
     return tensor[part.rows] if tensor.ndim else tensor
 
 
@@ -178,11 +178,11 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings(action="ignore"):
             loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged or hostile file makes the unpickler raise has no end
-        # Not torch's own words: they tell how to run the file's code.
+    except Exception as error:  # a damaged or hostile file can make the unpickler raise anything
+        # Without torch's message, which explains how to run the file's code.
         raise CfnsrError(
             file,
-            f"cannot be read as tensors alone ({type(error).__name__}); nothing in it was run",
+            f"cannot be read as tensors alone ({type(error).__name__}); no code in it was run",
             "Give a state dict written by torch.save",
         ) from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
@@ -190,11 +190,11 @@ def _tensors(file: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
     ):
-        raise CfnsrError(file, "holds no state dict: names and tensors", "Give a file written by torch.save")
+        raise CfnsrError(file, "is not a state dict, names and tensors", "Give a file written by torch.save")
     kept = {name: tensor for name, tensor in loaded.items() if name.rpartition(".")[2] not in _CONSTANTS}
     plain = {name.removeprefix("module."): tensor for name, tensor in kept.items()}
     if len(plain) != len(kept):
-        raise CfnsrError(file, "names a tensor twice, with `module.` and without", "Give one of both")
+        raise CfnsrError(file, "names a tensor twice, with `module.` and without", "Remove one of the two")
     return plain
 
 

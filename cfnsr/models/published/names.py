@@ -31,15 +31,16 @@ _BOTTLENECK = [
 ]
 _RULES: dict[str, list[tuple[str, str]]] = {
     "video": [
-        (r"^encoder\.trunk\.stem\.conv\.", "conv1."),
-        (r"^encoder\.trunk\.stem\.norm\.", "bn1."),
-        (r"^encoder\.trunk\.layer", "layer"),
+        (r"^encoder\.stages\.stem\.conv\.", "conv1."),
+        (r"^encoder\.stages\.stem\.norm\.", "bn1."),
+        (r"^encoder\.stages\.layer", "layer"),
         (r"^encoder\.head\.linear\.", "fc."),
         *_BOTTLENECK,
     ],
     "audio": [
-        (r"^encoder\.trunk\.conv(\d)\.conv\.", r"conv\1."),
-        (r"^encoder\.trunk\.(?:conv|pool)(\d)\.norm\.", r"bn\1."),
+        (r"^encoder\.stages\.conv(\d)\.conv\.", r"conv\1."),
+        (r"^encoder\.stages\.conv3\.pool\.norm\.", "bn2."),
+        (r"^encoder\.stages\.conv(\d)\.norm\.", r"bn\1."),
         (r"^encoder\.head\.linear\.", "fc1."),
     ],
     "cfnsr": [
@@ -49,11 +50,11 @@ _RULES: dict[str, list[tuple[str, str]]] = {
         (r"^audio\.conv1\.conv\.", "audio_model_blocks.0.0."),
         (r"^audio\.conv1\.norm\.", "audio_model_blocks.0.2."),
         (r"^audio\.conv2\.conv\.", "audio_model_blocks.0.3."),
-        (r"^audio\.pool2\.norm\.", "audio_model_blocks.0.6."),
+        (r"^audio\.conv3\.pool\.norm\.", "audio_model_blocks.0.6."),
         (r"^audio\.conv3\.conv\.", "audio_model_blocks.0.8."),
         (r"^audio\.conv3\.norm\.", "audio_model_blocks.0.10."),
-        (r"^cross_modal\.face\.", "msaf.0.channel_affine."),
-        (r"^cross_modal\.voice\.", "msaf.0.y_affine."),
+        (r"^cross_modal\.video\.", "msaf.0.channel_affine."),
+        (r"^cross_modal\.audio\.", "msaf.0.y_affine."),
         (r"^cross_modal\.score\.", "msaf.0.attn_weight_affine."),
         (r"^self_attention\.norm\.", "msaf.0.audio_attention.layer_norm."),
         (r"^(self_attention\.layers\.\d+)\.linear(\d)\.", r"\1.fc\2."),
@@ -72,22 +73,22 @@ _RULES: dict[str, list[tuple[str, str]]] = {
         (r"^audio\.0\.conv1\.conv\.", "audio_model_blocks.0.0."),
         (r"^audio\.0\.conv1\.norm\.", "audio_model_blocks.0.2."),
         (r"^audio\.0\.conv2\.conv\.", "audio_model_blocks.0.3."),
-        (r"^audio\.1\.pool2\.norm\.", "audio_model_blocks.1.1."),
+        (r"^audio\.1\.conv3\.pool\.norm\.", "audio_model_blocks.1.1."),
         (r"^audio\.1\.conv3\.conv\.", "audio_model_blocks.1.3."),
         (r"^audio\.1\.conv3\.norm\.", "audio_model_blocks.1.5."),
         (r"^audio_head\.linear\.", "audio_model_blocks.2.2."),
-        (r"^between\.(\d)\.joint\.", r"msaf.\1.blocks.0.joint_features.0."),
-        (r"^between\.(\d)\.norm\.", r"msaf.\1.blocks.0.joint_features.1."),
+        (r"^sites\.(\d)\.joint\.", r"msaf.\1.blocks.0.joint_features.0."),
+        (r"^sites\.(\d)\.norm\.", r"msaf.\1.blocks.0.joint_features.1."),
         *_BOTTLENECK,
     ],
 }
 SYSTEMS = tuple(_RULES)
 
 # The published MSAF has a layer a block; ours has all of a site in one matrix.
-_SCORES = re.compile(r"^between\.(\d)\.scores\.(weight|bias)$")
+_SCORES = re.compile(r"^sites\.(\d)\.scores\.(weight|bias)$")
 
 
-def parts(system: str, name: str, tensor: Tensor, widths: list[int]) -> list[Part]:
+def published_parts(system: str, name: str, tensor: Tensor, widths: list[int]) -> list[Part]:
     """Which published tensors one of ours is made of.
 
     Args:

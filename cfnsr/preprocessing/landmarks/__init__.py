@@ -1,15 +1,14 @@
-"""Where the 68 facial landmarks of each frame come from, one file per source.
+"""The 68 facial landmarks of each frame: one file a source, and the Parquet file that holds one speaker's.
 
-Each source offers ``tracker(published, **options)``, which gives a function from ``Clip`` to ``Track``.
+A source is a file of this package that offers ``finder(published, **options)``, which returns a function from
+``Clip`` to ``Landmarks``; the file's name is what ``landmarks.source`` in params.yaml may say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -19,18 +18,19 @@ from jaxtyping import Float64
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import registry
 from cfnsr.runtime.outputs import atomic_file
 
 POINTS = 68
 
 
 @dataclass(frozen=True)
-class Track:
+class Landmarks:
     """The 68 iBUG landmarks of one clip, frame by frame.
 
     Attributes:
         points: x and y in pixels of the whole video frame.
-        confidence: the tracker's own, 0 to 1, per frame; NaN where it did not look.
+        confidence: of the detector in each frame, 0 to 1; NaN where it did not look.
         frame_rate_hz: frames a second.
     """
 
@@ -40,19 +40,20 @@ class Track:
 
 
 def names() -> list[str]:
-    """The sources that ``crop.landmarks`` may name."""
-    return sorted(module.name for module in iter_modules(__path__))
+    """List the sources that ``landmarks.source`` may name."""
+    return registry.names(__name__)
 
 
-def tracker(source: str, published: Path, **options: Any) -> Callable[[Clip], Track]:
-    """What finds the landmarks of a clip.
+def finder(source: str, published: Path, **options: Any) -> Callable[[Clip], Landmarks]:
+    """Return the function that finds the landmarks of a clip.
 
     Args:
         source: a file of this package.
-        published: one speaker's landmarks that were published apart from the clips; there may be none.
+        published: file of one speaker's landmarks that were published apart from the clips; need not exist.
         options: see the source.
     """
-    return import_module(f"{__name__}.{source}").tracker(published, **options)
+    module = registry.load(__name__, source, where="landmarks.source", kind="source of landmarks")
+    return module.finder(published, **options)
 
 
 _SCHEMA = pa.schema(
@@ -67,23 +68,23 @@ _SCHEMA = pa.schema(
 )
 
 
-def write(path: Path, tracks: Mapping[str, Track], refused: Mapping[str, str]) -> None:
+def write(path: Path, landmarks: Mapping[str, Landmarks], refused: Mapping[str, str]) -> None:
     """Write one speaker's landmarks.
 
     Args:
         path: where.
-        tracks: by clip id.
-        refused: by clip id, why a clip has none; it gets one row, with the reason alone.
+        landmarks: by clip id.
+        refused: by clip id, why a clip has none; such a clip gets one row that holds only the reason.
     """
     with atomic_file(path) as partial, pq.ParquetWriter(partial, _SCHEMA, compression="zstd") as file:
-        for clip, track in tracks.items():
-            count = len(track.points)
+        for clip, found in landmarks.items():
+            count = len(found.points)
             columns = {
                 "clip": pa.array([clip] * count),
                 "frame": np.arange(count, dtype=np.int32),
-                "frame_rate_hz": np.full(count, track.frame_rate_hz),
-                "confidence": track.confidence,
-                "points": pa.FixedSizeListArray.from_arrays(track.points.astype(np.float32).ravel(), 2 * POINTS),
+                "frame_rate_hz": np.full(count, found.frame_rate_hz),
+                "confidence": found.confidence,
+                "points": pa.FixedSizeListArray.from_arrays(found.points.astype(np.float32).ravel(), 2 * POINTS),
                 "refused": pa.nulls(count, pa.string()),
             }
             file.write_table(pa.table(columns, schema=_SCHEMA))
@@ -91,8 +92,8 @@ def write(path: Path, tracks: Mapping[str, Track], refused: Mapping[str, str]) -
         file.write_table(pa.Table.from_pylist(reasons, schema=_SCHEMA))
 
 
-def read(path: Path) -> tuple[dict[str, Track], dict[str, str]]:
-    """One speaker's landmarks, and why clips have none, both by clip id.
+def read(path: Path) -> tuple[dict[str, Landmarks], dict[str, str]]:
+    """Read one speaker's landmarks, and why clips have none, both by clip id.
 
     Raises:
         CfnsrError: it is not such a file.
@@ -101,15 +102,14 @@ def read(path: Path) -> tuple[dict[str, Track], dict[str, str]]:
         table = pq.read_table(path, schema=_SCHEMA)
     except (OSError, pa.ArrowInvalid) as error:
         raise CfnsrError(path, f"is not a file of landmarks ({error})", "Run `dvc repro landmarks`") from error
-    gone = np.array([reason is not None for reason in table["refused"].to_pylist()], bool)
-    refused = table.filter(pa.array(gone)).to_pylist()
-    table = table.filter(pa.array(~gone))
+    refused = table.filter(table["refused"].is_valid()).to_pylist()
+    table = table.filter(table["refused"].is_null())
     clips, frames = table["clip"].to_pylist(), table["frame"].to_numpy()
     points = table["points"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2).astype(np.float64)
     confidence, rate = table["confidence"].to_numpy(), table["frame_rate_hz"].to_numpy()
     first = np.flatnonzero(frames == 0)
-    found = {
-        clips[start]: Track(points[start:end], confidence[start:end], float(rate[start]))
+    landmarks = {
+        clips[start]: Landmarks(points[start:end], confidence[start:end], float(rate[start]))
         for start, end in zip(first, np.append(first, len(clips))[1:], strict=True)
     }
-    return found, {row["clip"]: row["refused"] for row in refused}
+    return landmarks, {row["clip"]: row["refused"] for row in refused}

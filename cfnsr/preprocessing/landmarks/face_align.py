@@ -1,4 +1,4 @@
-"""Landmarks found in the pictures by the face-alignment package, in the frames that will be used and no others.
+"""Detect landmarks with the face-alignment package, only in the frames that extraction takes.
 
 Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D Face Alignment problem?", ICCV 2017.
 """
@@ -21,16 +21,16 @@ from jaxtyping import Float64, UInt8
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import video
-from cfnsr.preprocessing.landmarks import POINTS, Track
+from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 
 Image = UInt8[np.ndarray, "height width 3"]
-# Of those that load nothing unchecked: the weights' names carry their own checksum, or there are none.
+# Only detectors that load nothing unchecked: the names of the weights carry their checksum, or there are none.
 _DETECTORS = {"sfd": "s3fd-619a316812.pth", "dlib": None}
 _NETWORK = "2DFAN4-11f355bf06.pth.tar"
 _SERVER = "https://www.adrianbulat.com/downloads/python-fan"
 
 
-def tracker(
+def finder(
     published: Path,
     *,
     frames: int,
@@ -41,14 +41,14 @@ def tracker(
     batch_size: int,
     compile: bool,
     fetch_weights: bool,
-) -> Callable[[Clip], Track]:
+) -> Callable[[Clip], Landmarks]:
     """Find the largest face in each frame that ``extract`` will take, and its landmarks.
 
     Args:
-        published: has no use here.
+        published: not used.
         frames, decoder: which frames are taken of a clip, and what decodes them.
         detector: of faces, ``sfd`` or ``dlib``; the latter needs no weights, and works on the CPU.
-        points: whether the 68 points are found; if not, the detector's box stands for them.
+        points: whether the 68 points are found; if not, the corners of the detector's box are used.
         device: ``auto``, ``cpu`` or ``cuda``.
         batch_size: frames detected at a time, where the detector can.
         compile: the landmark network, with torch.compile.
@@ -58,50 +58,52 @@ def tracker(
         CfnsrError: the package, its detector or its weights are missing.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise CfnsrError("crop.face_align.device", "cuda was asked for, and there is no GPU", "Set it to auto or cpu")
-    chosen = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    detect = _detector(detector, chosen, batch_size, fetch_weights)
-    locate = _network(chosen, compile, fetch_weights) if points else _corners
+        raise CfnsrError(
+            "landmarks.face_align.device", "cuda was asked for, and there is no GPU", "Set it to auto or cpu"
+        )
+    used = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    detect = _detector(detector, used, batch_size, fetch_weights)
+    locate = _network(used, compile, fetch_weights) if points else _corners
 
-    def track(clip: Clip) -> Track:
-        when = video.timeline(clip.path)
-        looked = sorted(set(video.evenly_spaced(when.pts, frames)))
-        found = np.full((len(when.pts), POINTS, 2), np.nan)
-        confidence = np.full(len(when.pts), np.nan)
-        images = video.frames(clip.path, when.pts, looked, decoder=decoder)
-        for index, (image, box) in zip(looked, detect(images), strict=True):
+    def find(clip: Clip) -> Landmarks:
+        timeline = video.timeline(clip.path)
+        indices = sorted(set(video.evenly_spaced(timeline.pts, frames)))
+        landmarks = np.full((len(timeline.pts), POINTS, 2), np.nan)
+        confidence = np.full(len(timeline.pts), np.nan)
+        images = video.frames(clip.path, timeline.pts, indices, decoder=decoder)
+        for index, (image, box) in zip(indices, detect(images), strict=True):
             confidence[index] = 0.0 if box is None else box[4]
             if box is not None:
-                found[index] = locate(image, box)
-        return Track(found, confidence, when.frame_rate_hz)
+                landmarks[index] = locate(image, box)
+        return Landmarks(landmarks, confidence, timeline.frame_rate_hz)
 
-    return track
+    return find
 
 
 def _detector(
     name: str, device: str, batch_size: int, fetch: bool
 ) -> Callable[[Iterator[Image]], Iterator[tuple[Image, Float64[np.ndarray, " 5"] | None]]]:
-    """What finds the largest face of each image: left, top, right, bottom and how sure it is."""
+    """Return a function that finds the largest face of each image: left, top, right, bottom, confidence."""
     options: dict[str, Any] = {}
     weights = _DETECTORS[name]
     if weights is None:
         device = "cpu"
     else:
         options["path_to_detector"] = str(_weights(weights, fetch))
-    module = _imported(f"face_alignment.detection.{name}", "dlib" if name == "dlib" else "face-align")
+    module = _import(f"face_alignment.detection.{name}", "dlib" if name == "dlib" else "face-align")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Warning: this detector is deprecated", UserWarning)
-        one = module.FaceDetector(device=device, **options)
+        detector = module.FaceDetector(device=device, **options)
 
     def detect(images: Iterator[Image]) -> Iterator[tuple[Image, Float64[np.ndarray, " 5"] | None]]:
-        while some := list(islice(images, batch_size)):
+        while batch := list(islice(images, batch_size)):
             if name == "sfd":
-                stacked = torch.from_numpy(np.stack(some).transpose(0, 3, 1, 2).copy())
-                faces = one.detect_from_batch(stacked)
+                stacked = torch.from_numpy(np.stack(batch).transpose(0, 3, 1, 2).copy())
+                faces = detector.detect_from_batch(stacked)
             else:
-                faces = [one.detect_from_image(image) for image in some]
-            for image, found in zip(some, faces, strict=True):
-                yield image, _largest(found)
+                faces = [detector.detect_from_image(image) for image in batch]
+            for image, boxes in zip(batch, faces, strict=True):
+                yield image, _largest(boxes)
 
     return detect
 
@@ -109,19 +111,19 @@ def _detector(
 def _largest(boxes: list[Any]) -> Float64[np.ndarray, " 5"] | None:
     if len(boxes) == 0:
         return None
-    # dlib's own measure of sureness does not come through: a face that it finds is one.
-    found = np.array([[*box[:4], box[4] if len(box) > 4 else 1.0] for box in boxes], np.float64)
-    return found[np.argmax((found[:, 2] - found[:, 0]) * (found[:, 3] - found[:, 1]))]
+    # dlib's own confidence is not passed on: it is 1 for a face that it finds.
+    faces = np.array([[*box[:4], box[4] if len(box) > 4 else 1.0] for box in boxes], np.float64)
+    return faces[np.argmax((faces[:, 2] - faces[:, 0]) * (faces[:, 3] - faces[:, 1]))]
 
 
 def _network(device: str, compile: bool, fetch: bool) -> Callable[[Image, np.ndarray], Float64[np.ndarray, "68 2"]]:
-    package = _imported("face_alignment", "face-align")
+    package = _import("face_alignment", "face-align")
     _weights(_NETWORK, fetch)
     kind = package.LandmarksType.TWO_D
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Warning: this detector is deprecated", UserWarning)
         warnings.filterwarnings("ignore", "Compiling face alignment model", UserWarning)
-        # The detector that it brings is not asked: dlib's is the one that needs no weights.
+        # Its own detector is not used; "folder" is the one that loads no weights.
         network = package.FaceAlignment(kind, device=device, face_detector="folder", compile=compile)
 
     def locate(image: Image, box: np.ndarray) -> Float64[np.ndarray, "68 2"]:
@@ -136,13 +138,13 @@ def _corners(image: Image, box: np.ndarray) -> Float64[np.ndarray, "68 2"]:
 
 
 def _weights(name: str, fetch: bool) -> Path:
-    """Where the weights are, their checksum proved to be the one in their name."""
+    """Return the path of weights, their checksum compared with the one in their name."""
     path, url = Path(torch.hub.get_dir()) / "checkpoints" / name, f"{_SERVER}/{name}"
     prefix = name.split("-")[1].split(".")[0]
     if not path.is_file():
         if not fetch:
             raise CfnsrError(
-                path, "is missing", f"Place {url} there, or set crop.face_align.fetch_weights: true in params.yaml"
+                path, "is missing", f"Place {url} there, or set landmarks.face_align.fetch_weights: true in params.yaml"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -150,18 +152,20 @@ def _weights(name: str, fetch: bool) -> Path:
         except (URLError, OSError, RuntimeError) as error:
             raise CfnsrError(url, f"cannot be fetched ({error})", f"Place the file at {path}") from error
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(prefix):
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    if not checksum.startswith(prefix):
         raise CfnsrError(
-            path, f"its sha256 begins with {found[:10]}, where {prefix} was expected", f"Replace it by {url}"
+            path, f"its sha256 begins with {checksum[:10]}, where {prefix} was expected", f"Replace it by {url}"
         )
     return path
 
 
-def _imported(module: str, extra: str) -> Any:
+def _import(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
         raise CfnsrError(
-            "crop.landmarks: face_align", f"needs a package that is missing ({error})", f"pip install 'cfnsr[{extra}]'"
+            "landmarks.source: face_align",
+            f"needs a package that is missing ({error})",
+            f"pip install 'cfnsr[{extra}]'",
         ) from error

@@ -1,4 +1,4 @@
-"""OpenFace's CSV: one row a frame, 712 columns in version 2.1, of which 138 matter here.
+"""Read landmarks from OpenFace's CSV: one row a frame, 712 columns in version 2.1, of which 138 are read.
 
 Baltrusaitis, Zadeh, Lim and Morency, "OpenFace 2.0: Facial Behavior Analysis Toolkit", FG 2018.
 """
@@ -15,7 +15,7 @@ import pyarrow.csv as pacsv
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import landmarks
-from cfnsr.preprocessing.landmarks import POINTS, Track
+from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 
 
 def _numbered(stem: str, count: int) -> list[str]:
@@ -23,27 +23,27 @@ def _numbered(stem: str, count: int) -> list[str]:
 
 
 _REMEDY = "Fetch the landmarks of this clip again"
-_WANTED = ("timestamp", "confidence", *_numbered("x", POINTS), *_numbered("y", POINTS))
+_COLUMNS = ("timestamp", "confidence", *_numbered("x", POINTS), *_numbered("y", POINTS))
 
 
-def tracker(published: Path, **_: object) -> Callable[[Clip], Track]:
-    """From the landmarks that were published apart from the clips, else from a CSV file beside the clip."""
+def finder(published: Path, **_: object) -> Callable[[Clip], Landmarks]:
+    """Take landmarks that were published apart from the clips, else a CSV file beside the clip."""
     known, refused = landmarks.read(published) if published.is_file() else ({}, {})
 
-    def track(clip: Clip) -> Track:
+    def find(clip: Clip) -> Landmarks:
         beside = clip.path.with_suffix(".csv")
         if clip.id in known:
             return known[clip.id]
         if clip.id in refused:
             raise CfnsrError(published, f"{clip.id}: {refused[clip.id]}", _REMEDY)
         if not beside.is_file():
-            raise CfnsrError(clip.path, "has no landmarks", "Fetch them, or set crop.landmarks: face_align")
+            raise CfnsrError(clip.path, "has no landmarks", "Fetch them, or set landmarks.source: face_align")
         return read(beside)
 
-    return track
+    return find
 
 
-def read(path: Path) -> Track:
+def read(path: Path) -> Landmarks:
     """Read the landmarks of one clip.
 
     Raises:
@@ -55,36 +55,38 @@ def read(path: Path) -> Track:
         raise CfnsrError(path, f"cannot be read ({error})", _REMEDY) from error
 
 
-def parse(table: bytes, place: Path) -> Track:
-    """The landmarks in a CSV file's bytes; columns are found by name, whatever else there is.
+def parse(content: bytes, path: Path) -> Landmarks:
+    """Parse a CSV file's bytes; columns are found by name, whatever else there is.
 
     Args:
-        table: the file.
-        place: what to call it in an error.
+        content: of the file.
+        path: what an error names.
 
     Raises:
         CfnsrError: it is no CSV, lacks a column, or holds fewer than two frames.
     """
     try:
-        header = table.split(b"\n", 1)[0].decode("utf-8")
-        given = {name.strip(): name for name in header.rstrip("\r\n").split(",")}
-        missing = [name for name in _WANTED if name not in given]
+        header = content.split(b"\n", 1)[0].decode("utf-8")
+        column_of = {name.strip(): name for name in header.rstrip("\r\n").split(",")}
+        missing = [name for name in _COLUMNS if name not in column_of]
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise CfnsrError(
-                place, f"lacks the columns {', '.join(missing[:3])}{more}", "Give a file written by OpenFace with -2Dfp"
+                path, f"lacks the columns {', '.join(missing[:3])}{more}", "Give a file written by OpenFace with -2Dfp"
             )
-        chosen = [given[name] for name in _WANTED]
-        convert = pacsv.ConvertOptions(include_columns=chosen, column_types=dict.fromkeys(chosen, pa.float64()))
-        read = pacsv.read_csv(pa.BufferReader(table), convert_options=convert)
+        columns = [column_of[name] for name in _COLUMNS]
+        convert = pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.float64()))
+        table = pacsv.read_csv(pa.BufferReader(content), convert_options=convert)
     except (UnicodeDecodeError, pa.ArrowInvalid) as error:
         # Arrow quotes the line, which may have thousands of cells.
-        raise CfnsrError(place, f"cannot be read as CSV ({str(error)[:200]})", _REMEDY) from error
-    if len(read) < 2:
-        raise CfnsrError(place, f"holds {len(read)} frames", _REMEDY)
-    values = np.stack([column.to_numpy() for column in read.columns], axis=1)
-    points = values[:, 2:].reshape(len(read), 2, POINTS).transpose(0, 2, 1)
+        raise CfnsrError(path, f"cannot be read as CSV ({str(error)[:200]})", _REMEDY) from error
+    if len(table) < 2:
+        raise CfnsrError(path, f"holds {len(table)} frames", _REMEDY)
+    values = np.stack([column.to_numpy() for column in table.columns], axis=1)
+    points = values[:, 2:].reshape(len(table), 2, POINTS).transpose(0, 2, 1)
     span_s = values[-1, 0] - values[0, 0]
     if not span_s > 0:
-        raise CfnsrError(place, "its timestamps do not advance", _REMEDY)
-    return Track(points=points, confidence=np.nan_to_num(values[:, 1]), frame_rate_hz=float((len(read) - 1) / span_s))
+        raise CfnsrError(path, "its timestamps do not advance", _REMEDY)
+    return Landmarks(
+        points=points, confidence=np.nan_to_num(values[:, 1]), frame_rate_hz=float((len(table) - 1) / span_s)
+    )

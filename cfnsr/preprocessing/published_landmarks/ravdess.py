@@ -1,4 +1,4 @@
-"""OpenFace's tracking of RAVDESS, 2,452 CSV files in one archive: that of the 1,440 speech clips -> 24 Parquet files.
+"""OpenFace's landmarks of RAVDESS: from an archive of 2,452 CSV files, those of the 1,440 speech clips.
 
 Swanson, Livingstone and Russo, "RAVDESS Facial Landmark Tracking", Zenodo 2019.
 """
@@ -6,72 +6,76 @@ Swanson, Livingstone and Russo, "RAVDESS Facial Landmark Tracking", Zenodo 2019.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from cfnsr.corpora import disk, unpack
-from cfnsr.corpora.ravdess import SPEECH, record, refuse_unless
-from cfnsr.corpora.source import Source
+from cfnsr.corpora import unpack
+from cfnsr.corpora.download import Source
+from cfnsr.corpora.link_or_copy import disk_space
+from cfnsr.corpora.ravdess.prepare import SPEECH, record, require_licence
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import landmarks as tracks
-from cfnsr.preprocessing.landmarks import Track, openface
+from cfnsr.preprocessing import landmarks
+from cfnsr.preprocessing.landmarks import Landmarks, openface
 from cfnsr.runtime import progress
 
 _NAME = "FacialTracking_Actors_01-24"
 
 
-def landmarks(folder: Path, *, licence_accepted: bool, source: Source, jobs: int) -> None:
-    """Get the tracking that was published apart from the clips: one Parquet file an actor, all actors.
+def fetch(folder: Path, *, licence_accepted: bool, source: Source, jobs: int) -> None:
+    """Write one Parquet file an actor, all actors.
 
     Args:
-        folder: where the files go; a clip whose tracking cannot be read stands there with the reason.
+        folder: where the files go; a clip whose CSV file cannot be read has one row with the reason.
         licence_accepted: by the user.
         source: where the archive comes from; a folder of its name, of the user's own, will do.
-        jobs: clips at a time; 0 takes every core.
+        jobs: clips at a time; 0 uses every core.
+
+    Raises:
+        CfnsrError: the licence is not accepted, or the archive cannot be had.
     """
-    refuse_unless(licence_accepted)
-    wanted = re.compile(rf"{SPEECH}\d\d\.csv").fullmatch
-    own = source.own(_NAME)
+    require_licence(licence_accepted)
+    is_speech = re.compile(rf"{SPEECH}\d\d\.csv").fullmatch
+    own = source.own_folder(_NAME)
     if own is not None:
-        paths = [path for path in sorted(own.rglob("*.csv")) if wanted(path.name)]
-        twice = {path.name for path in paths if [one.name for one in paths].count(path.name) > 1}
-        if twice:
-            raise CfnsrError(own, f"holds {', '.join(sorted(twice)[:3])} twice", "Remove one of each")
+        paths = [path for path in sorted(own.rglob("*.csv")) if is_speech(path.name)]
+        doubled = [name for name, count in Counter(path.name for path in paths).items() if count > 1]
+        if doubled:
+            raise CfnsrError(own, f"holds {', '.join(doubled[:3])} twice", "Remove one of each")
         _convert({path.name: path.read_bytes for path in paths}, own, folder, jobs)
         return
-    with source.archive(record.archive(f"{_NAME}.zip", source)) as path, unpack.opened(path) as file:
-        entries = unpack.chosen(file, lambda name: wanted(name) is not None)
+    with source.archive(record.archive(f"{_NAME}.zip", source)) as path, unpack.open_archive(path) as file:
+        entries = unpack.choose(file, lambda name: is_speech(name) is not None)
         _convert({name: partial(unpack.read, file, entry) for name, entry in entries.items()}, path, folder, jobs)
 
 
-def _convert(tables: dict[str, Callable[[], bytes]], place: Path, folder: Path, jobs: int) -> None:
-    """CSV files, by name -> one Parquet file an actor."""
+def _convert(readers: dict[str, Callable[[], bytes]], source: Path, folder: Path, jobs: int) -> None:
+    """Write one Parquet file an actor from CSV files; ``readers`` read their bytes, by file name."""
 
-    def read(name: str) -> Track | str:
-        table = tables[name]()
+    def parse(name: str) -> Landmarks | str:
+        content = readers[name]()
         try:
-            return openface.parse(table, Path(name))
+            return openface.parse(content, Path(name))
         except CfnsrError as error:
             return error.problem
 
-    if not tables:
-        raise CfnsrError(place, "there is no tracking of a speech clip", "Name another source")
-    by_actor: defaultdict[str, list[str]] = defaultdict(list)
-    for name in tables:
-        by_actor[Path(name).stem[-2:]].append(name)
-    with progress.bar("tracking") as advance, Parallel(n_jobs=jobs or -1, backend="threading") as threads:
-        for actor, names in sorted(by_actor.items()):
-            found: dict[str, Track] = {}
+    if not readers:
+        raise CfnsrError(source, "there are no landmarks of a speech clip", "Name another source")
+    names_of_actor: defaultdict[str, list[str]] = defaultdict(list)
+    for name in readers:
+        names_of_actor[Path(name).stem[-2:]].append(name)
+    with progress.bar("landmarks") as advance, Parallel(n_jobs=jobs or -1, backend="threading") as threads:
+        for actor, names in sorted(names_of_actor.items()):
+            parsed: dict[str, Landmarks] = {}
             refused: dict[str, str] = {}
-            for name, track in zip(names, threads(delayed(read)(name) for name in names), strict=True):
-                if isinstance(track, Track):
-                    found[Path(name).stem] = track
+            for name, result in zip(names, threads(delayed(parse)(name) for name in names), strict=True):
+                if isinstance(result, Landmarks):
+                    parsed[Path(name).stem] = result
                 else:
-                    refused[Path(name).stem] = str(track)
-                advance(len(tables))
-            with disk.room(folder, 0):
-                tracks.write(folder / f"{actor}.parquet", found, refused)
+                    refused[Path(name).stem] = str(result)
+                advance(len(readers))
+            with disk_space(folder, 0):
+                landmarks.write(folder / f"{actor}.parquet", parsed, refused)

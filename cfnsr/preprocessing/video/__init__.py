@@ -1,4 +1,4 @@
-"""mp4 -> evenly spaced RGB frames, by one of two decoders; RGB frame -> square face crop.
+"""Read evenly spaced RGB frames of a video, by one of two decoders; cut a square out of a frame.
 
 A decoder is a file of this package that offers ``frames(path, pts, indices)``; the file's name is what
 ``extract.video.decoder`` in params.yaml may say.
@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 
 import av
 import av.error
@@ -21,11 +19,12 @@ from av.container import InputContainer
 from jaxtyping import Float64, UInt8
 
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import registry
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """When each frame of a video is shown.
+    """The time at which each frame of a video is shown.
 
     Attributes:
         pts: presentation times in the stream's own ticks, ascending; one per frame.
@@ -44,7 +43,7 @@ def timeline(path: Path) -> Timeline:
     Raises:
         CfnsrError: the file cannot be read, or holds no video.
     """
-    with opened(path) as container:
+    with open_media(path) as container:
         stream = video_stream(container, path)
         # Of a packet its time alone is kept: all packets together are the whole file.
         pts = sorted(
@@ -58,20 +57,20 @@ def timeline(path: Path) -> Timeline:
     return Timeline(tuple(pts), frame_rate_hz=1 / last_s, duration_s=span_s + last_s)
 
 
-def evenly_spaced(pts: tuple[int, ...], wanted: int) -> list[int]:
-    """Indices of the frames nearest to ``wanted`` moments from the first frame to the last, evenly spaced in time.
+def evenly_spaced(pts: tuple[int, ...], count: int) -> list[int]:
+    """Return indices of the frames nearest to ``count`` moments, evenly spaced from the first frame to the last.
 
-    Ascending; a frame is repeated where there are too few. In time and not by count, because a camera may change
-    its frame rate as it goes.
+    Ascending; a frame is repeated where there are too few. Evenly in time and not by number, because a camera may
+    change its frame rate.
     """
-    moments = np.linspace(pts[0], pts[-1], wanted)
+    moments = np.linspace(pts[0], pts[-1], count)
     halfway = np.add(pts[1:], pts[:-1]) / 2
     return np.searchsorted(halfway, moments).tolist()
 
 
 def names() -> list[str]:
-    """The decoders that ``extract.video.decoder`` may name."""
-    return sorted(module.name for module in iter_modules(__path__))
+    """List the decoders that ``extract.video.decoder`` may name."""
+    return registry.names(__name__)
 
 
 def frames(
@@ -88,13 +87,14 @@ def frames(
     Raises:
         CfnsrError: a frame cannot be decoded, or the decoder is not installed.
     """
-    return import_module(f"{__name__}.{decoder}").frames(path, pts, indices)
+    module = registry.load(__name__, decoder, where="extract.video.decoder", kind="decoder")
+    return module.frames(path, pts, indices)
 
 
 def crop(
-    image: UInt8[np.ndarray, "height width 3"], box: Float64[np.ndarray, " 3"], size: int
-) -> UInt8[np.ndarray, "size size 3"]:
-    """Cut the square (centre x, centre y, side; pixels), scaled to ``size``; past the picture, the edge repeats."""
+    image: UInt8[np.ndarray, "height width 3"], box: Float64[np.ndarray, " 3"], side_px: int
+) -> UInt8[np.ndarray, "side side 3"]:
+    """Cut out a square (centre x, centre y, side; pixels), scaled to ``side_px``; past the edge, the edge repeats."""
     x, y, side = box
     whole = max(round(side), 1)
     left, top = round(x - whole / 2), round(y - whole / 2)
@@ -106,13 +106,13 @@ def crop(
         columns = np.clip(np.arange(left, left + whole), 0, width - 1)
         square = image[rows[:, None], columns]
     # Area averaging is the one that does not alias when shrinking; it does nothing useful when enlarging.
-    kind = cv2.INTER_AREA if whole >= size else cv2.INTER_LINEAR
-    return cv2.resize(square, (size, size), interpolation=kind)
+    method = cv2.INTER_AREA if whole >= side_px else cv2.INTER_LINEAR
+    return cv2.resize(square, (side_px, side_px), interpolation=method)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a media file, and turn what libav says of a bad one into one clear line."""
+def open_media(path: Path) -> Iterator[InputContainer]:
+    """Open a media file, and turn libav's errors about a bad one into one clear line."""
     try:
         # Absolute, because libav would take a file named "concat:..." for one of its protocols. With options for the
         # probe, which else decodes some ten frames that it then throws away: an mp4's header tells all we need.
@@ -125,7 +125,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 def video_stream(container: InputContainer, path: Path) -> av.VideoStream:
-    """The first video stream.
+    """Return the first video stream.
 
     Raises:
         CfnsrError: there is none.

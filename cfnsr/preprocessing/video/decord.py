@@ -1,4 +1,4 @@
-"""Decoding with decord, an extra: an independent check of the other decoder."""
+"""Decode with decord, an extra: an independent check of the other decoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoding with PyAV, of every frame no more than it takes."""
+"""Decode with PyAV, and no more frames than needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing.video import opened, video_stream
+from cfnsr.preprocessing.video import open_media, video_stream
 
 REMEDY = "Fetch or record the clip again"
 
@@ -18,16 +18,16 @@ REMEDY = "Fetch or record the clip again"
 def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """See ``cfnsr.preprocessing.video.frames``.
 
-    The decoder is told packet by packet what is wanted: for the rest it drops every frame that no other
-    refers to, which saves a quarter of the work on H.264 with B-frames and changes no pixel.
+    Before each packet the decoder is set to drop frames that no other refers to, unless the frame is needed:
+    this saves a quarter of the work on H.264 with B-frames and changes no pixel.
     """
-    wanted = [pts[index] for index in indices]
-    found = decoded(path, frozenset(wanted))
+    moments = [pts[index] for index in indices]
+    decoded = decode(path, frozenset(moments))
     shown: int | None = None
     image = np.empty((0, 0, 3), np.uint8)
-    for moment in wanted:
+    for moment in moments:
         while shown != moment:
-            frame = next(found, None)
+            frame = next(decoded, None)
             if frame is None or (frame.pts == moment and frame.is_corrupt):
                 raise CfnsrError(path, f"the frame at tick {moment} cannot be decoded (is the file cut short?)", REMEDY)
             if frame.pts == moment:
@@ -35,19 +35,19 @@ def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UIn
         yield image
 
 
-def decoded(path: Path, wanted: frozenset[int]) -> Iterator[av.VideoFrame]:
-    """The frames at the times ``wanted``, and those that the decoder cannot avoid on the way."""
-    with opened(path) as container:
+def decode(path: Path, needed: frozenset[int]) -> Iterator[av.VideoFrame]:
+    """Yield the frames at the times ``needed``, and those that the decoder cannot avoid on the way."""
+    with open_media(path) as container:
         stream = video_stream(container, path)
         # Threads of its own would make the decoder ignore skip_frame; clips run side by side instead.
         stream.thread_type = "NONE"
         for packet in container.demux(stream):
-            stream.codec_context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in wanted else "NONREF"
+            stream.codec_context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in needed else "NONREF"
             yield from packet.decode()
 
 
 def _upright(frame: av.VideoFrame, path: Path) -> UInt8[np.ndarray, "height width 3"]:
-    """As RGB, turned as the file's display matrix says: a telephone stores what it films lying on its side."""
+    """Convert to RGB and turn as the file's display matrix says: telephones store pictures lying on their side."""
     quarters = round(frame.rotation / 90)
     if abs(frame.rotation - 90 * quarters) > 1:  # libav rounds it down
         raise CfnsrError(

@@ -1,117 +1,161 @@
-"""Cells of the pipeline side by side: each a `dvc repro --single-item` of its own, here or on a Ray cluster.
+"""Run jobs of the pipeline in parallel: each is a `dvc repro --single-item` of its own, here or on a cluster.
 
-DVC runs one stage after another. What follows hands cells that are ready to an engine and tells what became of them;
-which have work DVC knows, and who runs where is the engine's affair.
+DVC runs one stage after another. Here a plan says which jobs are stale and what each needs (``dvc_repository``), a
+backend starts jobs and says what became of them, and ``run_all`` starts each job once those it needs are done.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from cfnsr.runtime.launch.plan import Plan
+from cfnsr.runtime.dvc_repository import Plan
 
 LOGS = Path("data/logs/launch")
+_POLL_S = 0.1
+_STOP_S = 60  # DVC ends by itself once its stage has ended
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell.
+    """What became of a job.
 
     Attributes:
-        cell: its name in dvc.yaml.
-        status: DVC's exit status; of a cell whose machine was lost once too often, none.
-        place: the machine that ran it.
-        why: what is known beside the cell's log.
+        job: its name in dvc.yaml.
+        status: DVC's exit status; None if the job's machine was lost.
+        machine: that ran it.
+        problem: what is known beside the job's log.
     """
 
-    cell: str
+    job: str
     status: int | None
-    place: str
-    why: str = ""
+    machine: str
+    problem: str = ""
 
     @property
-    def good(self) -> bool:
-        """Whether the cell is done."""
+    def done(self) -> bool:
+        """Whether the job succeeded."""
         return self.status == 0
 
 
 @runtime_checkable
-class Engine(Protocol):
-    """Runs cells side by side."""
+class Running(Protocol):
+    """A job that was started."""
 
-    def submit(self, name: str) -> None:
-        """Run a cell as soon as there is room."""
+    def outcome(self) -> Outcome | None:
+        """Return what became of the job; None while it runs."""
         ...
 
-    def finished(self, within_s: float) -> list[Outcome]:
-        """The cells that have ended, waiting for one at most so long."""
+    def cancel(self) -> None:
+        """Ask the job to end without leaving a process or an incomplete file. May be called again."""
         ...
 
-    def stop(self) -> None:
-        """End what runs, leaving no process and no broken file behind; start no other."""
+
+@runtime_checkable
+class Backend(Protocol):
+    """Starts jobs.
+
+    Attributes:
+        slots: the largest number of jobs at a time; None if the backend queues jobs itself.
+    """
+
+    slots: int | None
+
+    def start(self, job: str) -> Running:
+        """Start a job."""
+        ...
+
+    def close(self) -> None:
+        """Disconnect from the cluster."""
         ...
 
 
 @runtime_checkable
 class Display(Protocol):
-    """Is told how the cells fare."""
+    """Shows how far the jobs are."""
 
-    def submitted(self, name: str) -> None: ...
+    def started(self, job: str) -> None: ...
 
     def ended(self, outcome: Outcome) -> None: ...
 
-    def passed_over(self, name: str, because: str) -> None: ...
+    def skipped(self, job: str, failed: str) -> None: ...
 
-    def tick(self) -> None: ...
+    def refresh(self) -> None: ...
 
 
 @dataclass
-class Told:
-    """What a launch came to: its failures, and the cells that could not run because of them."""
+class Summary:
+    """How a launch ended.
+
+    Attributes:
+        failed: the jobs that failed.
+        skipped: by job that could not run, the failed one that it needs.
+    """
 
     failed: list[Outcome] = field(default_factory=list)
-    waiting: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
-def run_all(plan: Plan, engine: Engine, display: Display, *, every_s: float = 0.5) -> Told:
-    """Run the cells of a plan, each once those it needs are done. A failure stops none that does not need it.
+def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
+    """Run each job of a plan once those it needs are done. A failure stops only the jobs that need the failed one.
 
-    Args:
-        plan: the cells and what each waits for.
-        engine: runs them.
-        display: is told of each step, and in between.
-        every_s: how often the display is told that time goes by.
+    Ctrl-C, or any other error, cancels the jobs that run and waits until they have ended.
     """
     order = TopologicalSorter(plan.needs)
     order.prepare()
-    told, running = Told(), 0
-    missing: dict[str, str] = told.waiting  # by cell, the failed one that it waits for
+    summary, ready = Summary(), list[str]()
+    running: dict[str, Running] = {}
     try:
         while order.is_active():
-            for cell in order.get_ready():
-                because = next((missing.get(one, one) for one in sorted(plan.needs[cell]) if one in _lost(told)), None)
-                if because is None:
-                    display.submitted(cell)
-                    engine.submit(cell)
-                    running += 1
+            ready += order.get_ready()
+            for job in list(ready):
+                failed = _failed_need(plan.needs[job], summary)
+                if failed is None and backend.slots is not None and len(running) >= backend.slots:
+                    continue
+                ready.remove(job)
+                if failed is None:
+                    display.started(job)
+                    running[job] = backend.start(job)
                 else:
-                    missing[cell] = because
-                    display.passed_over(cell, because)
-                    order.done(cell)
-            for outcome in engine.finished(every_s) if running else ():
-                running -= 1
-                if not outcome.good:
-                    told.failed.append(outcome)
+                    summary.skipped[job] = failed
+                    display.skipped(job, failed)
+                    order.done(job)
+            for outcome in _ended(running):
+                if not outcome.done:
+                    summary.failed.append(outcome)
                 display.ended(outcome)
-                order.done(outcome.cell)
-            display.tick()
+                order.done(outcome.job)
+            display.refresh()
+            if running:
+                time.sleep(_POLL_S)
     finally:
-        engine.stop()
-    return told
+        _stop(running)
+        backend.close()
+    return summary
 
 
-def _lost(told: Told) -> set[str]:
-    return {one.cell for one in told.failed} | set(told.waiting)
+def _failed_need(needs: set[str], summary: Summary) -> str | None:
+    """Return the failed job that keeps a job from running, if there is one."""
+    failed = {outcome.job: outcome.job for outcome in summary.failed} | summary.skipped
+    return next((failed[need] for need in sorted(needs) if need in failed), None)
+
+
+def _ended(running: dict[str, Running]) -> list[Outcome]:
+    """Take the jobs that have ended out of the running ones."""
+    outcomes = [outcome for job in running.values() if (outcome := job.outcome()) is not None]
+    for outcome in outcomes:
+        del running[outcome.job]
+    return outcomes
+
+
+def _stop(running: dict[str, Running]) -> None:
+    """Cancel what runs, and wait until it has ended."""
+    limit = time.monotonic() + _STOP_S
+    while running and time.monotonic() < limit:
+        for job in running.values():
+            job.cancel()
+        time.sleep(_POLL_S)
+        _ended(running)

@@ -1,4 +1,4 @@
-"""Cells side by side on a Ray cluster that shares the workspace: Ray places them, gives each its GPU, tries again."""
+"""Jobs on a Ray cluster whose machines share the repository. Ray queues jobs, gives each its GPUs, and retries."""
 
 from __future__ import annotations
 
@@ -9,74 +9,78 @@ from typing import Any
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import cluster
 from cfnsr.runtime.cluster import RayError, ray
-from cfnsr.runtime.launch import LOGS, Outcome, cell
-
-_PATIENCE_S = 60  # for cells that were cancelled: DVC ends in its own way
+from cfnsr.runtime.launch import Outcome, repro
 
 
-def _run(name: str, root: Path) -> tuple[int, str]:
-    """In a worker of the cluster: run a cell; its status, and the machine's name and node.
+def _run(job: str, root: Path) -> tuple[int, str]:
+    """Run a job in a worker of the cluster; return its status, and the machine's name with its node.
 
-    A worker that is lost takes its DVC with it, since the cell then runs elsewhere. Cancelling raises
+    If the worker is lost, its DVC ends too, because the job then runs elsewhere. Cancelling raises
     ``KeyboardInterrupt`` here.
     """
-    status = cell.run(name, root, root / LOGS / f"{name}.log", lambda: False, lifelong=False)
+    status = repro.run(job, root, die_with_parent=True)
     return status, f"{platform.node()} ({ray.get_runtime_context().get_node_id()[:6]})"
 
 
 class OnRay:
-    """Cells as tasks of Ray. One whose machine is lost is run again, on another.
+    """Start jobs as tasks of Ray. A job whose machine is lost runs again on another.
 
     Args:
-        root: the repository's, under the same path on every machine.
+        root: the repository's, the same path on every machine.
         address: of the cluster; ``local`` starts one on this machine.
-        threads: cores that a cell takes.
-        devices: processes that a cell has.
-        gpus: GPUs that a cell takes; none: one for each process where the cluster has any.
-        retries: how often a cell may lose its machine.
+        threads: cores that a job takes.
+        gpus: GPUs that a job takes.
+        retries: how often a job may lose its machine.
 
     Raises:
-        CfnsrError: there is no cluster at that address.
+        CfnsrError: there is no cluster at that address, or none of its machines is large enough for a job.
     """
 
-    def __init__(
-        self, root: Path, address: str, *, threads: int, devices: int, gpus: int | None, retries: int = 3
-    ) -> None:
-        self._root, self._running = root, dict[Any, str]()
-        there = cluster.join(address, "--ray")
-        gpus = gpus if gpus is not None else devices * (there.get("GPU", 0) > 0)
+    slots: int | None = None
+
+    def __init__(self, root: Path, address: str, *, threads: int, gpus: int | None, devices: int, retries: int = 3):
+        self._root = root
+        available = cluster.join(address, "--ray")
+        if gpus is None:
+            gpus = devices if available.get("GPU", 0) else 0
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(node.get("CPU", 0) >= threads and node.get("GPU", 0) >= gpus for node in nodes):
-            self.stop()
-            have = "; ".join(f"{node.get('CPU', 0):.0f} and {node.get('GPU', 0):.0f}" for node in nodes)
+            self.close()
+            sizes = "; ".join(f"{node.get('CPU', 0):.0f} and {node.get('GPU', 0):.0f}" for node in nodes)
             raise CfnsrError(
                 "--ray",
-                f"a cell takes {threads} cores and {gpus} GPUs of one node, and no node has them (they have {have})",
-                "Lower train.threads or train.devices, or start larger nodes",
+                f"a job needs {threads} cores and {gpus} GPUs of one machine; the machines have {sizes}",
+                "Lower train.threads or train.devices, or start larger machines",
             )
         task: Any = ray.remote(_run)
         self._task = task.options(num_cpus=threads, num_gpus=gpus, max_retries=retries, scheduling_strategy="SPREAD")
 
-    def submit(self, name: str) -> None:
-        """Run a cell as soon as there is room."""
-        self._running[self._task.remote(name, self._root)] = name
+    def start(self, job: str) -> RayJob:
+        """Give a job to Ray."""
+        return RayJob(job, self._task.remote(job, self._root))
 
-    def finished(self, within_s: float) -> list[Outcome]:
-        """The cells that have ended, waiting for one at most so long."""
-        done, _ = ray.wait(list(self._running), timeout=within_s)
-        return [self._outcome(self._running.pop(reference), reference) for reference in done]
-
-    def _outcome(self, name: str, reference: Any) -> Outcome:
-        try:
-            status, place = ray.get(reference)
-        except RayError as error:
-            return Outcome(name, None, "", str(error).strip().splitlines()[0])
-        return Outcome(name, status, place)
-
-    def stop(self) -> None:
-        """End what runs; start no other; leave the cluster."""
-        for reference in self._running:
-            ray.cancel(reference)
-        if self._running:
-            ray.wait(list(self._running), num_returns=len(self._running), timeout=_PATIENCE_S)
+    def close(self) -> None:
+        """Disconnect from the cluster."""
         ray.shutdown()
+
+
+class RayJob:
+    """A task of Ray."""
+
+    def __init__(self, job: str, reference: Any) -> None:
+        self._job, self._reference = job, reference
+
+    def outcome(self) -> Outcome | None:
+        """Return what became of the job; None while it is queued or runs."""
+        finished, _ = ray.wait([self._reference], timeout=0)
+        if not finished:
+            return None
+        try:
+            status, machine = ray.get(self._reference)
+        except RayError as error:
+            return Outcome(self._job, None, "", str(error).strip().splitlines()[0])
+        return Outcome(self._job, status, machine)
+
+    def cancel(self) -> None:
+        """Interrupt the job, or take it out of the queue."""
+        ray.cancel(self._reference)

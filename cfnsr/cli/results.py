@@ -1,0 +1,66 @@
+"""``cfnsr results``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from cfnsr import config
+from cfnsr.cli import timing
+from cfnsr.cli.options import metrics_option, params_option
+from cfnsr.cli.stage import console
+from cfnsr.report import files, table
+from cfnsr.report.rows import ResultRow
+
+
+@click.command()
+@params_option
+@metrics_option
+def results(params: Path, metrics: Path) -> None:
+    """Print the results of the last run, and how long each stage took.
+
+    \b
+    Example:
+      cfnsr results
+    """
+    corpus = config.load(params).corpus
+    rows = files.read(metrics / corpus)
+    differences = files.read_differences(metrics / corpus)
+    times = timing.read_times(corpus, params.parent)
+    terminal = console()
+    if not times:
+        terminal.print("No stage has run here: these results came with the repository.")
+    drawn = _table(rows, corpus, table.COLUMNS)
+    if terminal.measure(drawn, options=terminal.options.update(width=1000)).maximum > terminal.width:
+        drawn = _table(rows, corpus, [column for column in table.COLUMNS if column.brief])
+        terminal.print(f"The terminal is too narrow for all columns; they are in {metrics / corpus}/results.csv.")
+    terminal.print(drawn)
+    for note in table.footnotes(rows, differences, corpus):
+        terminal.print(note, style="dim", highlight=False, markup=False)
+    if times:
+        terminal.print("How long the last run of each stage took, without DVC's own work:")
+        terminal.print(_times_table(times))
+
+
+def _table(rows: list[ResultRow], corpus: str, columns: Sequence[table.Column]) -> Table:
+    drawn = Table(title=table.title(rows, corpus))
+    for column in columns:
+        justify = "left" if column is table.COLUMNS[0] else "right"
+        drawn.add_column(column.name, justify=justify, style="dim" if column.aside else None, no_wrap=True)
+    for row in rows:
+        drawn.add_row(*(column.text(row) for column in columns))
+    return drawn
+
+
+def _times_table(times: dict[str, tuple[int, float]]) -> Table:
+    drawn = Table()
+    for column in ("Stage", "Runs", "Seconds"):
+        drawn.add_column(column, justify="left" if column == "Stage" else "right")
+    for name, (runs, seconds) in times.items():
+        drawn.add_row(name, str(runs), f"{seconds:.1f}")
+    runs, seconds = (sum(values) for values in zip(*times.values(), strict=True))
+    drawn.add_row("all", str(runs), f"{seconds:.1f}")
+    return drawn

@@ -1,0 +1,57 @@
+"""How long each stage took, and on what device: notes under ``data/logs``, outside every output."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from cfnsr.runtime import dvc_repository
+from cfnsr.runtime.outputs import atomic_file
+
+LOGS = Path("data/logs")
+
+_facts: dict[str, str] = {}
+
+
+def log_fact(**facts: str) -> None:
+    """Write facts about this process, its device for instance, beside its time."""
+    _facts.update(facts)
+
+
+def log_time() -> None:
+    """Write how long this process has run, imports included, under its stage's name. Without DVC, do nothing."""
+    name = os.environ.get("DVC_STAGE")
+    if name is None:
+        return
+    name = name.rpartition(":")[2]  # DVC puts the file's path first where it is not the root's
+    seconds = time.time() - psutil.Process().create_time()
+    with atomic_file(LOGS / f"{name}.json") as partial:
+        partial.write_text(json.dumps({"stage": name, "wall_s": round(seconds, 2), **_facts}) + "\n", encoding="utf-8")
+
+
+def read_times(corpus: str, root: Path = Path()) -> dict[str, tuple[int, float]]:
+    """Read how often each stage of a corpus ran last, and its wall time in seconds, in the order of dvc.yaml."""
+    times: dict[str, tuple[int, float]] = {}
+    for entry in _entries(corpus):
+        name = entry["stage"].partition("@")[0]
+        runs, seconds = times.get(name, (0, 0.0))
+        times[name] = (runs + 1, seconds + entry["wall_s"])
+    return {name: times[name] for name in dvc_repository.stage_names(root) if name in times}
+
+
+def read_facts(corpus: str, name: str) -> list[str]:
+    """Read the different values that a corpus's stages logged under a name."""
+    return sorted({entry[name] for entry in _entries(corpus) if name in entry})
+
+
+def _entries(corpus: str) -> Iterator[dict[str, Any]]:
+    for path in sorted(LOGS.glob("*.json")):
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        if entry["stage"].partition("@")[2].split("-")[0] == corpus:
+            yield entry

@@ -1,0 +1,64 @@
+"""Take one speaker's videos from a folder of the user's own, as a labels file names them."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cfnsr.corpora.download import Source
+from cfnsr.corpora.filenames import LABELS_FILE, VIDEO_SUFFIXES
+from cfnsr.corpora.folder.prepare import labels_file
+from cfnsr.corpora.link_or_copy import link_or_copy
+from cfnsr.errors import CfnsrError
+
+
+def prepare(
+    actor: str,
+    folder: Path,
+    *,
+    videos: str,
+    sheet: str,
+    sheet_md5: str,
+    labels: list[str],
+    source: Source,
+    jobs: int,
+) -> None:
+    """Link or copy one speaker's videos, and OpenFace's CSV files where they lie beside them.
+
+    Args:
+        actor: the speaker, as the labels file names it.
+        folder: where the files go.
+        videos: the user's folder.
+        sheet: the labels file, see ``labels_file.read``.
+        sheet_md5: of the labels file as `cfnsr folder` read it.
+        labels: the emotions there may be.
+        source, jobs: not used.
+
+    Raises:
+        CfnsrError: the labels file has changed, cannot be read, lacks the speaker, or names what is not there.
+    """
+    entries = labels_file.read(Path(sheet))
+    if labels_file.md5(Path(sheet)) != sheet_md5:
+        raise CfnsrError(sheet, "has changed since `cfnsr folder` read it", "Run `cfnsr folder VIDEOS SHEET` again")
+    entries = [entry for entry in entries if entry.speaker == actor]
+    if not entries:
+        raise CfnsrError(sheet, f"has no row of speaker {actor}", "Add the speaker's clips, or drop it from actors")
+    rows = []
+    for entry in entries:
+        path = Path(videos) / entry.file
+        if entry.label not in labels:
+            problem = f"{entry.file} has the label {entry.label!r}"
+            raise CfnsrError(sheet, problem, f"corpora.folder.labels has {', '.join(labels)}")
+        if not path.is_file():
+            raise CfnsrError(path, f"is not there, but {sheet} names it", "Put it there, or drop the row")
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            raise CfnsrError(path, "has no video's ending", f"Known are {' '.join(sorted(VIDEO_SUFFIXES))}")
+        link_or_copy(path, folder / path.name)
+        landmarks = path.with_suffix(".csv")
+        if landmarks.is_file():
+            link_or_copy(landmarks, folder / landmarks.name)
+        rows.append({"file": PurePosixPath(entry.file).name, "label": entry.label, "speaker": entry.speaker})
+    pq.write_table(pa.Table.from_pylist(sorted(rows, key=itemgetter("file"))), folder / LABELS_FILE)

@@ -1,0 +1,118 @@
+"""The files of a job, which is one row of the table under one protocol, on one fold, from one seed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cfnsr.data.splits import Trial
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime.outputs import atomic_file
+
+# Which epoch's predictions: that with the best validation accuracy, the last, and that with the best test accuracy.
+CHOICES = ("selected", "last_epoch", "best_test_epoch")
+VALIDATION = "validation"  # predictions of the validation speakers at the selected epoch
+
+
+@dataclass(frozen=True)
+class JobPaths:
+    """The files of a job.
+
+    Attributes:
+        model: folder of the trained network.
+        results: folder of all other outputs.
+        resume: folder of what a killed run resumes from; it lies outside every output.
+    """
+
+    model: Path
+    results: Path
+    resume: Path
+
+    @classmethod
+    def of(cls, corpus_folder: Path, name: str, trial: Trial) -> JobPaths:
+        """Return the paths of a job.
+
+        Args:
+            corpus_folder: ``data/<corpus>``.
+            name: of the row: a modality, a system or an ablation.
+            trial: protocol, fold and seed.
+        """
+        job = trial.folder(name)
+        resume = corpus_folder.parent / ".resume" / corpus_folder.name
+        return cls(corpus_folder / "models" / job, corpus_folder / "jobs" / job, resume / job)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The network's weights and ``ModelSpec``."""
+        return self.model / "model.safetensors"
+
+    @property
+    def record(self) -> Path:
+        """The ``JobRecord``."""
+        return self.results / "record.json"
+
+    @property
+    def predictions(self) -> Path:
+        """The table of predictions; ``cfnsr.evaluation.outputs`` describes it."""
+        return self.results / "predictions.parquet"
+
+    @property
+    def curves(self) -> Path:
+        """Folder of DVCLive's files and of ``test.csv``, the test accuracy after each epoch; empty without training."""
+        return self.results / "curves"
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """What a job did; its scores are computed by the report.
+
+    Attributes:
+        name: of the network: a modality or a system.
+        protocol: one of ``PROTOCOLS``, or ``imported`` for a network that was trained elsewhere.
+        fold: whose speakers test.
+        seed: of weights, order of clips, dropout and augmentation.
+        data: fingerprint of the data.
+        parameters: number of weights.
+        reads: the modalities that the network reads.
+        reconstructed: what of the system its publication leaves open; empty where nothing.
+        published_accuracy: 0 to 1, where there is one.
+        imported: the files that the network was imported from: name, sha256 and differences in preprocessing.
+        epochs: how many were trained; 0 without training, as are the next two.
+        selected_epoch: the epoch that was kept, from 1.
+        best_test_epoch: the epoch with the best test accuracy, from 1.
+    """
+
+    name: str
+    protocol: str
+    fold: str
+    seed: int
+    data: str
+    parameters: int
+    reads: list[str]
+    reconstructed: str
+    published_accuracy: float | None
+    imported: list[dict[str, Any]]
+    epochs: int
+    selected_epoch: int
+    best_test_epoch: int
+
+    def write(self, path: Path) -> None:
+        """Write the record as JSON."""
+        with atomic_file(path) as partial:
+            partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> JobRecord:
+        """Read a record.
+
+        Raises:
+            CfnsrError: the file is missing or is not a record.
+        """
+        if not path.is_file():
+            raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing")
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise CfnsrError(path, f"is not the record of a job ({error})", "Run `dvc repro`") from error

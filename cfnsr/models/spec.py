@@ -1,0 +1,110 @@
+"""What a network is: all that is needed to build it and to prepare its input. Saved with its weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+
+from cfnsr.errors import CfnsrError
+from cfnsr.models import encoders as encoder_files
+from cfnsr.models import fusion
+from cfnsr.models.encoders import Encoder, Unimodal
+from cfnsr.models.types import MODALITIES
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The description of one network.
+
+    Attributes:
+        name: ``video``, ``audio`` or a system's.
+        labels: the emotions, in the order of their class index.
+        encoders: by modality, ``{"name": ..., **options}``.
+        options: the system's own.
+        inputs: one clip's shape of each array, as it lies in the shards.
+        protocol, fold, seed: whose training speakers it was trained on, and from which random numbers.
+        pixels: ``mean`` and ``std`` of each channel, and the channels' ``order``.
+        preprocessing: how its clips were prepared.
+        data: fingerprint of the corpus as prepared.
+        imported: the files that its weights came from, if it was not trained here.
+    """
+
+    name: str
+    labels: list[str]
+    encoders: dict[str, dict[str, Any]]
+    options: dict[str, Any]
+    inputs: dict[str, list[int]]
+    protocol: str
+    fold: str
+    seed: int
+    pixels: dict[str, Any]
+    preprocessing: dict[str, Any]
+    data: str
+    imported: list[dict[str, Any]]
+
+    @classmethod
+    def untrained(
+        cls,
+        name: str,
+        labels: list[str],
+        encoders: dict[str, dict[str, Any]],
+        options: dict[str, Any],
+        inputs: dict[str, list[int]],
+    ) -> ModelSpec:
+        """Describe a network that is built only to be measured or checked."""
+        empty = {"protocol": "", "fold": "", "seed": 0, "data": ""}
+        return cls(name, labels, encoders, options, inputs, **empty, pixels={}, preprocessing={}, imported=[])
+
+    def build(self, encoders: dict[str, Encoder] | None = None) -> nn.Module:
+        """Build the network.
+
+        Args:
+            encoders: trained ones by modality; if None, they are built with fresh weights.
+
+        Raises:
+            CfnsrError: no network can be built from this description.
+        """
+        modalities = [self.name] if self.name in MODALITIES else MODALITIES
+        parts = encoders or {modality: self._encoder(modality) for modality in modalities}
+        if self.name in MODALITIES:
+            return Unimodal(parts[self.name], self.name)
+        return fusion.build(self.name, parts["video"], parts["audio"], len(self.labels), **self.options)
+
+    def _encoder(self, modality: str) -> Encoder:
+        options = dict(self.encoders.get(modality, {}))
+        name = options.pop("name", "")
+        array = encoder_files.find(modality, name).reads
+        if array not in self.inputs:
+            raise CfnsrError(f"encoders.{modality}", f"reads {array!r}, which the data lacks", "Choose another encoder")
+        return encoder_files.build(modality, name, len(self.labels), self.inputs[array], **options)
+
+    def to_json(self) -> str:
+        """Write the description as JSON; equal descriptions give equal text."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, where: object) -> ModelSpec:
+        """Read what ``to_json`` wrote.
+
+        Args:
+            text: the JSON.
+            where: the file that it is from, for the error.
+
+        Raises:
+            CfnsrError: it is not JSON, or keys are missing or of the wrong type.
+        """
+        try:
+            spec = TypeAdapter(cls).validate_json(text, strict=True)
+        except ValidationError as error:
+            faults = [f"{'.'.join(map(str, fault['loc']))} {fault['msg']}".strip() for fault in error.errors()]
+            problem = f"its description cannot be read ({'; '.join(faults[:3])})"
+            raise CfnsrError(where, problem, "Train or import it again with this version of cfnsr") from error
+        missing = sorted({"mean", "std", "order"} - set(spec.pixels))
+        if missing:
+            problem = f"its description lacks pixels.{missing[0]}"
+            raise CfnsrError(where, problem, "Train or import it again with this version of cfnsr")
+        return spec

@@ -1,0 +1,135 @@
+"""What DVC knows of this repository. The one module that uses DVC's internals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from cfnsr.errors import CfnsrError
+
+# DVC itself is imported where it is needed: that takes half a second, which reading dvc.yaml need not wait for.
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs to run.
+
+    Attributes:
+        needs: by job, the other jobs of the plan that must be done before it.
+        fresh: how many jobs of the requested stages are up to date.
+    """
+
+    needs: dict[str, set[str]]
+    fresh: int
+
+
+def stage_names(root: Path) -> list[str]:
+    """Read the names of the stages, in the order of dvc.yaml."""
+    return list(_stages(root))
+
+
+def stage_count(root: Path, params: Mapping[str, Any]) -> int:
+    """Count the stages that dvc.yaml describes, each entry of a matrix as one.
+
+    Args:
+        root: the repository's.
+        params: the values of params.yaml.
+    """
+    total = 0
+    for stage in _stages(root).values():
+        entries = 1
+        for values in stage.get("matrix", {}).values():
+            entries *= len(_parameter(params, values) if isinstance(values, str) else values)
+        total += entries
+    return total
+
+
+def _stages(root: Path) -> dict[str, dict[str, Any]]:
+    path = root / "dvc.yaml"
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+    except OSError as error:
+        raise CfnsrError(path, f"cannot be read ({error.strerror})", "Run from the repository's root") from error
+
+
+def _parameter(params: Mapping[str, Any], reference: str) -> Any:
+    """Look up ``${section.key}``."""
+    value: Any = params
+    for key in reference.removeprefix("${").removesuffix("}").split("."):
+        value = value[key]
+    return value
+
+
+def check_files(root: Path) -> None:
+    """Check that DVC can read its own files, which a DVC that is killed may leave incomplete.
+
+    Args:
+        root: the repository's.
+
+    Raises:
+        CfnsrError: one of them is incomplete.
+    """
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    lock, processes = root / "dvc.lock", root / ".dvc" / "tmp" / "rwlock"
+    problem = "is incomplete (DVC was killed while it wrote it)"
+    if lock.exists():
+        try:
+            COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(lock.read_text(encoding="utf-8")) or {})
+        except (YAMLError, Invalid, UnicodeDecodeError) as error:
+            remedy = "Run `git checkout dvc.lock`, or delete it; `dvc repro` then takes finished stages from its cache"
+            raise CfnsrError(lock, problem, remedy) from error
+    if processes.exists():
+        try:
+            json.loads(processes.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CfnsrError(processes, problem, "Delete it once no DVC runs here") from error
+
+
+def plan(root: Path, stages: Collection[str]) -> Plan:
+    """Ask DVC which jobs are stale.
+
+    A job that needs a stale one is in the plan too: whether it has work then, its own `dvc repro` finds out.
+
+    Args:
+        root: the repository's.
+        stages: of dvc.yaml, ``pretrain`` and ``train`` for instance.
+
+    Raises:
+        CfnsrError: a stage is not in dvc.yaml, DVC cannot read its files, or what the stages read is itself stale.
+    """
+    import networkx as nx
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            # A stage's name in dvc.yaml; its address would depend on the current folder. Edges lead from a stage to
+            # those whose outputs it reads.
+            names = {stage: getattr(stage, "name", None) or stage.addressing for stage in repo.index.graph}
+            graph: Any = nx.relabel_nodes(repo.index.graph, names)
+            status = repo.status()
+            changed = {name for stage, name in names.items() if stage.addressing in status}
+    except DvcException as error:
+        raise CfnsrError(root, f"DVC cannot tell what is stale: {error}", "Run `cfnsr check`") from error
+    known = stage_names(root)
+    unknown = [stage for stage in stages if stage not in known]
+    if unknown:
+        raise CfnsrError("dvc.yaml", f"has no stage {', '.join(unknown)}", f"There are {', '.join(known)}")
+    jobs = {name for name in graph if name.partition("@")[0] in stages}
+    stale = [name for name in nx.topological_sort(graph.reverse()) if name in changed]
+    inputs = set().union(*(nx.descendants(graph, job) for job in jobs)) - jobs
+    stale_inputs = [name for name in stale if name in inputs]
+    if stale_inputs:
+        targets = " ".join(dict.fromkeys(name.partition("@")[0] for name in stale_inputs))
+        problem = f"{stale_inputs[0]} is stale (and {len(stale_inputs) - 1} more)"
+        raise CfnsrError("the jobs' data", problem, f"Run `dvc repro {targets}` first")
+    todo = {job for job in jobs if job in changed or nx.descendants(graph, job) & jobs & changed}
+    return Plan({job: nx.descendants(graph, job) & todo for job in sorted(todo)}, len(jobs) - len(todo))

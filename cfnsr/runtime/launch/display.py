@@ -1,0 +1,94 @@
+"""How far the jobs are: a table that is redrawn on a terminal, a line a step elsewhere."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cfnsr.runtime.launch import Outcome
+from cfnsr.runtime.launch.repro import log_file
+
+_TAIL_BYTES, _WIDTH = 1024, 80
+
+
+class JobTable:
+    """Show which jobs run, how far each is, and how many are left. Use it in a ``with``.
+
+    Args:
+        console: to print on.
+        root: the repository's.
+        total: the number of jobs.
+    """
+
+    def __init__(self, console: Console, root: Path, total: int) -> None:
+        self._console, self._root, self._total = console, root, total
+        self._started: dict[str, float | None] = {}  # by job, since when it runs; None while a cluster queues it
+        self._ended = 0
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> JobTable:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def started(self, job: str) -> None:
+        """Note that a job was started; it runs as soon as its log is there."""
+        log_file(job, self._root).unlink(missing_ok=True)
+        self._started[job] = None
+
+    def ended(self, outcome: Outcome) -> None:
+        """Print that a job has ended."""
+        self._ended += 1
+        now = time.monotonic()
+        seconds = now - (self._started.pop(outcome.job) or now)
+        word = "[green]done[/]" if outcome.done else "[red]failed[/]"
+        machine = f" on {outcome.machine}" if outcome.machine else ""
+        self._print(f"{word} {outcome.job}{machine}, {seconds:.0f} s ({self._ended} of {self._total})")
+
+    def skipped(self, job: str, failed: str) -> None:
+        """Print that a job cannot run because another failed."""
+        self._ended += 1
+        self._print(f"[yellow]skipped[/] {job}: {failed} failed ({self._ended} of {self._total})")
+
+    def refresh(self) -> None:
+        """Redraw the table."""
+        for job, since in self._started.items():
+            if since is None and log_file(job, self._root).exists():
+                self._started[job] = time.monotonic()
+        if self._live:
+            self._live.update(self._table(), refresh=True)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+    def _table(self) -> Group:
+        table = Table(box=None)
+        for column in ("Running", "s", "Last line of its log"):
+            table.add_column(column, justify="right" if column == "s" else "left", no_wrap=True)
+        running = {job: since for job, since in self._started.items() if since is not None}
+        for job, since in running.items():
+            table.add_row(job, f"{time.monotonic() - since:.0f}", Text(self._last_line(job)))
+        queued = len(self._started) - len(running)
+        return Group(table, Text(f"{self._ended} of {self._total} ended, {queued} queued", style="dim"))
+
+    def _last_line(self, job: str) -> str:
+        """Read the last line of a job's log: an epoch's figures, while it trains."""
+        try:
+            with log_file(job, self._root).open("rb") as log:
+                log.seek(max(0, log.seek(0, 2) - _TAIL_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()
+        except FileNotFoundError:
+            return ""
+        return next((line[:_WIDTH] for line in reversed(lines) if line.strip()), "")

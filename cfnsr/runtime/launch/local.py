@@ -1,0 +1,73 @@
+"""Jobs as processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from cfnsr.runtime.launch import Outcome, repro
+
+
+class Local:
+    """Start jobs as processes of this machine.
+
+    Args:
+        root: the repository's.
+        slots: jobs at a time.
+        gpus: GPUs that jobs may use, as CUDA_VISIBLE_DEVICES names them.
+        gpus_per_job: how many of them one job uses.
+
+    Attributes:
+        slots: jobs at a time.
+    """
+
+    def __init__(self, root: Path, slots: int, gpus: list[str], gpus_per_job: int) -> None:
+        self.slots: int | None = slots
+        self._root, self._free = root, list(range(slots))
+        self._gpus = [
+            ",".join(gpus[(slot * gpus_per_job + number) % len(gpus)] for number in range(gpus_per_job)) if gpus else ""
+            for slot in range(slots)
+        ]
+
+    def start(self, job: str) -> LocalJob:
+        """Start a job. Each slot has its own GPUs, in turn; with more slots than GPUs they are shared."""
+        slot = self._free.pop(0)
+        environment = {"CUDA_VISIBLE_DEVICES": self._gpus[slot]} if self._gpus[slot] else {}
+        return LocalJob(job, repro.start(job, self._root, environment), slot, self._free)
+
+    def close(self) -> None:
+        """Do nothing: there is no cluster."""
+
+
+class LocalJob:
+    """A process of DVC."""
+
+    def __init__(self, job: str, process: subprocess.Popen[bytes], slot: int, free: list[int]) -> None:
+        self._job, self._process, self._slot, self._free = job, process, slot, free
+
+    def outcome(self) -> Outcome | None:
+        """Return what became of the job, and free its slot; None while it runs."""
+        status = self._process.poll()
+        if status is None:
+            return None
+        self._free.append(self._slot)
+        return Outcome(self._job, status, platform.node())
+
+    def cancel(self) -> None:
+        """End the job's stage; DVC then ends by itself."""
+        repro.end_stages(self._process.pid)
+
+
+def gpus() -> list[str]:
+    """List the GPUs of this machine that may be used, as CUDA_VISIBLE_DEVICES names them, without importing torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu for gpu in visible.split(",") if gpu]
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    listed = subprocess.run([program, "--list-gpus"], capture_output=True, text=True)  # noqa: S603
+    return [str(number) for number in range(listed.stdout.count("GPU "))] if listed.returncode == 0 else []

@@ -1,0 +1,94 @@
+"""Jobs on a Slurm cluster whose machines share the repository, through submitit. Slurm queues jobs and gives GPUs."""
+
+from __future__ import annotations
+
+import platform
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime.launch import LOGS, Outcome, repro
+
+try:
+    import submitit
+    from submitit.core.utils import FailedJobError, UncompletedJobError
+except ModuleNotFoundError as error:
+    raise CfnsrError("--slurm", "submitit is not installed", "Run `pip install 'cfnsr[slurm]'`") from error
+
+
+_TIME_MIN = 24 * 60  # unless `--slurm-option time=...` says otherwise; submitit's own default is 5 minutes
+
+
+def _run(job: str, root: Path) -> tuple[int, str]:
+    """Run a job on a machine of the cluster; return its status and the machine's name."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # scancel's signal, which submitit ignores
+    return repro.run(job, root), platform.node()
+
+
+class OnSlurm:
+    """Submit each job to Slurm.
+
+    Args:
+        root: the repository's, the same path on every machine.
+        threads: cores that a job takes.
+        gpus: GPUs that a job takes.
+        options: further options of sbatch, ``partition`` for instance.
+        cluster: ``slurm``; ``local`` runs processes on this machine, for tests.
+
+    Raises:
+        CfnsrError: there is no Slurm here.
+    """
+
+    slots: int | None = None
+
+    def __init__(
+        self, root: Path, *, threads: int, gpus: int, options: Mapping[str, str], cluster: str = "slurm"
+    ) -> None:
+        self._root = root
+        try:
+            self._executor = submitit.AutoExecutor(root / LOGS / "slurm", cluster=cluster)
+        except RuntimeError as error:
+            raise CfnsrError("--slurm", str(error), "Run it on a machine of the cluster") from error
+        self._executor.update_parameters(
+            name="cfnsr",
+            cpus_per_task=threads,
+            gpus_per_node=gpus,
+            timeout_min=_TIME_MIN,
+            slurm_additional_parameters=dict(options),
+        )
+
+    def start(self, job: str) -> SlurmJob:
+        """Submit a job."""
+        try:
+            return SlurmJob(job, self._executor.submit(_run, job, self._root))
+        except FailedJobError as error:
+            raise CfnsrError("--slurm", str(error), "Correct the options of sbatch") from error
+
+    def close(self) -> None:
+        """Do nothing: submitted jobs need no connection."""
+
+
+class SlurmJob:
+    """A job that was submitted."""
+
+    def __init__(self, job: str, submitted: Any) -> None:
+        self._job, self._submitted = job, submitted
+        self._cancelled = False
+
+    def outcome(self) -> Outcome | None:
+        """Return what became of the job; None while it is queued or runs."""
+        if not self._submitted.done():
+            return None
+        try:
+            status, machine = self._submitted.result()
+        except (FailedJobError, UncompletedJobError) as error:
+            return Outcome(self._job, None, "", str(error).strip().splitlines()[0])
+        return Outcome(self._job, status, machine)
+
+    def cancel(self) -> None:
+        """Cancel the job once."""
+        if not self._cancelled:
+            self._submitted.cancel()
+            self._cancelled = True

@@ -1,0 +1,86 @@
+"""One job: a `dvc repro --single-item` in a process of its own, which can be ended without harm."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from cfnsr.runtime import lifeline
+from cfnsr.runtime.launch import LOGS
+
+_POLL_S = 0.1
+
+
+def start(
+    job: str, root: Path, environment: Mapping[str, str] | None = None, *, die_with_parent: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start DVC on a job; all that it prints goes to the job's log.
+
+    Args:
+        job: its name in dvc.yaml.
+        root: the repository's.
+        environment: variables to set.
+        die_with_parent: on Linux, kill DVC as soon as this process ends.
+    """
+    log = log_file(job, root)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    python = Path(sys.executable).parent  # the stages run by the same Python
+    with log.open("wb") as out:
+        return subprocess.Popen(  # noqa: S603  a name from dvc.yaml, and no shell
+            [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", job],
+            cwd=root,
+            env=os.environ | {"PATH": f"{python}{os.pathsep}{os.environ.get('PATH', '')}"} | dict(environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # the terminal's Ctrl-C is for the launcher
+            preexec_fn=lifeline.die_with_parent if die_with_parent else None,
+        )
+
+
+def end_stages(dvc: int) -> None:
+    """End the stages that a DVC process runs.
+
+    DVC itself then ends by itself: it writes dvc.lock in place, and a kill at that moment would leave it incomplete.
+    """
+    try:
+        for child in psutil.Process(dvc).children(recursive=True):
+            child.terminate()
+    except psutil.NoSuchProcess:  # it has just ended
+        return
+
+
+def run(job: str, root: Path, *, die_with_parent: bool = False) -> int:
+    """Run a job to its end, in a worker of a cluster; an interrupt ends it.
+
+    Returns:
+        DVC's exit status.
+    """
+    process = start(job, root, die_with_parent=die_with_parent)
+    try:
+        return process.wait()
+    except BaseException:
+        while process.poll() is None:
+            end_stages(process.pid)
+            time.sleep(_POLL_S)
+        raise
+
+
+def log_file(job: str, root: Path) -> Path:
+    """Return where a job's log is."""
+    return root / LOGS / f"{job}.log"
+
+
+def errors(job: str, root: Path) -> list[str]:
+    """Read the error lines of a job's log; without any, its last three lines."""
+    log = log_file(job, root)
+    if not log.exists():
+        return []
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    return [line for line in lines if line.startswith(("Error:", "ERROR:"))] or [line for line in lines if line][-3:]

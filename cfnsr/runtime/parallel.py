@@ -1,0 +1,155 @@
+"""Work on many clips at a time: threads or processes of this machine (joblib), or the cores of a Ray cluster.
+
+It changes no byte of a result. docs/decisions/0018-clips-side-by-side.md says why Ray is not reached through joblib.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import platform
+import socket
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+from types import ModuleType
+from typing import Any, TypeVar
+
+from cfnsr.errors import CfnsrError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_WINDOW = 16  # items a core that joblib is given at a time
+_AHEAD = 2  # items a core that Ray is given at a time: one to work on, one to continue with
+_RETRIES = 3  # of an item whose node is lost
+_CONNECT_S = 5
+
+
+def run(
+    work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int, backend: str, address: str
+) -> Generator[Result]:
+    """Work on items side by side; yield the results in the items' order.
+
+    Few more results than were asked for exist at a time. Closing the generator ends the work.
+
+    Args:
+        work: a function of a module, as it may run in another process or on another machine.
+        items: what pickle takes, for the same reason.
+        jobs: items at a time; 0 uses every core.
+        backend: ``threading``, ``loky`` (processes) or ``ray``.
+        address: of the Ray cluster, see ``join_cluster``.
+
+    Raises:
+        CfnsrError: Ray is not installed, there is no cluster at that address, or the cluster lost the work.
+    """
+    if backend == "ray":
+        return _run_on_ray(work, items, jobs, address)
+    return _run_here(work, items, jobs, backend)
+
+
+def _run_here(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, backend: str) -> Generator[Result]:
+    from joblib import Parallel, cpu_count, delayed
+
+    closed = Event()
+
+    def work_unless_closed(item: Item) -> Result | None:
+        return None if closed.is_set() else work(item)
+
+    workers = jobs or cpu_count()
+    size = _WINDOW * workers
+    # An event cannot travel to a process.
+    function: Callable[[Item], Any] = work_unless_closed if backend == "threading" else work
+    with Parallel(n_jobs=workers, backend=backend, return_as="generator") as pool:
+        # joblib does not wait for its generator's consumer; windows keep results from piling up.
+        for start in range(0, len(items), size):
+            results: Any = iter(pool(delayed(function)(item) for item in items[start : start + size]))
+            try:
+                for result in results:  # noqa: UP028  `yield from` would close joblib's generator, which then warns
+                    yield result
+            except BaseException:  # the consumer stopped early: let the workers finish without new items
+                closed.set()
+                for _ in results:
+                    pass
+                raise
+
+
+def _run_on_ray(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, address: str) -> Generator[Result]:
+    ray = import_ray()
+    resources = join_cluster(address, "parallel.address")
+    ahead = jobs or max(_AHEAD, _AHEAD * int(resources.get("CPU", 0)))
+    task = ray.remote(work_in_workspace).options(num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD")
+    pending: deque[Any] = deque()
+    try:
+        for item in items:
+            if len(pending) == ahead:
+                yield _get(ray, pending.popleft())
+            pending.append(task.remote(work, item, Path.cwd()))
+        while pending:
+            yield _get(ray, pending.popleft())
+    finally:
+        ray.shutdown()  # cancels what is still being worked on
+
+
+def work_in_workspace(work: Callable[[Item], Result], item: Item, workspace: Path) -> Result:
+    """Work on one item on a node of the cluster, in the driver's working directory."""
+    if not workspace.is_dir():
+        raise CfnsrError(workspace, f"is not there on {platform.node()}", "Share the workspace between the nodes")
+    with contextlib.chdir(workspace):
+        return work(item)
+
+
+def _get(ray: ModuleType, reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, CfnsrError):
+            raise cause from error
+        reason = str(error).strip().splitlines()[-1]
+        raise CfnsrError("parallel.backend", f"Ray lost the work ({reason})", "Look at the cluster's nodes") from error
+
+
+def import_ray() -> ModuleType:
+    """Import Ray, its usage statistics switched off.
+
+    Raises:
+        CfnsrError: it is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise CfnsrError("Ray", "is not installed", "Run `pip install 'cfnsr[ray]'`") from error
+    return ray
+
+
+def join_cluster(address: str, asked_by: str) -> Mapping[str, float]:
+    """Become the driver of a Ray cluster whose nodes share the workspace, until ``ray.shutdown()``.
+
+    Args:
+        address: ``HOST:PORT``; ``auto`` is the cluster that this machine belongs to; ``local`` starts one here.
+        asked_by: the option or key that an error names.
+
+    Returns:
+        What the cluster has: ``CPU``, ``GPU`` and more, by name.
+
+    Raises:
+        CfnsrError: there is no cluster at that address.
+    """
+    ray = import_ray()
+    try:
+        host, colon, port = address.rpartition(":")
+        if colon and "://" not in address:  # fail at once where nobody answers: Ray would try for minutes
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+        ray.init(
+            address=None if address == "local" else address,
+            include_dashboard=False if address == "local" else None,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+        )
+    except (OSError, ray.exceptions.RayError, ValueError) as error:
+        raise CfnsrError(asked_by, f"no cluster at {address} ({error})", "Start one with `ray start`") from error
+    return ray.cluster_resources()

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import click
+
+from cfnsr.cli.options import OUT_FOLDER
+from cfnsr.cli.stage import stage
+from cfnsr.config import Params
+from cfnsr.runtime import registry
+from cfnsr.runtime.outputs import atomic_folder
+
+
+@stage
+@click.argument("corpus")
+@click.argument("out", type=OUT_FOLDER)
+def main(params: Params, corpus: str, out: Path) -> None:
+    """Fetch the landmarks that are published apart from the clips, one Parquet file a speaker, into OUT.
+
+    OUT stays empty if a corpus has none, or if `landmarks.source` in params.yaml finds landmarks in the frames.
+
+    Example: python -m stages.published_landmarks ravdess data/ravdess/published_landmarks
+    """
+    from cfnsr.corpora.download import PARTIAL, Source  # here, as --help needs no network
+    from cfnsr.preprocessing import published_landmarks
+
+    registry.load("cfnsr.corpora", corpus, where="corpus", kind="corpus", folders_only=True)
+    options = getattr(params.corpora, corpus).model_dump()
+    source = Source(**params.fetch.model_dump(), partial=PARTIAL / corpus)
+    with atomic_folder(out) as folder:
+        if params.landmarks.source == "openface":
+            published_landmarks.fetch(corpus, folder, **options, source=source, jobs=params.parallel.jobs)
+
+
+if __name__ == "__main__":
+    main()

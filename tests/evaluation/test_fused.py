@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from cfnsr.data.jobs import JobPaths
+from cfnsr.data.manifest import Manifest
+from cfnsr.errors import CfnsrError
+from cfnsr.evaluation import fused
+from cfnsr.models import checkpoint
+from tests.support import corpus, networks
+
+TRIAL = corpus.trial("fold_1")
+CFNSR = networks.OPTIONS["cfnsr"]
+FILES = [{"file": "published.pth", "sha256": "0123", "differs": []}]
+
+
+def copied(corpus_folder: Path, folder: Path, **changes: object) -> Path:
+    """Copy the unimodal networks, with changes in what is known of them."""
+    for modality in networks.ENCODERS:
+        source = JobPaths.of(corpus_folder, modality, TRIAL).checkpoint
+        spec = replace(checkpoint.read_spec(source), **changes)  # pyright: ignore[reportArgumentType]
+        checkpoint.save(JobPaths.of(folder, modality, TRIAL).checkpoint, checkpoint.load(source), spec)
+    return folder
+
+
+def test_a_system_starts_from_the_unimodal_weights(corpus_folder: Path, manifest: Manifest) -> None:
+    network, spec = fused.build("cfnsr", CFNSR, TRIAL, corpus_folder, manifest)
+    weights = network.state_dict()
+    for modality in networks.ENCODERS:
+        encoder = checkpoint.load_encoder(JobPaths.of(corpus_folder, modality, TRIAL).checkpoint)
+        values = encoder.stages.state_dict().values()
+        assert all(any(torch.equal(value, own) for own in weights.values()) for value in values)
+    assert spec == networks.spec("cfnsr", manifest, TRIAL)
+
+
+def test_frozen_encoders_leave_the_rest_to_train(corpus_folder: Path, manifest: Manifest) -> None:
+    network, _ = fused.build("cfnsr", CFNSR, TRIAL, corpus_folder, manifest, freeze_encoders=True)
+    frozen = sum(value.numel() for value in network.parameters() if not value.requires_grad)
+    encoders = (
+        checkpoint.load_encoder(JobPaths.of(corpus_folder, modality, TRIAL).checkpoint)
+        for modality in networks.ENCODERS
+    )
+    assert frozen == sum(value.numel() for encoder in encoders for value in encoder.stages.parameters())
+    assert any(value.requires_grad for value in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("protocol", "test_selected"), ("fold", "fold_2"), ("seed", 8), ("data", "other")]
+)
+def test_unimodal_networks_of_another_trial_are_refused(
+    corpus_folder: Path, manifest: Manifest, tmp_path: Path, key: str, value: object
+) -> None:
+    """They may have been trained on this trial's test or validation speakers."""
+    copied(corpus_folder, tmp_path, **{key: value})
+    with pytest.raises(CfnsrError, match=rf"model\.safetensors: was trained for {key} {value}, not "):
+        fused.build("cfnsr", CFNSR, TRIAL, tmp_path, manifest)
+
+
+def test_no_system_trains_on_imported_networks(corpus_folder: Path, manifest: Manifest, tmp_path: Path) -> None:
+    copied(corpus_folder, tmp_path, imported=FILES, protocol="imported")
+    with pytest.raises(CfnsrError, match="cfnsr would train on imported networks"):
+        fused.build("cfnsr", CFNSR, TRIAL, tmp_path, manifest)
+    _, spec = fused.build("averaging", {}, TRIAL, tmp_path, manifest)
+    assert spec.imported == [*FILES, *FILES] and spec.protocol == "held_out"
