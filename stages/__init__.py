@@ -1,6 +1,6 @@
-"""One script a DVC stage."""
+"""One script for each DVC stage."""
 
 from cfnsr.runtime import lifeline
 
-# Here, before a stage's script imports anything: torch alone takes seconds, in which DVC may be killed.
+# Before a stage's script imports anything: importing torch takes seconds, in which DVC may be killed.
 lifeline.hold()

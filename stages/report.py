@@ -1,42 +1,39 @@
+from pathlib import Path
+
 import click
 
-from cfnsr.cli.options import IN_FILE, IN_FOLDER, OUT_FOLDER, PRESETS
-from cfnsr.cli.stage import resume, stage
-from cfnsr.config import Params
+from cfnsr.cli.options import IN_FOLDER, OUT_FOLDER, PRESETS
+from cfnsr.cli.stage import stage
+from cfnsr.config import Params, preset
 from cfnsr.data.manifest import Manifest
 from cfnsr.report import files, page, results
 from cfnsr.report.expected import ExpectedOutputs
-from cfnsr.report.page.provenance import origin
-from cfnsr.report.page.shown import Shown
+from cfnsr.report.page.gallery import Gallery
+from cfnsr.report.page.provenance import provenance
 from cfnsr.runtime.outputs import prune
 
 
 @stage
-@click.argument("cells", type=IN_FOLDER)
-@click.argument("predictions", type=IN_FOLDER)
-@click.argument("curves", type=IN_FOLDER)
-@click.argument("shards", type=IN_FOLDER)
-@click.argument("corpus", type=IN_FILE)
+@click.argument("corpus", type=IN_FOLDER)
 @click.argument("out", type=OUT_FOLDER)
-@click.option("--presets", type=IN_FOLDER, default=PRESETS, show_default=True, help="To tell what differs from them.")
-def main(params: Params, cells, predictions, curves, shards, corpus, out, presets) -> None:
-    """Gather the cells into metrics, plots, one table and one page in OUT; CORPUS is the manifest.
+def main(params: Params, corpus: Path, out: Path) -> None:
+    """Write the metrics, plots, table and page of CORPUS's jobs into OUT.
 
     \b
-    Example: python -m stages.report data/studio/cells data/studio/predictions data/studio/curves
-             data/studio/shards data/studio/manifest.json metrics/studio
+    Example: python -m stages.report data/studio metrics/studio
     """
-    manifest = Manifest.read(corpus)
-    wanted = ExpectedOutputs.of(params.run.rows, manifest.folds, params.run.seeds)
-    for folder, ending in ((cells, ".json"), (predictions, ".parquet"), (curves, "")):
-        for path in prune(folder, wanted.files(ending)):
-            click.echo(f"removed {path}, which params.yaml no longer names")
-    if resume(cells).is_dir():  # every cell is complete: nothing is left to go on from
-        prune(resume(cells), [])
-    found = results.gather(results.Made(cells, predictions, curves), manifest, wanted=wanted, level=params.report.level)
-    files.write(out, found, manifest)
-    shown = Shown(shards, params.actors, params.report.faces)
-    page.write(out / "report.html", found, manifest, shown, origin(params.of_result(), presets))
+    manifest = Manifest.read(corpus / "manifest.json")
+    expected = ExpectedOutputs.of(params.run.rows, manifest.folds, params.run.seeds)
+    for path in prune(corpus / "jobs", expected.folders):
+        click.echo(f"deleted {path}, which params.yaml no longer lists")
+    resume = corpus.parent / ".resume" / corpus.name
+    if resume.is_dir():  # every job is complete: nothing is left to resume
+        prune(resume, [])
+    figures = results.gather(corpus, manifest, expected=expected, ci_level=params.report.ci_level)
+    files.write(out, figures, manifest)
+    gallery = Gallery(corpus / "shards", params.actors, faces=params.report.faces)
+    origin = provenance(params.of_result(), preset.load_all(PRESETS))
+    page.write(out / "report.html", figures, manifest, gallery, origin)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which of the trained models to take away: the validation speakers say, who are no fold's result."""
+"""The trained model to keep, chosen on validation speakers only."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from cfnsr.data.jobs import VALIDATION, JobPaths
 from cfnsr.data.splits import Trial
-from cfnsr.errors import CfnsrError
+from cfnsr.report.results import existing
 from cfnsr.runtime.outputs import atomic_folder
 
 
 @dataclass(frozen=True)
-class Best:
-    """One trained model, and what it was chosen by; shares from 0 to 1.
+class BestModel:
+    """A trained model, and the figures that chose it; shares from 0 to 1.
 
     Attributes:
-        name: the system, or the modality alone.
+        name: the system, or the single modality.
         trial: the fold and the seed.
         validation_accuracy: of the system, on the validation speakers of all folds and seeds.
-        validation_accuracy_of_fold: of this model, on its own.
+        validation_accuracy_of_fold: of this model, on its own validation speakers.
     """
 
     name: str
@@ -32,55 +33,52 @@ class Best:
     validation_accuracy_of_fold: float
 
 
-def choose(predictions: Path, trials: Mapping[str, list[Trial]]) -> Best | None:
-    """The system that is right most often on validation speakers, and of its models the one that is.
+def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
+    """Choose the system of the highest validation accuracy, and its model of the highest.
 
-    No test speaker has a say: had they, the accuracy that stands beside the system would be no estimate of it any more.
-    Where two are right equally often, the first named.
+    Test speakers have no part in it, so the system's test accuracy stays an honest estimate. Of equals, the first
+    listed is chosen.
 
     Args:
-        predictions: folder of one protocol, ``<name>/<fold>/<seed>.parquet``.
-        trials: by system, its folds and seeds.
+        folder: of the corpus, with ``jobs``.
+        trials: folds and seeds, by system.
 
     Returns:
-        The best; none where nobody validates any, as with what is joined of imported networks.
+        The best; None if no system has validation predictions.
 
     Raises:
         CfnsrError: a file is missing.
     """
-    right = {
-        name: {trial: _right(trial.within(predictions, name, ".parquet")) for trial in of_name}
-        for name, of_name in trials.items()
-    }
-    right = {name: parts for name, parts in right.items() if not any(part.empty for part in parts.values())}
-    if not right:
+    correct = {name: {trial: _correct(folder, name, trial) for trial in of_name} for name, of_name in trials.items()}
+    validated = {name: parts for name, parts in correct.items() if not any(part.empty for part in parts.values())}
+    if not validated:
         return None
-    pooled = {name: float(pd.concat(list(parts.values())).mean()) for name, parts in right.items()}
-    name = max(pooled, key=lambda one: pooled[one])
-    means = {trial: float(part.mean()) for trial, part in right[name].items()}
-    trial = max(means, key=lambda one: means[one])
-    return Best(name, trial, pooled[name], means[trial])
+    of_system = {name: float(pd.concat(list(parts.values())).mean()) for name, parts in validated.items()}
+    name = max(of_system, key=lambda candidate: of_system[candidate])
+    of_fold = {trial: float(part.mean()) for trial, part in validated[name].items()}
+    trial = max(of_fold, key=lambda candidate: of_fold[candidate])
+    return BestModel(name, trial, of_system[name], of_fold[trial])
 
 
-def _right(path: Path) -> pd.Series:
-    if not path.is_file():
-        raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing")
-    table = pd.read_parquet(path, columns=["choice", "label", "predicted"])
-    validated = table.loc[table["choice"] == "validation"]
-    return validated["label"] == validated["predicted"]
-
-
-def write(out: Path, best: Best | None, models: Path) -> None:
-    """Copy the model into ``out``, and say in ``best.json`` which it is.
+def write(out: Path, best: BestModel | None, folder: Path) -> None:
+    """Copy the model into ``out``, and its figures into ``best.json``.
 
     Args:
-        out: the folder to write; empty where there is no best.
-        best: what ``choose`` found.
-        models: folder of one protocol, ``<name>/<fold>/<seed>/model.safetensors``.
+        out: the folder to write; left empty if there is no best.
+        best: from ``choose``.
+        folder: of the corpus, with ``models``.
     """
     with atomic_folder(out) as partial:
         if best is None:
             return
-        told = {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(best).items()}
-        shutil.copyfile(best.trial.within(models, best.name) / "model.safetensors", partial / "model.safetensors")
-        (partial / "best.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        shutil.copyfile(JobPaths.of(folder, best.name, best.trial).checkpoint, partial / "model.safetensors")
+        figures = {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(best).items()}
+        (partial / "best.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _correct(folder: Path, name: str, trial: Trial) -> pd.Series:
+    """Tell for each validation clip whether it is predicted correctly."""
+    path = existing(JobPaths.of(folder, name, trial).predictions)
+    table = pd.read_parquet(path, columns=["choice", "label", "predicted"])
+    validation = table.loc[table["choice"] == VALIDATION]
+    return validation["label"] == validation["predicted"]

@@ -1,39 +1,42 @@
-"""What a run names: the table's rows, and which files their cells leave."""
+"""The jobs that params.yaml lists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import product
 
 from cfnsr.data.splits import Trial
 
 
 @dataclass(frozen=True)
 class ExpectedOutputs:
-    """The rows of a run.
+    """The jobs of a run.
 
     Attributes:
-        rows: by protocol and name, in the table's order, the trials of each.
+        rows: the trials of each row, by protocol and name, in the table's order.
     """
 
     rows: dict[tuple[str, str], list[Trial]]
 
     @classmethod
     def of(cls, rows: Iterable[tuple[str, str]], folds: Iterable[str], seeds: Iterable[int]) -> ExpectedOutputs:
-        """Every row in every fold, with every seed."""
-        folds, seeds = list(folds), list(seeds)
-        return cls(
-            {
-                (protocol, name): [Trial(protocol, fold, seed) for fold in folds for seed in seeds]
-                for protocol, name in rows
-            }
-        )
+        """Expect every row in every fold with every seed.
 
-    def files(self, ending: str) -> list[str]:
-        """Below ``cells``, ``predictions``, ``curves`` or ``models``, every trial's file."""
-        return [
-            str(trial.within(Path(protocol), name, ending))
-            for (protocol, name), trials in self.rows.items()
-            for trial in trials
-        ]
+        Args:
+            rows: pairs of protocol and name.
+            folds: their names.
+            seeds: of training.
+        """
+        runs = list(product(folds, seeds))
+        return cls({(protocol, name): [Trial(protocol, fold, seed) for fold, seed in runs] for protocol, name in rows})
+
+    @property
+    def folders(self) -> list[str]:
+        """Every job's folder below ``jobs`` and ``models``: ``<protocol>/<name>/<fold>/<seed>``."""
+        return [str(trial.folder(name)) for (_, name), trials in self.rows.items() for trial in trials]
+
+
+def label(protocol: str, name: str) -> str:
+    """Name a row, in the table and as a file; no system's name contains an at sign."""
+    return name if protocol == "held_out" else f"{name}@{protocol}"

@@ -1,4 +1,4 @@
-"""Figures of every row -> DVC's metrics, plot data, and one table."""
+"""Figures -> DVC's metrics, the data of its plots, and the table as CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -18,82 +18,80 @@ from cfnsr.runtime.outputs import atomic_file, atomic_folder
 
 
 def write(out: Path, results: Results, manifest: Manifest) -> None:
-    """Write ``out``'s files.
+    """Write all files of the report except its page.
 
-    ``metrics.json`` holds DVC's metrics, ``results.csv`` holds every row's figures, ``recall.csv`` each class's
-    recall, ``comparisons.csv`` whether two systems differ; ``confusion/`` and ``curves/`` hold the plots' data,
-    ``report.md`` the tables.
+    ``metrics.json`` (DVC's metrics), ``results.csv`` (every figure of every row), ``recall.csv`` (of each emotion),
+    ``comparisons.csv`` (which systems differ), ``confusion/`` and ``curves/`` (a CSV a row), ``report.md`` (tables).
 
     Args:
-        out: where to write.
-        results: what ``gather`` found.
+        out: folder to write into.
+        results: from ``gather``.
         manifest: of the same data.
     """
     with atomic_file(out / "metrics.json") as partial:
-        partial.write_text(json.dumps(_figures(results.rows), indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(_metrics(results.rows), indent=2) + "\n", encoding="utf-8")
     with atomic_folder(out / "confusion") as confusion, atomic_folder(out / "curves") as curves:
-        for line in results.rows:
-            chosen = results.predicted[line.name]
-            pairs = pd.DataFrame({"actual": chosen["label"], "predicted": chosen["predicted"]})
-            pairs.to_csv(confusion / f"{line.name}.csv", index=False, lineterminator="\n")
-        for name, drawn in results.curves.items():
-            drawn.to_csv(curves / f"{name}.csv", index=False, lineterminator="\n")
-    _csv(out / "results.csv", pd.DataFrame([asdict(line) for line in results.rows]))
-    compared = [asdict(one) for one in results.differences]
-    _csv(out / "comparisons.csv", pd.DataFrame(compared, columns=[one.name for one in fields(Difference)]))
-    _csv(out / "recall.csv", results.recalls)
+        for name, predictions in results.predictions.items():
+            pairs = pd.DataFrame({"actual": predictions["label"], "predicted": predictions["predicted"]})
+            pairs.to_csv(confusion / f"{name}.csv", index=False, lineterminator="\n")
+        for name, epochs in results.curves.items():
+            epochs.to_csv(curves / f"{name}.csv", index=False, lineterminator="\n")
+    _write_csv(out / "results.csv", pd.DataFrame([asdict(row) for row in results.rows]))
+    columns = [field.name for field in fields(Difference)]  # there may be no row
+    _write_csv(out / "comparisons.csv", pd.DataFrame([asdict(pair) for pair in results.differences], columns=columns))
+    _write_csv(out / "recall.csv", results.recalls)
     with atomic_file(out / "report.md") as partial:
-        page = table.markdown(results.rows, results.differences, manifest.corpus, manifest.skipped)
-        partial.write_text(page, encoding="utf-8")
+        text = table.markdown(results.rows, results.differences, manifest.corpus, manifest.skipped)
+        partial.write_text(text, encoding="utf-8")
 
 
 def read(out: Path) -> list[ResultRow]:
-    """The rows that ``write`` left in ``results.csv``.
+    """Read the rows of ``results.csv``.
 
     Raises:
-        CfnsrError: it is missing, or of another version.
+        CfnsrError: the file is missing, or of another version.
     """
-    return _read(out / "results.csv", ResultRow)
+    return _read_csv(out / "results.csv", ResultRow)
 
 
 def read_differences(out: Path) -> list[Difference]:
-    """What ``write`` left in ``comparisons.csv``.
+    """Read the pairs of ``comparisons.csv``.
 
     Raises:
-        CfnsrError: it is missing, or of another version.
+        CfnsrError: the file is missing, or of another version.
     """
-    return _read(out / "comparisons.csv", Difference)
+    return _read_csv(out / "comparisons.csv", Difference)
 
 
-def _read(path: Path, kind: Any) -> list[Any]:
+def _read_csv(path: Path, row_type: Any) -> list[Any]:
+    texts = [field.name for field in fields(row_type) if field.type == "str"]
+    # An empty cell is an empty text, or a missing number.
+    missing = {field.name: [""] for field in fields(row_type) if field.name not in texts}
     try:
-        # An empty cell is an empty text, or a number that is not there.
-        texts = [one.name for one in fields(kind) if one.type == "str"]
-        numbers = {one.name: [""] for one in fields(kind) if one.name not in texts}
         figures = pd.read_csv(
-            existing(path), dtype=dict.fromkeys(texts, "str"), na_values=numbers, keep_default_na=False
+            existing(path), dtype=dict.fromkeys(texts, "str"), na_values=missing, keep_default_na=False
         )
         return [
-            kind(**{name: None if pd.isna(value) else value for name, value in values.items()})
+            row_type(**{name: None if pd.isna(value) else value for name, value in values.items()})
             for values in figures.to_dict("records")
         ]
     except (ValueError, TypeError) as error:
         raise CfnsrError(path, f"is not a table of results ({error})", "Run `dvc repro -f report`") from error
 
 
-def _figures(lines: list[ResultRow]) -> dict[str, Any]:
-    """Of DVC's metrics two columns a system: more would make `dvc exp show` unreadable; the rest is in results.csv.
+def _metrics(rows: list[ResultRow]) -> dict[str, Any]:
+    """Choose DVC's metrics: two a system, as more would make `dvc exp show` too wide; results.csv has the rest.
 
-    All stand in one file: DVC shortens a column's name to the key only where no other file has the same.
+    All are in one file: DVC shortens a column's name to its key only where no other file has the same key.
     """
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     for name in ("accuracy", "uar"):
-        for line in lines:
-            key = f"optimistic_{name}" if line.published else name
-            figures.setdefault(key, {})[line.name] = round(getattr(line, name), 4)
-    return {**figures, "clips": lines[0].clips, "skipped": lines[0].skipped}
+        for row in rows:
+            key = f"optimistic_{name}" if row.test_selected else name
+            metrics.setdefault(key, {})[row.name] = round(getattr(row, name), 4)
+    return {**metrics, "clips": rows[0].clips, "skipped": rows[0].skipped}
 
 
-def _csv(path: Path, figures: pd.DataFrame) -> None:
+def _write_csv(path: Path, figures: pd.DataFrame) -> None:
     with atomic_file(path) as partial:
         figures.to_csv(partial, index=False, lineterminator="\n")

@@ -1,4 +1,8 @@
-"""Predictions -> accuracy and recall."""
+"""Accuracy, recall and calibration of predictions.
+
+Predictions are a table with a row for each clip (and seed): ``actor``, ``clip``, ``label`` (the true emotion),
+``predicted``, and ``p_<label>``, the probability of each emotion.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from cfnsr.report.significance import Speakers
+from cfnsr.report.significance import SpeakerAccuracy
+
+BINS = 15
+TEMPERATURES = (0.05, 20.0)  # the least and the greatest
 
 
 @dataclass(frozen=True)
@@ -17,10 +28,10 @@ class Scores:
     """Figures of a set of predictions, each a share from 0 to 1.
 
     Attributes:
-        accuracy: right clips among all (weighted average recall, WAR).
-        uar: mean of the classes' recalls (unweighted average recall).
-        f1: mean of the classes' F1.
-        top2: clips whose true class is among the two most probable.
+        accuracy: share of clips predicted correctly (weighted average recall, WAR).
+        uar: mean of the emotions' recalls (unweighted average recall).
+        f1: mean of the emotions' F1.
+        top2: share of clips whose true emotion is among the two most probable.
     """
 
     accuracy: float
@@ -30,38 +41,93 @@ class Scores:
 
 
 def scores(predictions: pd.DataFrame, labels: list[str]) -> Scores:
-    """Score rows of ``evaluate.table``; a class without a clip counts neither in UAR nor in F1."""
+    """Compute the scores; an emotion without a clip counts neither in UAR nor in F1."""
     actual, predicted = predictions["label"].tolist(), predictions["predicted"].tolist()
     present = [label for label in labels if label in actual]
-    probabilities = np.asarray(predictions[[f"p_{label}" for label in labels]])
     classes = np.array([labels.index(label) for label in actual])
-    # A class never predicted has no precision; scikit-learn would warn, and its F1 is 0 either way.
+    # An emotion that is never predicted has no precision: scikit-learn would warn, and its F1 is 0 either way.
     averaging: dict[str, Any] = {"labels": present, "average": "macro", "zero_division": 0}
+    two_best = np.argsort(_probabilities(predictions, labels), axis=1)[:, -2:]
     return Scores(
         accuracy=float(accuracy_score(actual, predicted)),
         uar=float(recall_score(actual, predicted, **averaging)),
         f1=float(f1_score(actual, predicted, **averaging)),
-        # Not scikit-learn's, which refuses to score two classes alike with more.
-        top2=float((np.argsort(probabilities, axis=1)[:, -2:] == classes[:, None]).any(axis=1).mean()),
+        # scikit-learn's top-k score rejects one or two classes.
+        top2=float((two_best == classes[:, None]).any(axis=1).mean()),
     )
 
 
 def recalls(predictions: pd.DataFrame, labels: list[str]) -> dict[str, float]:
-    """Of each class that has a clip: the share of its clips that is right."""
+    """Compute the recall of each emotion that has a clip."""
     actual, predicted = predictions["label"].tolist(), predictions["predicted"].tolist()
     present = [label for label in labels if label in actual]
     options: dict[str, Any] = {"labels": present, "average": None, "zero_division": 0}
-    found: Any = recall_score(actual, predicted, **options)
-    return dict(zip(present, map(float, found), strict=True))
+    values: Any = recall_score(actual, predicted, **options)
+    return dict(zip(present, map(float, values), strict=True))
 
 
-def by_speaker(predictions: pd.DataFrame) -> Speakers:
-    """Each speaker's share of right predictions, in the order of their names; several seeds count alike."""
-    right = predictions.assign(right=(predictions["label"] == predictions["predicted"]).astype(float))
-    # A clip that some seeds get right counts in part.
-    clips = right.groupby(["actor", "clip"], as_index=False).agg(right=("right", "mean"))
-    by_actor = clips.groupby("actor")["right"]
-    shares, sizes, spread = (
-        np.asarray(one, dtype=np.float64) for one in (by_actor.mean(), by_actor.size(), by_actor.var(ddof=0))
+def by_speaker(predictions: pd.DataFrame) -> SpeakerAccuracy:
+    """Compute each speaker's accuracy, in the order of their names; all seeds have the same weight."""
+    correct = predictions.assign(correct=(predictions["label"] == predictions["predicted"]).astype(float))
+    # A clip that some seeds predict correctly counts in part.
+    clips = correct.groupby(["actor", "clip"], as_index=False).agg(correct=("correct", "mean"))
+    by_actor = clips.groupby("actor")["correct"]
+    shares, counts, variances = (
+        np.asarray(values, dtype=np.float64) for values in (by_actor.mean(), by_actor.size(), by_actor.var(ddof=0))
     )
-    return Speakers(shares, sizes, spread / np.maximum(sizes - 1, 1))
+    return SpeakerAccuracy(shares, counts, variances / np.maximum(counts - 1, 1))
+
+
+def reliability_bins(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Divide confidence into fifteen equal bins; return those that hold a clip.
+
+    Returns:
+        Columns ``confidence`` (mean of the bin), ``accuracy`` and ``clips``.
+    """
+    confidence = np.clip(_probabilities(predictions, labels).max(axis=1), 0.0, 1.0)
+    correct = np.asarray(predictions["label"] == predictions["predicted"])
+    accuracy, mean_confidence = calibration_curve(correct, confidence, n_bins=BINS, pos_label=True)
+    # The same bins as calibration_curve's, which leaves out the empty ones.
+    clips = np.bincount(np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence))
+    return pd.DataFrame({"confidence": mean_confidence, "accuracy": accuracy, "clips": clips[clips > 0]})
+
+
+def expected_calibration_error(predictions: pd.DataFrame, labels: list[str]) -> float:
+    """Compute the mean distance between accuracy and confidence over fifteen bins, weighted by their clips.
+
+    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", arXiv:1706.04599, equation 3.
+    """
+    bins = reliability_bins(predictions, labels)
+    return float(np.average((bins["accuracy"] - bins["confidence"]).abs(), weights=bins["clips"]))
+
+
+def temperature(predictions: pd.DataFrame, labels: list[str]) -> float:
+    """Find the temperature (0.05 to 20) by which logits must be divided to make these clips most likely.
+
+    Guo and others, section 4.2. Fit it on validation speakers: fitted on the test speakers it would be optimistic.
+    """
+    log_probs = _log_probabilities(predictions, labels)
+    classes = np.array([labels.index(label) for label in predictions["label"]])
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(log_probs / np.exp(log_temperature), axis=1)
+        return float(-scaled[np.arange(len(classes)), classes].mean())
+
+    best = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded")
+    return float(np.exp(best.x))
+
+
+def scale(predictions: pd.DataFrame, labels: list[str], by: float) -> pd.DataFrame:
+    """Divide the logits by a temperature; the most probable emotion stays the same."""
+    result = predictions.copy()
+    scaled = log_softmax(_log_probabilities(predictions, labels) / by, axis=1)
+    result[[f"p_{label}" for label in labels]] = np.exp(scaled)
+    return result
+
+
+def _probabilities(predictions: pd.DataFrame, labels: list[str]) -> Float[np.ndarray, "clip classes"]:
+    return np.asarray(predictions[[f"p_{label}" for label in labels]], dtype=np.float64)
+
+
+def _log_probabilities(predictions: pd.DataFrame, labels: list[str]) -> Float[np.ndarray, "clip classes"]:
+    return np.log(np.maximum(_probabilities(predictions, labels), 1e-30))

@@ -1,6 +1,6 @@
-"""How sure a figure is: intervals over speakers, what they are worth, and whether two systems differ.
+"""Confidence intervals over speakers, their simulated coverage, and tests between two systems.
 
-Speakers, not clips, are the independent units: the clips of one speaker resemble each other.
+Speakers are the independent units: the clips of one speaker resemble each other.
 """
 
 from __future__ import annotations
@@ -11,54 +11,67 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-Shares = Float[np.ndarray, " speaker"]
+PerSpeaker = Float[np.ndarray, " speaker"]
 
 
 @dataclass(frozen=True)
-class Speakers:
-    """What is known of the speakers tested.
+class SpeakerAccuracy:
+    """The accuracy of each test speaker.
 
     Attributes:
-        shares: what part of each one's clips is right.
-        clips: how many each has.
-        noise: variance that each share has from counting so few clips.
+        shares: share of the speaker's clips that are predicted correctly, 0 to 1.
+        clips: how many the speaker has.
+        counting_variance: variance that the share has because it is counted on so few clips.
     """
 
-    shares: Shares
-    clips: Shares
-    noise: Shares
+    shares: PerSpeaker
+    clips: PerSpeaker
+    counting_variance: PerSpeaker
 
 
-def interval(speakers: Speakers, level: float) -> tuple[float, float]:
-    """Student's t interval of the accuracy over all clips, cut at 0 and 1.
+def interval(speakers: SpeakerAccuracy, level: float) -> tuple[float, float]:
+    """Compute Student's t interval of the accuracy over all clips, cut at 0 and 1.
 
-    Speakers are the independent units, and may have different numbers of clips: the accuracy is a ratio estimator
-    (Cochran, Sampling Techniques, third edition, section 6.4). With as many clips each it is the t interval of the
-    mean of their shares. With few speakers a percentile bootstrap would be too narrow.
+    Speakers may have different numbers of clips: the accuracy is a ratio estimator (Cochran, Sampling Techniques,
+    third edition, section 6.4). With equal numbers it is the t interval of the mean of their shares. With few speakers
+    a percentile bootstrap would be too narrow.
 
     Args:
         speakers: two or more.
         level: nominal coverage, 0.95 for instance.
     """
-    middle, reach = _interval(speakers.shares, speakers.clips, level)
-    return max(float(middle - reach), 0.0), min(float(middle + reach), 1.0)
+    mean, half_width = _t_interval(speakers.shares, speakers.clips, level)
+    return max(float(mean - half_width), 0.0), min(float(mean + half_width), 1.0)
 
 
-def _interval(
+def _t_interval(
     shares: Float[np.ndarray, "*run speaker"], clips: Float[np.ndarray, "*#run speaker"], level: float
 ) -> tuple[Float[np.ndarray, "*run"], Float[np.ndarray, "*run"]]:
+    """Compute the middle and the half width of each run's interval."""
     count = shares.shape[-1]
-    middle = np.asarray(np.average(shares, axis=-1, weights=np.broadcast_to(clips, shares.shape)))
-    away = clips / clips.mean(axis=-1, keepdims=True) * (shares - middle[..., None])
-    error = np.sqrt((away**2).sum(axis=-1) / (count * (count - 1)))
-    return middle, np.asarray(stats.t.ppf((1 + level) / 2, count - 1) * error)
+    mean = np.asarray(np.average(shares, axis=-1, weights=np.broadcast_to(clips, shares.shape)))
+    residuals = clips / clips.mean(axis=-1, keepdims=True) * (shares - mean[..., None])
+    standard_error = np.sqrt((residuals**2).sum(axis=-1) / (count * (count - 1)))
+    return mean, np.asarray(stats.t.ppf((1 + level) / 2, count - 1) * standard_error)
 
 
-def coverage(speakers: Speakers, level: float, *, runs: int = 4000, seed: int = 0) -> float:
-    """How often such an interval holds the truth, by simulation.
+def skill_distribution(speakers: SpeakerAccuracy) -> tuple[float, float]:
+    """Fit a beta distribution to the speakers' true accuracies: their mean, and their variance beyond counting.
 
-    Speakers are drawn whose skill has the mean of these and as much spread as theirs beyond that of counting (a beta
-    distribution), and clips that each gets right or wrong.
+    Returns:
+        The parameters alpha and beta.
+    """
+    mean = float(np.clip(np.average(speakers.shares, weights=speakers.clips), 0.01, 0.99))
+    greatest = mean * (1 - mean)
+    variance = speakers.shares.var(ddof=1) - speakers.counting_variance.mean()
+    total = greatest / float(np.clip(variance, 1e-4, 0.9 * greatest)) - 1
+    return mean * total, (1 - mean) * total
+
+
+def coverage(speakers: SpeakerAccuracy, level: float, *, runs: int = 4000, seed: int = 0) -> float:
+    """Simulate how often such an interval contains the true accuracy.
+
+    Speakers are drawn from ``skill_distribution``; each of their clips is then correct or not.
 
     Args:
         speakers: those measured.
@@ -66,66 +79,64 @@ def coverage(speakers: Speakers, level: float, *, runs: int = 4000, seed: int = 
         runs: simulated tables.
         seed: of the simulation.
     """
-    mean = float(np.clip(np.average(speakers.shares, weights=speakers.clips), 0.01, 0.99))
-    most = mean * (1 - mean)
-    between = float(np.clip(speakers.shares.var(ddof=1) - speakers.noise.mean(), 1e-4, 0.9 * most))
-    weight = most / between - 1
-    # Several seeds count a clip more steadily than one does: as if there were more clips.
+    alpha, beta = skill_distribution(speakers)
+    # Several seeds measure a clip more precisely than one does: as if there were more clips.
     of_one_seed = (speakers.shares * (1 - speakers.shares) / np.maximum(speakers.clips - 1, 1)).mean()
-    steadier = of_one_seed / speakers.noise.mean() if speakers.noise.any() else 1.0
-    clips = np.maximum(np.round(speakers.clips * steadier), 1).astype(np.int64)
+    precision = of_one_seed / speakers.counting_variance.mean() if speakers.counting_variance.any() else 1.0
+    clips = np.maximum(np.round(speakers.clips * precision), 1).astype(np.int64)
     random = np.random.default_rng(seed)
-    skill = random.beta(mean * weight, (1 - mean) * weight, (runs, len(clips)))
-    middle, reach = _interval(random.binomial(clips, skill) / clips, speakers.clips, level)
-    return float((np.abs(middle - mean) <= reach).mean())
+    skill = random.beta(alpha, beta, (runs, len(clips)))
+    mean, half_width = _t_interval(random.binomial(clips, skill) / clips, speakers.clips, level)
+    return float((np.abs(mean - alpha / (alpha + beta)) <= half_width).mean())
 
 
-def difference(one: Shares, other: Shares, *, seed: int = 0) -> float:
-    """Probability, were two systems alike, of a mean difference as large as theirs, either way.
+def permutation_p_value(first: PerSpeaker, second: PerSpeaker, *, seed: int = 0) -> float:
+    """Test whether two systems' mean accuracies over speakers differ (two-sided).
 
-    A permutation test: within each speaker the two may change places. With few speakers every permutation is
-    counted, with many ten thousand are drawn.
+    If the systems are alike, their figures can be exchanged within each speaker. With few speakers every permutation
+    is counted, with many ten thousand are drawn.
 
     Args:
-        one, other: the same speakers' shares under both systems, in the same order.
+        first, second: the same speakers' shares under both systems, in the same order.
         seed: of the permutations drawn.
     """
-    if np.array_equal(one, other):
+    if np.array_equal(first, second):
         return 1.0
-    tested = stats.permutation_test(
-        (one, other),
-        lambda first, second, axis: np.mean(first - second, axis=axis),
+    result = stats.permutation_test(
+        (first, second),
+        lambda left, right, axis: np.mean(left - right, axis=axis),
         permutation_type="samples",
         vectorized=True,
         n_resamples=9999,
         rng=np.random.default_rng(seed),
     )
-    return float(tested.pvalue)
+    return float(result.pvalue)
 
 
-def holm(probabilities: list[float]) -> list[float]:
-    """Holm's correction for several tests, in the order given.
+def holm(p_values: list[float]) -> list[float]:
+    """Correct p-values for several tests by Holm's method, keeping their order.
 
-    The smallest is multiplied by the number of tests, the next by one less, and so on; none falls below one before
-    it, and none passes 1. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
-    Statistics 6 (1979).
+    The smallest is multiplied by the number of tests, the next by one less, and so on; none becomes smaller than the
+    one before it, and none exceeds 1. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
+    Journal of Statistics 6 (1979).
     """
-    order = np.argsort(probabilities, kind="stable")
-    factors = len(probabilities) - np.arange(len(probabilities))
-    corrected = np.minimum(np.maximum.accumulate(np.asarray(probabilities)[order] * factors), 1.0)
-    result = np.empty(len(probabilities))
+    order = np.argsort(p_values, kind="stable")
+    factors = len(p_values) - np.arange(len(p_values))
+    corrected = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
+    result = np.empty(len(p_values))
     result[order] = corrected
     return result.tolist()
 
 
-def spread(figures: Float[np.ndarray, "fold seed"]) -> tuple[float, float]:
-    """Standard deviations of a figure between folds and between seeds of one fold.
+def variance_components(figures: Float[np.ndarray, "fold seed"]) -> tuple[float, float]:
+    """Compute the standard deviations of a figure between folds, and between seeds of one fold.
 
-    One-way analysis of variance with folds as groups: what folds differ by beyond what seeds explain; 0 where seeds
-    explain it all. With one seed there is none to tell: the second is NaN, and the first holds both.
+    One-way analysis of variance with folds as groups: the first is what folds differ by beyond what seeds explain, 0
+    where seeds explain everything. With one seed the two cannot be separated: the second is NaN, and the first
+    contains both.
 
     Args:
-        figures: of two folds or more.
+        figures: of at least two folds.
     """
     means, seeds = figures.mean(axis=1), figures.shape[1]
     if seeds == 1:

@@ -1,16 +1,16 @@
-"""The table of results, as it reads in the terminal and on a page."""
+"""The table of results: its columns, texts and footnotes, the same in the terminal, in Markdown and on the page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
 from cfnsr.report.rows import Difference, ResultRow
 
 STUDIO_NOTE = (
-    "Studio is synthetic: one animated portrait and a speech synthesiser. Its figures show that the "
-    "machinery works; they say nothing about recognising emotions."
+    "Studio is synthetic: one animated portrait and a speech synthesiser. These figures show that the software works; "
+    "they say nothing about recognising emotions."
 )
 
 
@@ -19,16 +19,16 @@ class Column:
     """A column of the table.
 
     Attributes:
-        name: its head.
-        told: what it means.
-        value: what a row is sorted by; none where the row has no such figure.
-        text: what it reads, in the terminal and on every page alike.
-        aside: whether it is no result, and stands in grey.
-        brief: whether it stands in a narrow terminal too.
+        name: its header.
+        meaning: what it holds.
+        value: the figure that a row is sorted by; None if the row has no such figure.
+        text: what a row shows.
+        aside: whether it is no result, and shown in grey.
+        brief: whether it is also shown where room is short: in a narrow terminal, and on the page until asked for all.
     """
 
     name: str
-    told: str
+    meaning: str
     value: Callable[[ResultRow], float | None]
     text: Callable[[ResultRow], str]
     aside: bool = False
@@ -36,96 +36,103 @@ class Column:
 
 
 def percent(share: float | None, sign: str = "") -> str:
-    """A share in %, to a tenth; a dash where there is none."""
+    """Format a share in % with one decimal; None becomes a dash."""
     return "–" if share is None else f"{100 * share:{sign}.1f}"
 
 
-def _share(name: str, field: str, told: str, *, sign: str = "", aside: bool = False, brief: bool = False) -> Column:
-    value = attrgetter(field)
-    return Column(name, told, value, lambda line: percent(value(line), sign), aside, brief)
+def _share(name: str, field: str, meaning: str, *, sign: str = "", aside: bool = False, brief: bool = False) -> Column:
+    value: Callable[[ResultRow], float | None] = attrgetter(field)
+    return Column(name, meaning, value, lambda row: percent(value(row), sign), aside, brief)
 
 
 COLUMNS = (
-    Column("System", "one row of the run", lambda line: None, lambda line: _named(line), brief=True),
-    _share("Accuracy", "accuracy", "right clips among all", brief=True),
-    _share("± folds", "deviation", "standard deviation between folds"),
-    _share("± seeds", "seed_deviation", "standard deviation between seeds of one fold"),
+    Column("System", "a system, or one modality alone", lambda row: None, lambda row: _name(row), brief=True),
+    _share("Accuracy", "accuracy", "clips predicted correctly, in %", brief=True),
     Column(
         "Interval",
-        "of the accuracy, over speakers",
-        lambda line: line.low,
-        lambda line: f"{percent(line.low)}–{percent(line.high)}",
+        "confidence interval of the accuracy, over speakers",
+        lambda row: row.ci_low,
+        lambda row: f"{percent(row.ci_low)}–{percent(row.ci_high)}",
         brief=True,
     ),
-    _share("UAR", "uar", "mean of the emotions' recalls"),
-    _share("F1", "f1", "mean of the emotions' F1"),
-    _share("Top-2", "top2", "true emotion among the two most probable"),
-    _share("ECE", "ece", "expected calibration error"),
-    _share("ECE scaled", "ece_scaled", "the same at the validation speakers' temperature"),
+    Column(
+        "p (best)",
+        "p-value of the difference to the best system, corrected for all pairs (Holm)",
+        lambda row: row.p_best,
+        lambda row: "–" if row.p_best is None else f"{row.p_best:.3f}",
+        brief=True,
+    ),
+    _share("UAR", "uar", "mean of the emotions' recalls, in %", brief=True),
+    _share(
+        "Gap", "gap", "how much choosing the epoch on the test speakers would add", sign="+", aside=True, brief=True
+    ),
+    _share("Best test epoch", "best_test_epoch", "accuracy at the best test epoch: optimistic, no result", aside=True),
     _share("Last epoch", "last_epoch", "accuracy after the last epoch"),
-    _share("Optimistic", "best_test_epoch", "accuracy at the best test epoch; no result", aside=True, brief=True),
-    _share("Gap", "gap", "how far that flatters", sign="+", aside=True, brief=True),
+    _share("± folds", "std_folds", "standard deviation of the accuracy between folds"),
+    _share("± seeds", "std_seeds", "standard deviation of the accuracy between seeds of one fold"),
+    _share("F1", "f1", "mean of the emotions' F1, in %"),
+    _share("Top-2", "top2", "clips whose emotion is among the two most probable, in %"),
+    _share("ECE", "ece", "expected calibration error"),
+    _share("ECE scaled", "ece_scaled", "the same after temperature scaling on the validation speakers"),
     _share("No face", "without_video", "accuracy without the face"),
     _share("No voice", "without_audio", "accuracy without the voice"),
-    Column("Parameters", "trainable and not", lambda line: line.parameters, lambda line: f"{line.parameters:,}"),
+    Column("Parameters", "trainable and not", lambda row: row.parameters, lambda row: f"{row.parameters:,}"),
     _share("Published", "published_accuracy", "accuracy published on RAVDESS, by another protocol", aside=True),
 )
 
 
-def _named(line: ResultRow) -> str:
-    return line.name + (", imported" if line.imported else ", optimistic" if line.published else "")
+def _name(row: ResultRow) -> str:
+    return row.name + (", imported" if row.imported else ", optimistic" if row.test_selected else "")
 
 
-def cells_of(line: ResultRow) -> list[str]:
-    """One row's texts, column by column."""
-    return [column.text(line) for column in COLUMNS]
+def cells_of(row: ResultRow) -> list[str]:
+    """Return a row's texts, column by column."""
+    return [column.text(row) for column in COLUMNS]
 
 
 def title(rows: list[ResultRow], corpus: str) -> str:
-    """What the table is of."""
+    """Name the table: corpus, clips, speakers, folds."""
     return f"{corpus}: {rows[0].clips} clips, {rows[0].speakers} speakers, {rows[0].folds} folds"
 
 
 def footnotes(rows: list[ResultRow], differences: list[Difference], corpus: str) -> Iterator[str]:
-    """What a reader must know beside the figures."""
-    held_out = any(line.protocol == "held_out" for line in rows)
-    chosen = ", at the epoch that the validation speakers chose (held_out)" if held_out else ""
-    coverage = [line.coverage for line in rows]
-    yield f"Accuracy, UAR, F1 and top-2 in % on test speakers{chosen}."
+    """Explain the figures: what a reader must know to use them."""
+    held_out = any(row.protocol == "held_out" for row in rows)
+    epoch = ", at the epoch chosen on the validation speakers (held_out)" if held_out else ""
+    yield f"Accuracy, UAR, F1 and top-2: in %, on test speakers{epoch}."
     yield (
-        f"Interval: {rows[0].level:.0%} over speakers (Student's t). With speakers as different as these it holds the "
-        f"truth in {_range(coverage)} of simulated tables."
+        f"Interval: {100 * rows[0].ci_level:.0f} % confidence over speakers (Student's t). In simulations with "
+        f"speakers like these it contains the true accuracy in {_range([row.coverage for row in rows])} of cases."
     )
-    yield (
-        "± folds, ± seeds: standard deviations between folds, and between seeds of one fold. With one seed the former "
-        "holds both."
-    )
-    yield (
-        "ECE: expected calibration error; scaled, at the temperature at which the validation speakers' predictions are "
-        "most likely."
-    )
-    yield (
-        "Optimistic: the best test epoch of the same run, as the published code reports it. It is not a result; "
-        "Gap says how far it flatters. A system that trains nothing joins both modalities' best test epochs."
-    )
-    if any(line.published for line in rows):
-        yield (
-            "Published protocol (@published): nobody validates, and the test speakers choose the epoch. All figures of "
-            "these rows are optimistic; Gap is what they have beyond the row held out, which learns from fewer."
-        )
-    yield (
-        "No face, no voice: the same networks, given the training clips' mean features in place of that modality, or a "
-        "uniform prediction where two predictions are joined. A dash: it reads one modality alone."
-    )
-    if any(line.published_accuracy is not None for line in rows):
-        yield (
-            "Published: on RAVDESS, at epochs that the test speakers chose; not to be compared with what is beside it."
-        )
     yield from _differing(differences)
-    yield from _provenance(rows)
+    yield (
+        "Best test epoch: accuracy if the test speakers choose the epoch, as in the published code. It is optimistic "
+        "and no result; Gap is how much it exceeds the accuracy. For a system that trains nothing, both modalities' "
+        "best test epochs are combined."
+    )
+    if any(row.test_selected for row in rows):
+        yield (
+            "Rows @test_selected: there are no validation speakers, and the test speakers choose the epoch. All their "
+            "figures are optimistic; Gap is how much they exceed the held-out row, which trains on fewer speakers."
+        )
+    yield (
+        "± folds, ± seeds: standard deviation between folds, and between seeds of one fold. With one seed ± folds "
+        "contains both."
+    )
+    yield (
+        "ECE: expected calibration error; scaled: after temperature scaling, with the temperature fitted on the "
+        "validation speakers."
+    )
+    yield (
+        "No face, no voice: the same networks with that modality's features replaced by their mean over the training "
+        "clips, or with a uniform prediction where two predictions are combined. A dash: the system reads one modality."
+    )
+    if any(row.published_accuracy is not None for row in rows):
+        yield "Published: on RAVDESS, at epochs chosen on the test speakers. Do not compare it with the other columns."
+    yield from _kinds(rows)
     yield f"Seed {rows[0].seeds}, data {rows[0].data}."
     if rows[0].skipped:
-        yield f"{rows[0].skipped} more clips could not be used and were skipped; report.md says which and why."
+        yield f"{rows[0].skipped} more clips could not be used and were skipped; report.md lists them with the reason."
     if corpus == "studio":
         yield STUDIO_NOTE
 
@@ -133,73 +140,72 @@ def footnotes(rows: list[ResultRow], differences: list[Difference], corpus: str)
 def _differing(differences: list[Difference]) -> Iterator[str]:
     if not differences:
         return
-    clear = sorted((one for one in differences if one.p_holm <= 0.05), key=lambda one: one.p_holm)
-    told = "; ".join(
-        f"{one.one} {'above' if one.difference > 0 else 'below'} {one.other} by {100 * abs(one.difference):.1f} "
-        f"(p {one.p_holm:.3f})"
-        for one in clear
-    )
+    clear = sorted((pair for pair in differences if pair.p_holm <= 0.05), key=lambda pair: pair.p_holm)
+    texts = [
+        f"{pair.system} {'above' if pair.difference > 0 else 'below'} {pair.other} by "
+        f"{100 * abs(pair.difference):.1f} (p {pair.p_holm:.3f})"
+        for pair in clear
+    ]
     yield (
-        f"Of {len(differences)} pairs, a permutation test by speaker with Holm's correction tells apart at 5 %: "
-        f"{told or 'none'}."
+        f"p (best): of the difference to the best system, by a permutation test over speakers with Holm's correction "
+        f"for all {len(differences)} pairs. Pairs that differ at 5 %: {'; '.join(texts) or 'none'}."
     )
 
 
-def _provenance(rows: list[ResultRow]) -> Iterator[str]:
-    """What kind of rows these are, where they are not all alike."""
-    for reads, told in (("audio", "Voice alone"), ("video", "Face alone")):
-        names = [line.name for line in rows if line.reads == reads]
+def _kinds(rows: list[ResultRow]) -> Iterator[str]:
+    """Say which rows read one modality, are reconstructions, or are imported."""
+    for reads, text in (("audio", "Voice alone"), ("video", "Face alone")):
+        names = [row.name for row in rows if row.reads == reads]
         if names:
-            yield f"{told}: {', '.join(names)}."
-    for line in rows:
-        if line.reconstructed:
-            yield f"{line.name} is a reconstruction: {line.reconstructed}."
-    imported = [line for line in rows if line.imported]
+            yield f"{text}: {', '.join(names)}."
+    for row in rows:
+        if row.reconstructed:
+            yield f"{row.name} is a reconstruction: {row.reconstructed}."
+    imported = [row for row in rows if row.imported]
     if imported:
         yield (
-            "Imported, not trained here: a fold's file must not have been trained on the speakers it is tested on, nor "
-            "its epoch chosen by them, which cannot be checked here. The published files' epochs were chosen on their "
-            "test folds: their figures are optimistic."
+            "Imported, not trained here: these figures are right only if a fold's file was neither trained on that "
+            "fold's test speakers nor its epoch chosen on them, which cannot be checked here. The epochs of the "
+            "published files were chosen on their test folds: their figures are optimistic."
         )
-    for line in imported:
-        yield f"{line.name}: {line.imported}."
+    for row in imported:
+        yield f"{row.name}: {row.imported}."
 
 
 def markdown(rows: list[ResultRow], differences: list[Difference], corpus: str, skipped: Mapping[str, str]) -> str:
-    """The table as a Markdown page.
+    """Write the table as a Markdown page.
 
     Args:
         rows: the systems.
         differences: between them.
-        corpus: what they were measured on.
-        skipped: by clip, why it could not be used.
+        corpus: its name.
+        skipped: the reason, by clip.
     """
-    lines = [
-        f"# {title(rows, corpus)}",
-        "",
-        f"| {' | '.join(column.name for column in COLUMNS)} |",
-        f"|---|{'---:|' * (len(COLUMNS) - 1)}",
-    ]
-    lines += [f"| {' | '.join(cells_of(line))} |" for line in rows]
+    lines = [f"# {title(rows, corpus)}", "", _line(column.name for column in COLUMNS)]
+    lines += [f"|---|{'---:|' * (len(COLUMNS) - 1)}", *(_line(cells_of(row)) for row in rows)]
     for note in footnotes(rows, differences, corpus):
         lines += ["", note]
     if differences:
-        lines += ["", "| One | Other | Difference | p | p (Holm) |", "|---|---|---:|---:|---:|"]
+        lines += ["", _line(["System", "Other", "Difference", "p", "p (Holm)"]), "|---|---|---:|---:|---:|"]
         lines += [
-            f"| {one.one} | {one.other} | {percent(one.difference, '+')} | {one.p:.4f} | {one.p_holm:.4f} |"
-            for one in differences
+            _line([pair.system, pair.other, percent(pair.difference, "+"), f"{pair.p:.4f}", f"{pair.p_holm:.4f}"])
+            for pair in differences
         ]
     if skipped:
-        lines += ["", "| Skipped clip | Why |", "|---|---|"]
-        lines += [f"| {_plain(clip)} | {_plain(reason)} |" for clip, reason in skipped.items()]
+        lines += ["", _line(["Skipped clip", "Reason"]), "|---|---|"]
+        lines += [_line([_escape(clip), _escape(reason)]) for clip, reason in skipped.items()]
     return "\n".join(lines) + "\n"
 
 
-def _plain(text: str) -> str:
-    """Text of a file's own making, without what Markdown or HTML would take for more than text."""
-    return "".join(f"&#{ord(one)};" if one in "&<>|`*_[]\\~" else one for one in text)
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    """Replace the characters that Markdown or HTML would interpret: the text comes from files."""
+    return "".join(f"&#{ord(character)};" if character in "&<>|`*_[]\\~" else character for character in text)
 
 
 def _range(shares: list[float]) -> str:
-    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
-    return low if low == high else f"{low[:-1]}–{high}"
+    low, high = f"{100 * min(shares):.0f}", f"{100 * max(shares):.0f}"
+    return f"{low} %" if low == high else f"{low}–{high} %"

@@ -1,33 +1,36 @@
-"""Made-up results of three systems, for pages: what was predicted, and the shards it was predicted of."""
+"""Made-up results of three systems: shards, and every job's record, predictions and curves."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cfnsr.data.jobs import CHOICES, VALIDATION, JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
-from cfnsr.data.splits import Speakers
-from cfnsr.report import files, page, pooling, results
-from cfnsr.report.page.provenance import Origin
-from cfnsr.report.page.shown import Shown
+from cfnsr.data.splits import PROTOCOLS, Trial, split
+from cfnsr.report import files, page, results
+from cfnsr.report.expected import ExpectedOutputs
+from cfnsr.report.page.gallery import Gallery
+from cfnsr.report.page.provenance import Provenance
 from tests.support import corpus
 
 SKILLS = {"video": 0.4, "audio": 0.5, "cfnsr": 0.75}
 ACTORS = corpus.ACTORS
+LABELS = ["calm", "angry", "happy", "sad"]
+SEED = 7
+PROVENANCE = Provenance("tiny", [("train.seed", "1", "2")])
 
 
-def manifest(labels: list[str], **changes: Any) -> Manifest:
-    folds = {
-        f"fold_{number}": Speakers((actor,), (), tuple(other for other in ACTORS if other != actor))
-        for number, actor in enumerate(ACTORS, start=1)
-    }
+def manifest(**changes: Any) -> Manifest:
+    folds = {f"fold_{number}": [actor] for number, actor in enumerate(ACTORS, start=1)}
     values: dict[str, Any] = {
         "corpus": "made_up",
-        "labels": labels,
-        "protocols": {"held_out": folds, "test_selected": folds},
+        "labels": LABELS,
+        "protocols": {protocol: split(protocol, ACTORS, folds) for protocol in PROTOCOLS},
         "clips": dict.fromkeys(ACTORS, 8),
         "skipped": {},
         "preprocessing": {},
@@ -38,14 +41,22 @@ def manifest(labels: list[str], **changes: Any) -> Manifest:
     return Manifest(**(values | changes))
 
 
-def predicted(name: str, labels: list[str], seed: int = 7) -> pd.DataFrame:
+def expected(*names: str, protocols: Iterable[str] = ("held_out",), seeds: Iterable[int] = (SEED,)) -> ExpectedOutputs:
+    """All folds of some systems, or of all."""
+    rows = [(protocol, name) for protocol in protocols for name in names or SKILLS]
+    return ExpectedOutputs.of(rows, manifest().folds, seeds)
+
+
+def predictions(name: str, labels: list[str] | None = None, seed: int = SEED) -> pd.DataFrame:
+    """Predictions of all speakers' clips, of which a share ``SKILLS[name]`` is correct."""
+    labels = labels or LABELS
     random = np.random.default_rng([seed, *name.encode()])
     rows = []
     for number, actor in enumerate(ACTORS, start=1):
         for clip in range(8):
-            right = random.random() < SKILLS[name]
+            correct = random.random() < SKILLS[name]
             logits = random.normal(0, 1, len(labels)) + 4.0 * (
-                np.arange(len(labels)) == (clip + (not right) * random.integers(1, len(labels))) % len(labels)
+                np.arange(len(labels)) == (clip + (not correct) * random.integers(1, len(labels))) % len(labels)
             )
             probabilities = np.exp(logits) / np.exp(logits).sum()
             rows.append(
@@ -65,54 +76,82 @@ def predicted(name: str, labels: list[str], seed: int = 7) -> pd.DataFrame:
     return table
 
 
-def made(labels: list[str], known: Manifest) -> results.Results:
-    """As ``gather`` finds them, of one seed, with two epochs of curves."""
-    tables = {name: predicted(name, labels) for name in SKILLS}
-    lines = []
-    for name, table in tables.items():
-        reads = ["audio", "video"] if name == "cfnsr" else [name]
-        account = {
-            "parameters": 1000,
-            "protocol": "held_out",
-            "data": known.fingerprint,
-            "reads": reads,
-            "reconstructed": "",
-            "published_accuracy": 0.7576 if name == "cfnsr" else None,
-            "imported": [],
-            "seed": 7,
-        }
-        choices = [
-            table.assign(choice=choice) for choice in ("selected", "last_epoch", "best_test_epoch", "validation")
-        ]
-        if name == "cfnsr":
-            choices += [
-                tables[one].assign(choice=f"without_{other}") for one, other in (("audio", "video"), ("video", "audio"))
-            ]
-        lines.append(pooling.pooled(name, [account] * 4, pd.concat(choices), known, 0.95))
-    recalls = pd.DataFrame(
-        {"name": name, "label": label, "recall": float((part["predicted"] == label).mean()), "clips": len(part)}
-        for name, table in tables.items()
-        for label, part in table.groupby("label", sort=False)
-    )
-    epochs = {"epoch": [1, 2], "trials": [4, 4]}
-    figures = ("train_loss", "validation_loss", "validation_accuracy", "test_accuracy")
-    curves = {name: pd.DataFrame(epochs | {one: [0.5, 0.25] for one in figures}) for name in SKILLS}
-    return results.Results(lines, list(pooling.compare(tables)), tables, recalls, curves)
+def record(name: str, trial: Trial, **changes: Any) -> JobRecord:
+    values: dict[str, Any] = {
+        "name": name,
+        "protocol": trial.protocol,
+        "fold": trial.fold,
+        "seed": trial.seed,
+        "data": manifest().fingerprint,
+        "parameters": 1000,
+        "reads": ["audio", "video"] if name == "cfnsr" else [name],
+        "reconstructed": "",
+        "published_accuracy": 0.7576 if name == "cfnsr" else None,
+        "imported": [],
+        "epochs": 2,
+        "selected_epoch": 1,
+        "best_test_epoch": 2,
+    }
+    return JobRecord(**(values | changes))
+
+
+def write_job(folder: Path, name: str, trial: Trial, labels: list[str] | None = None, **changes: Any) -> None:
+    """Write one job's files below a corpus's folder; ``changes`` are those of its record."""
+    paths = JobPaths.of(folder, name, trial)
+    record(name, trial, **changes).write(paths.record)
+
+    def of_fold(system: str, choice: str, seed: int = trial.seed) -> pd.DataFrame:
+        table = predictions(system, labels, seed)
+        table = table.loc[table["fold"] == trial.fold].drop(columns=["fold", "seed"])
+        return table.assign(choice=choice)
+
+    parts = [of_fold(name, CHOICES[0])]
+    parts += [of_fold(name, choice, trial.seed + number) for number, choice in enumerate(CHOICES[1:], start=1)]
+    if trial.protocol == "held_out":
+        parts.append(of_fold(name, VALIDATION, trial.seed + 9))
+    if name == "cfnsr":
+        parts += [of_fold("video", "without_audio"), of_fold("audio", "without_video")]
+    pd.concat(parts, ignore_index=True).to_parquet(paths.predictions, index=False)
+    write_curves(paths.curves, epochs=2)
+
+
+def write_curves(folder: Path, epochs: int) -> None:
+    """Write DVCLive's files and ``test.csv``: every figure is one over its epoch."""
+    figures = [1 / epoch for epoch in range(1, epochs + 1)]
+    for metric in ("train/loss", "validation/loss", "validation/accuracy"):
+        path = folder / "plots" / "metrics" / f"{metric}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = pd.DataFrame({"step": range(epochs), metric.rpartition("/")[2]: figures})
+        table.to_csv(path, sep="\t", index=False)
+    pd.DataFrame({"epoch": range(1, epochs + 1), "accuracy": figures}).to_csv(folder / "test.csv", index=False)
+
+
+def write_jobs(folder: Path, wanted: ExpectedOutputs, labels: list[str] | None = None, **changes: Any) -> Path:
+    """Write the files of all jobs."""
+    for (_, name), trials in wanted.rows.items():
+        for trial in trials:
+            write_job(folder, name, trial, labels, **changes)
+    return folder
+
+
+def gathered(folder: Path, known: Manifest) -> results.Results:
+    """Write the jobs of the three systems, with labels and fingerprint of a manifest, and gather them."""
+    write_jobs(folder, expected(), known.labels, data=known.fingerprint)
+    return results.gather(folder, known, expected=expected(), ci_level=0.95)
 
 
 def write(
     out: Path,
     shards: Path,
     *,
-    labels: list[str] | None = None,
+    figures: results.Results | None = None,
     faces: bool = True,
-    origin: Origin | None = None,
+    provenance: Provenance = PROVENANCE,
     **changes: Any,
 ) -> results.Results:
-    """Write every file of the report, the page among them."""
-    known = manifest(labels or ["calm", "angry", "happy", "sad"], **changes)
-    found = made(known.labels, known)
-    files.write(out, found, known)
-    shown = Shown(shards, ACTORS, faces)
-    page.write(out / "report.html", found, known, shown, origin or Origin("tiny", [("train.seed", "1", "2")]))
-    return found
+    """Write every file of the report; ``changes`` are those of the manifest."""
+    known = manifest(**changes)
+    figures = figures or gathered(out / "corpus", known)
+    files.write(out, figures, known)
+    page.write(out / "report.html", figures, known, Gallery(shards, ACTORS, faces=faces), provenance)
+    return figures

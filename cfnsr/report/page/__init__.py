@@ -1,8 +1,9 @@
-"""The table of results and all that stands behind it, as one page that opens without a network."""
+"""The report as one page that opens without a network."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from importlib.resources import files
@@ -17,51 +18,48 @@ import cfnsr
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import table
-from cfnsr.report.page import cases, charts, tables
-from cfnsr.report.page.provenance import Origin
-from cfnsr.report.page.shown import Shown
+from cfnsr.report.page import charts, tables
+from cfnsr.report.page.gallery import Gallery
+from cfnsr.report.page.misclassified import MOST, misclassified
+from cfnsr.report.page.provenance import Provenance
 from cfnsr.report.results import Results
-from cfnsr.report.rows import ResultRow
+from cfnsr.report.rows import ResultRow, best_of
 from cfnsr.runtime.outputs import atomic_file
 
 RUN_INFO = Markup("<!-- run info -->")
 _SECTIONS = {
     "results": "Results",
-    "ranking": "Ranking",
+    "differences": "Differences",
     "confusion": "Confusion",
     "recall": "Recall",
     "curves": "Learning curves",
     "reliability": "Reliability",
     "modalities": "Modalities",
     "speakers": "Speakers",
-    "mistakes": "Mistakes",
+    "mistakes": "Misclassified clips",
     "data": "Data",
     "provenance": "Provenance",
 }
 
 
-def write(path: Path, results: Results, manifest: Manifest, shown: Shown, origin: Origin) -> None:
-    """Write the page: the same bytes for the same results.
+def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, provenance: Provenance) -> None:
+    """Write the page; the same results give the same bytes.
 
     Args:
-        path: where.
+        path: of the page.
         results: of every row.
-        manifest: labels, folds, speakers and fingerprint of the data.
-        shown: the clips that may be shown.
-        origin: how the run was made.
+        manifest: labels, folds and fingerprint of the data.
+        gallery: draws the clips.
+        provenance: the run's params.
     """
-    best = _best(results)
+    best = best_of(results.rows)
     first = best.name if best else results.rows[0].name
     drawn = _charts(results, manifest, first)
-    mistakes = [
-        {"name": name, "cases": [shown.case(name, one) for one in found[: cases.MOST]], "all": len(found)}
-        for name in results.predicted
-        if (found := cases.wrong(name, results.predicted, manifest.labels))
-    ]
+    mistakes = _mistakes(results, manifest, gallery)
     warning = table.STUDIO_NOTE if manifest.corpus == "studio" else ""
     notes = table.footnotes(results.rows, results.differences, manifest.corpus)
-    script, vega = _text("page.js"), vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    names = [(line.name, line.name) for line in results.rows]
+    script, vega = _asset("page.js"), _vega()
+    names = [(row.name, row.name) for row in results.rows]
     page = (
         _environment()
         .get_template("page.html.j2")
@@ -72,29 +70,29 @@ def write(path: Path, results: Results, manifest: Manifest, shown: Shown, origin
             warning=warning,
             sections=_sections(results, drawn),
             hashes=" ".join(_hash(text) for text in (vega, script)),
-            style=_ours(_text("page.css")),
-            script=_ours(script),
-            vega=_ours(vega),
-            content=_json({"charts": drawn, "pictures": shown.pictures}),
+            style=_trusted(_asset("page.css")),
+            script=_trusted(script),
+            vega=_trusted(vega),
+            content=_json({"charts": drawn, "pictures": gallery.pictures}),
             charts=drawn,
             systems=names,
-            learners=[pair for pair in names if pair[0] in results.curves],
+            trained=[pair for pair in names if pair[0] in results.curves],
             folds=[(fold, fold) for fold in manifest.folds],
             results=tables.results(results.rows),
             comparisons=tables.comparisons(results.differences),
             notes=[note for note in notes if note != warning],
-            most=cases.MOST,
+            most=MOST,
             mistakes=mistakes,
-            faces=shown.faces,
-            card=shown.card(manifest),
-            skipped=tables.words(("Clip", "Why"), manifest.skipped.items()),
-            provenance=[
+            faces=gallery.faces,
+            data_card=gallery.data_card(manifest),
+            skipped=tables.texts(("Clip", "Reason"), manifest.skipped.items()),
+            provenance_card=[
                 ("Data", manifest.fingerprint),
                 ("Seeds", results.rows[0].seeds),
                 ("Labels", ", ".join(manifest.labels)),
             ],
-            preset=origin.preset,
-            changed=tables.words(("Param", f"In {origin.preset}", "Here"), origin.changed),
+            preset=provenance.preset,
+            changed=tables.texts(("Param", f"In {provenance.preset}", "Here"), provenance.changed),
             version=cfnsr.__version__,
             percent=table.percent,
             zip=zip,
@@ -106,19 +104,19 @@ def write(path: Path, results: Results, manifest: Manifest, shown: Shown, origin
 
 
 def with_run_info(path: Path, out: Path, info: list[tuple[str, str]]) -> None:
-    """Write a copy of the page that also says when, where and how long; such a copy is no output of the pipeline.
+    """Copy the page and add facts that differ from run to run; the copy is no output of the pipeline.
 
     Args:
         path: the page.
         out: the copy.
-        info: names and values to add under provenance.
+        info: names and values, added under provenance.
 
     Raises:
-        CfnsrError: there is no page, or it is not one of ours.
+        CfnsrError: there is no page, or it was not written by ``write``.
     """
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
     if page.count(RUN_INFO) != 1:
-        raise CfnsrError(path, "is missing, or no page of ours", "Run `dvc repro report`")
+        raise CfnsrError(path, "is missing, or is not the report's page", "Run `dvc repro report`")
     added = _environment().from_string(
         "<h3>This run</h3><dl class='card'>"
         "{% for name, value in info %}<div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>"
@@ -128,45 +126,56 @@ def with_run_info(path: Path, out: Path, info: list[tuple[str, str]]) -> None:
 
 
 def _charts(results: Results, manifest: Manifest, first: str) -> dict[str, charts.Spec]:
-    drawn = {
+    specs = {
         "ranking": charts.ranking(results.rows, manifest.labels),
-        "confusion": charts.confusion(results.predicted, manifest.labels, first),
+        "confusion": charts.confusion(results.predictions, manifest.labels, first),
         "recall": charts.recall(results.recalls, manifest.labels),
         "loss": charts.curves(results.curves, "loss", first),
         "accuracy": charts.curves(results.curves, "accuracy", first),
-        "reliability": charts.reliability(results.predicted, manifest.labels, first),
+        "reliability": charts.reliability(results.predictions, manifest.labels, first),
         "modalities": charts.modalities(results.rows),
-        "speakers": charts.speakers(results.predicted),
+        "speakers": charts.speakers(results.predictions),
     }
-    return {name: spec for name, spec in drawn.items() if spec is not None}
+    return {name: spec for name, spec in specs.items() if spec is not None}
+
+
+def _mistakes(results: Results, manifest: Manifest, gallery: Gallery) -> list[dict[str, Any]]:
+    """List each system's misclassified clips with their pictures."""
+    mistakes = []
+    for name in results.predictions:
+        clips = misclassified(name, results.predictions, manifest.labels)
+        shown = [(clip, gallery.draw(name, clip)) for clip in clips[:MOST]]
+        if clips:
+            mistakes.append({"system": name, "count": len(clips), "clips": shown})
+    return mistakes
 
 
 def _sections(results: Results, drawn: dict[str, charts.Spec]) -> list[tuple[str, str]]:
-    """Anchors and names of those that have something to show."""
-    shown = {"curves": bool(results.curves), "modalities": "modalities" in drawn}
-    return [(anchor, name) for anchor, name in _SECTIONS.items() if shown.get(anchor, True)]
-
-
-def _best(results: Results) -> ResultRow | None:
-    """The row of the highest accuracy; none where every figure is optimistic."""
-    return max((line for line in results.rows if not line.published), key=lambda line: line.accuracy, default=None)
+    """List the anchors and names of the sections that are not empty."""
+    present = {
+        "differences": bool(results.differences),
+        "curves": bool(results.curves),
+        "modalities": "modalities" in drawn,
+    }
+    return [(anchor, name) for anchor, name in _SECTIONS.items() if present.get(anchor, True)]
 
 
 def _lead(best: ResultRow | None, manifest: Manifest) -> str:
     if best is None:
         return "Every figure here is optimistic: the test speakers chose the epochs."
-    # Whom an imported network has seen cannot be known here.
-    whose = "tested" if best.imported else "of speakers it never saw"
+    # Nobody knows here which speakers an imported network was trained on.
+    low, high = table.percent(best.ci_low), table.percent(best.ci_high)
+    clips = "of the test clips" if best.imported else "of clips of speakers that it was not trained on"
     return (
-        f"{best.name} is right on {table.percent(best.accuracy)} % of the clips {whose} "
-        f"({best.level:.0%} interval {table.percent(best.low)}–{table.percent(best.high)}); chance is "
+        f"{best.name} recognises the emotion in {table.percent(best.accuracy)} % {clips} "
+        f"({100 * best.ci_level:.0f} % confidence interval {low}–{high}); chance is "
         f"{table.percent(1 / len(manifest.labels))} %."
     )
 
 
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("cfnsr", "page"),
+        loader=PackageLoader("cfnsr.report", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -174,18 +183,24 @@ def _environment() -> Environment:
     )
 
 
-def _text(name: str) -> str:
+@functools.cache
+def _vega() -> str:
+    """Bundle the library that draws the charts, which takes a second."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+
+
+def _asset(name: str) -> str:
     return files("cfnsr.report.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def _json(content: dict[str, Any]) -> Markup:
-    """JSON that ends no script element, whatever a label says."""
+    """Write JSON that cannot end its script element, whatever a label contains."""
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    return _ours(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+    return _trusted(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _ours(text: str) -> Markup:
-    """Text that stands on the page as it is: none of it may come from data."""
+def _trusted(text: str) -> Markup:
+    """Mark text that the page contains unescaped: none of it may come from data."""
     return Markup(text)  # noqa: S704
 
 

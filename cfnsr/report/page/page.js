@@ -3,7 +3,7 @@ const content = JSON.parse(document.getElementById("content").textContent);
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const views = {};
 
-function look() {
+function chartConfig() {
   const [text, line] = dark.matches ? ["#c9d2dc", "#3a4653"] : ["#33404d", "#dfe4e9"];
   const font = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
   return {
@@ -21,19 +21,18 @@ function switches(name) {
 }
 
 async function draw(name) {
-  const place = document.getElementById(`chart-${name}`);
-  const result = await vegaEmbed(place, content.charts[name], {
-    actions: false, renderer: "svg", ast: true, config: look(), mode: "vega-lite",
+  const element = document.getElementById(`chart-${name}`);
+  const result = await vegaEmbed(element, content.charts[name], {
+    actions: false, renderer: "svg", ast: true, config: chartConfig(), mode: "vega-lite",
     loader: { load: () => Promise.reject(new Error("this page loads nothing")) },
   });
   views[name] = result.view;
-  for (const choice of switches(name)) result.view.signal(choice.dataset.signal, choice.value);
+  for (const select of switches(name)) result.view.signal(select.dataset.signal, select.value);
   await result.view.runAsync();
-  place.dataset.drawn = "yes";
 }
 
 async function drawAll() {
-  for (const place of document.querySelectorAll("[data-chart]")) await draw(place.dataset.chart);
+  for (const element of document.querySelectorAll("[data-chart]")) await draw(element.dataset.chart);
   document.body.dataset.drawn = "yes";
 }
 
@@ -45,24 +44,23 @@ for (const group of document.querySelectorAll("[data-for]")) {
   });
 }
 
-// Sorting: figures by their value, words by their letters; what is not there goes last.
-function order(cell) {
-  return "value" in cell.dataset ? Number(cell.dataset.value) : cell.textContent;
+// Figures are sorted by value, words alphabetically; missing figures come last.
+function compare(a, b) {
+  if ("value" in a.dataset && "value" in b.dataset) return Number(a.dataset.value) - Number(b.dataset.value);
+  return a.textContent.localeCompare(b.textContent);
 }
 
 function sort(header) {
-  const table = header.closest("table"), body = table.tBodies[0], column = header.cellIndex;
-  const falling = header.getAttribute("aria-sort") !== "descending" && !header.matches(".word, .long, :first-child")
-    || header.getAttribute("aria-sort") === "ascending";
-  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-  header.setAttribute("aria-sort", falling ? "descending" : "ascending");
-  const absent = (cell) => cell.textContent.trim() === "–";
-  const rows = [...body.rows].sort((one, other) => {
-    const [a, b] = [one.cells[column], other.cells[column]];
-    if (absent(a) || absent(b)) return absent(a) - absent(b);
-    const [x, y] = [order(a), order(b)];
-    const less = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y));
-    return falling ? -less : less;
+  const body = header.closest("table").tBodies[0], column = header.cellIndex;
+  const previous = header.getAttribute("aria-sort"), words = header.matches(".word, .long");
+  const descending = previous ? previous === "ascending" : !words;
+  for (const other of header.parentElement.cells) other.removeAttribute("aria-sort");
+  header.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  const missing = (cell) => cell.textContent.trim() === "–";
+  const rows = [...body.rows].sort((first, second) => {
+    const [a, b] = [first.cells[column], second.cells[column]];
+    if (missing(a) || missing(b)) return missing(a) - missing(b);
+    return descending ? compare(b, a) : compare(a, b);
   });
   body.append(...rows);
 }
@@ -71,7 +69,7 @@ for (const button of document.querySelectorAll("table.sortable thead button")) {
   button.addEventListener("click", () => sort(button.closest("th")));
 }
 
-// A clip that several systems get wrong has its pictures in the file once.
+// Pictures are loaded when shown: several systems may share them.
 function show(within) {
   for (const image of within.querySelectorAll("img[data-picture]:not([src])")) image.src = content.pictures[image.dataset.picture];
 }

@@ -1,77 +1,57 @@
-"""How a run's numbers differ from those of the preset nearest to them."""
+"""The preset that a run's params are closest to, and what differs from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
-
-_SHIPPED = "studio"  # names every key; the others, those in which they differ from it
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What a run was made of.
+class Provenance:
+    """The params of a run, as differences from a preset.
 
     Attributes:
-        preset: the nearest one.
-        changed: what differs from it: key, its value, the run's.
+        preset: name of the closest preset.
+        changed: each param that differs: key, the preset's value, the run's value.
     """
 
     preset: str
     changed: list[tuple[str, str, str]]
 
 
-def origin(params: dict[str, Any], presets: Path) -> Origin:
-    """The nearest preset, and each number that differs.
+def provenance(params: dict[str, Any], presets: Mapping[str, dict[str, Any]]) -> Provenance:
+    """Find the preset from which the fewest params differ; of equals, the first.
 
     Args:
-        params: the run's, nested, without those that reach no result.
-        presets: folder of the overlays.
+        params: the run's sections that affect a result.
+        presets: the full params of each preset, by name; sections that ``params`` lacks are not compared.
     """
-    own, corpus = dict(_flat(params, "")), params["corpus"]
-    shipped = _read(presets / f"{_SHIPPED}.yaml")
-    found = {}
-    for path in sorted(presets.glob("*.yaml")):
-        values = _merged(shipped, _read(path))
-        values["corpora"] = {corpus: values["corpora"].get(corpus, {})}
-        theirs = dict(_flat(values, ""))
-        keys = sorted(own.keys() | theirs.keys())
-        found[path.stem] = [
-            (key, _told(theirs.get(key)), _told(own.get(key))) for key in keys if own.get(key) != theirs.get(key)
+    own = dict(_flatten(params))
+    changed = {}
+    for name, values in presets.items():
+        sections = {section: values.get(section) for section in params}
+        if "corpora" in sections:  # the run's is the only one that is read
+            sections["corpora"] = {corpus: values["corpora"].get(corpus, {}) for corpus in params["corpora"]}
+        preset = dict(_flatten(sections))
+        changed[name] = [
+            (key, _text(preset.get(key)), _text(own.get(key)))
+            for key in sorted(own.keys() | preset.keys())
+            if own.get(key) != preset.get(key)
         ]
-    nearest = min(found, key=lambda name: (len(found[name]), name != _SHIPPED, name))
-    return Origin(nearest, found[nearest])
+    closest = min(changed, key=lambda name: len(changed[name]))
+    return Provenance(closest, changed[closest])
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-
-
-def _merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in overlay.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict) and key != "folds":
-            merged[key] = _merged(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _flat(values: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+def _flatten(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, dict) and value:
-            yield from _flat(value, f"{path}{key}.")
+            yield from _flatten(value, f"{path}{key}.")
         else:
             yield f"{path}{key}", value
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "–"
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,4 +1,4 @@
-"""Rows of results -> what the page's tables hold: texts to read, and values to sort by."""
+"""The page's tables: texts to read, and values to sort by."""
 
 from __future__ import annotations
 
@@ -11,59 +11,70 @@ from cfnsr.report.rows import Difference, ResultRow
 
 @dataclass(frozen=True)
 class Column:
-    """A column's name; its kind (``word``, ``long``, ``figure``, ``aside``: no result); what it means."""
+    """A column of a table.
+
+    Attributes:
+        name: its header.
+        classes: of its cells in page.css: ``word``, ``long`` or ``figure``, with ``aside`` (no result), ``more``
+            (hidden until all columns are asked for).
+        meaning: shown when the pointer rests on the header.
+    """
 
     name: str
-    kind: str
-    told: str = ""
+    classes: str
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
-class Job:
-    """A text, and the number it stands for, if it does."""
+class Cell:
+    """A text, and the number that it is sorted by."""
 
     text: str
     value: float | None = None
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A table: its columns, and a cell for each in every row."""
+class PageTable:
+    """Columns, and rows with a cell for each."""
 
     columns: list[Column]
-    rows: list[list[Job]]
+    rows: list[list[Cell]]
 
 
-def results(rows: list[ResultRow]) -> Drawn:
-    """Every row's figures, as the terminal and ``report.md`` show them."""
+def results(rows: list[ResultRow]) -> PageTable:
+    """Make the table of results, with the texts of the terminal and of ``report.md``."""
+    columns = []
+    for column in table.COLUMNS:
+        classes = ["figure" if columns else "word", *["aside"] * column.aside, *["more"] * (not column.brief)]
+        columns.append(Column(column.name, " ".join(classes), column.meaning))
+    return PageTable(columns, [[Cell(column.text(row), column.value(row)) for column in table.COLUMNS] for row in rows])
+
+
+def comparisons(differences: list[Difference]) -> PageTable:
+    """Make the table of all pairs of systems."""
     columns = [
-        Column(column.name, "word" if not at else "aside" if column.aside else "figure", column.told)
-        for at, column in enumerate(table.COLUMNS)
-    ]
-    return Drawn(columns, [[Job(one.text(line), one.value(line)) for one in table.COLUMNS] for line in rows])
-
-
-def comparisons(differences: list[Difference]) -> Drawn:
-    """Every pair of systems."""
-    columns = [
-        Column("One", "word"),
+        Column("System", "word"),
         Column("Other", "word"),
-        Column("Difference", "figure", "of mean accuracies over speakers, in points"),
-        Column("p", "figure", "by a permutation test over speakers"),
+        Column("Difference", "figure", "of the mean accuracies over speakers, in points"),
+        Column("p", "figure", "p-value of a permutation test over speakers"),
         Column("p (Holm)", "figure", "corrected for all pairs"),
     ]
-    return Drawn(columns, [[Job(*one) for one in _compared(line)] for line in differences])
+    return PageTable(
+        columns,
+        [
+            [
+                Cell(pair.system),
+                Cell(pair.other),
+                Cell(table.percent(pair.difference, "+"), pair.difference),
+                Cell(f"{pair.p:.4f}", pair.p),
+                Cell(f"{pair.p_holm:.4f}", pair.p_holm),
+            ]
+            for pair in differences
+        ],
+    )
 
 
-def _compared(line: Difference) -> Iterable[tuple[str, float | None]]:
-    yield line.one, None
-    yield line.other, None
-    yield table.percent(line.difference, "+"), line.difference
-    yield f"{line.p:.4f}", line.p
-    yield f"{line.p_holm:.4f}", line.p_holm
-
-
-def words(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Drawn:
-    """Texts alone."""
-    columns = [Column(name, "long" if at else "word") for at, name in enumerate(names)]
-    return Drawn(columns, [[Job(text) for text in row] for row in rows])
+def texts(names: Sequence[str], rows: Iterable[Sequence[str]]) -> PageTable:
+    """Make a table of texts only."""
+    columns = [Column(name, "long" if number else "word") for number, name in enumerate(names)]
+    return PageTable(columns, [[Cell(text) for text in row] for row in rows])

@@ -18,7 +18,7 @@ from cfnsr.models import encoders
 from cfnsr.models.publication import Publication
 
 _EXPANSION = 2  # a bottleneck's output channels for each of its planes
-_NARROW = 8  # channels in a group
+_NARROW = 8  # a group of fewer channels is narrow
 _STRIDES = (1, 2, 2, 2)  # of the four layers, in time and space alike
 
 
@@ -45,11 +45,8 @@ class Encoder(encoders.Encoder):
     ) -> None:
         super().__init__()
         if len(layers) != len(_STRIDES) or min(layers) < 1:
-            raise CfnsrError(
-                "encoders.video.options.layers",
-                f"{layers} are not four layers of one bottleneck or more",
-                "Give four positive numbers",
-            )
+            problem = f"{layers} are not four layers of one bottleneck or more"
+            raise CfnsrError("encoders.video.options.layers", problem, "Give four positive numbers")
         stages: OrderedDict[str, nn.Module] = OrderedDict(stem=_stem(width, stem_relu))
         self.channels = [width]
         planes = 2 * width
@@ -96,8 +93,7 @@ class Bottleneck(nn.Module):
             self.shortcut.add_module("norm", nn.BatchNorm3d(outgoing))
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch incoming time height width"],
+        self, inputs: Float[Tensor, "batch incoming time height width"]
     ) -> Float[Tensor, "batch outgoing _ _ _"]:
         """Apply the convolutions and add the shortcut."""
         inner = self.relu(self.norm1(self.conv1(inputs)))
@@ -107,10 +103,13 @@ class Bottleneck(nn.Module):
     def middle_convolution(
         self, inner: Float[Tensor, "batch inner time height width"]
     ) -> Float[Tensor, "batch inner _ _ _"]:
-        narrow = self.conv2.weight.shape[1] < _NARROW or 1 in inner.shape[-2:]
-        if not narrow or inner.dtype == torch.float32 or inner.device.type != "cpu":
+        """Apply the grouped convolution, in fp32 where half precision has a slow or wrong gradient."""
+        # In half precision on the CPU, the gradient of its weights is slow where groups are narrow, and wrong with two
+        # time steps or a picture of one row or column: docs/decisions/0006-half-precision.md
+        time, height, width = inner.shape[2:]
+        faulty = self.conv2.weight.shape[1] < _NARROW or time == 2 or 1 in (height, width)
+        if not faulty or inner.dtype == torch.float32 or inner.device.type != "cpu":
             return self.conv2(inner)
-        # In half precision the gradient of its weights is slow or wrong: docs/decisions/0006-half-precision.md
         with torch.autocast("cpu", enabled=False):
             return self.conv2(inner.float())
 
