@@ -1,60 +1,52 @@
-"""What the stages share that make one cell of the table: which cell, what it reads, where its outputs go."""
+"""The command-line arguments of the stages that run one job."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-<<<<<<< HEAD
-from cfnsr.cli.stage import IN_FOLDER
-=======
-from cfnsr.cli.options import IN_FILE, OF_ROOT, OUT_FILE, OUT_FOLDER
-from cfnsr.cli.stage import resume
->>>>>>> prep
+from cfnsr.cli.options import IN_FOLDER
 from cfnsr.config import Params
+from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import PROTOCOLS, Trial
-from cfnsr.evaluation.outputs import JobPaths
 
-_ARGUMENTS: dict[str, Any] = {
+_ARGUMENTS: dict[str, click.ParamType] = {
+    "name": click.STRING,
     "protocol": click.Choice(PROTOCOLS),
     "fold": click.STRING,
     "seed": click.IntRange(0, 2**32 - 1),
-    "shards": OF_ROOT,  # what is not on this machine may be in the store
-    "corpus": IN_FILE,
-    "model": OUT_FOLDER,
-    "cell": OUT_FILE,
-    "predictions": OUT_FILE,
-    "curves": OUT_FOLDER,
+    "corpus_folder": IN_FOLDER,
 }
 
 
-def cell_arguments(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a stage's function ``trial``, ``shards``, ``manifest`` and ``places``, from what the command line says."""
+def job_arguments(main: Callable[..., None]) -> Callable[..., None]:
+    """Read NAME PROTOCOL FOLD SEED CORPUS_FOLDER from the command line.
 
-    @functools.wraps(function)
+    Args:
+        main: a stage's function; gets ``name``, ``trial``, ``corpus_folder``, ``manifest`` and ``paths``, those of the
+            job that its option ``variant`` names, and without one of ``name``.
+    """
+
+    @functools.wraps(main)
     def run(
-        params: Params,
-        protocol: str,
-        fold: str,
-        seed: int,
-        shards: Path,
-        corpus: Path,
-        model: Path,
-        cell: Path,
-        predictions: Path,
-        curves: Path,
-        **others: object,
+        params: Params, name: str, protocol: str, fold: str, seed: int, corpus_folder: Path, **options: object
     ) -> None:
-        places = JobPaths(model, cell, predictions, curves, resume(cell))
         trial = Trial(protocol, fold, seed)
-        function(params, trial=trial, shards=shards, manifest=Manifest.read(corpus), places=places, **others)
+        main(
+            params,
+            name=name,
+            trial=trial,
+            corpus_folder=corpus_folder,
+            manifest=Manifest.read(corpus_folder / "manifest.json"),
+            paths=JobPaths.of(corpus_folder, str(options.get("variant") or name), trial),
+            **options,
+        )
 
-    wrapped: Callable[..., None] = run
-    for name in reversed(_ARGUMENTS):
-        wrapped = click.argument(name, type=_ARGUMENTS[name])(wrapped)
-    return wrapped
+    command: Callable[..., None] = run
+    for argument, kind in reversed(_ARGUMENTS.items()):
+        command = click.argument(argument, type=kind)(command)
+    return command

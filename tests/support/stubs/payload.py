@@ -59,7 +59,8 @@ class Call:
             if partial.is_file():
                 partial.write_bytes(self.bytes_of(output.name))
             for name in names:
-                (partial / name).parent.mkdir(exist_ok=True)
+                if "/" in name:  # only then: the folder itself may have been removed by a run that comes after
+                    (partial / name).parent.mkdir(exist_ok=True)
                 (partial / name).write_bytes(self.bytes_of(name))
 
 
