@@ -18,7 +18,7 @@ from cfnsr.errors import CfnsrError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cfnsr.corpora.source import Source
+    from cfnsr.corpora.download import Source
 
 HELP = {"help_option_names": ["-h", "--help"]}
 RESUME = Path("data/.resume")
@@ -59,7 +59,7 @@ def console() -> Console:
 
 def source(params: config.Params, partial: Path) -> Source:
     """Return where archives come from, as params.yaml says; unfinished downloads lie in ``partial``."""
-    from cfnsr.corpora.source import Source  # imports requests, which two stages need
+    from cfnsr.corpora.download import Source  # imports requests, which two stages need
 
     values = params.fetch
     local = Path(values.local) if values.local else None

@@ -1,229 +1,175 @@
-"""Cells side by side: the same results as one after another, whatever happens on the way."""
+"""Jobs in parallel: the same results as one after another, whatever happens on the way."""
 
 from __future__ import annotations
 
 import io
-import os
 import re
-import shutil
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from rich.console import Console
-from ruamel.yaml import YAML
 
-from cfnsr.errors import CfnsrError
-from cfnsr.runtime.launch import LOGS, Outcome, plan, run_all
-from cfnsr.runtime.launch.shown import Shown
-from tests.support.repository import Repository
-
-FOLDS = ("fold_1", "fold_2")
-BREAKS = """
-    from pathlib import Path
-    from cfnsr.errors import CfnsrError
-    if (modality, trial.fold) == ("audio", "fold_1") and Path("broken").exists():
-        raise CfnsrError("the test", "wants it so", "Delete the file broken")
-"""
+from cfnsr.runtime.dvc_repository import Plan, plan
+from cfnsr.runtime.launch import Outcome, Running, Summary, run_all
+from cfnsr.runtime.launch.display import JobTable
+from cfnsr.runtime.launch.local import Local, gpus, share
+from cfnsr.runtime.launch.repro import errors, log_file
+from tests.support.jobs import AUDIO, FUSED, STAGES, VIDEO, JobRepository
 
 
-def cells(*names: str) -> set[str]:
-    stages = {"video": "pretrain", "audio": "pretrain"}
-    return {f"{stages.get(name, 'train')}@studio-held_out-{name}-{fold}-1234" for name in names for fold in FOLDS}
+class Recorded:
+    """A display that records what it is told, and may stop the launch."""
 
+    def __init__(self, repository: JobRepository | None = None) -> None:
+        self.steps: list[tuple[str, ...]] = []
+        self._repository = repository
 
-def untrained(finished: Repository, folder: Path) -> Repository:
-    """The finished run, as it was before the first cell: DVC remembers none."""
-    there = finished.copy(folder)
-    path = there.folder / "dvc.lock"
-    yaml = YAML()
-    lock = yaml.load(path)
-    for name in [*lock["stages"]]:
-        if name.startswith(("pretrain@", "train@", "best@", "report@")):
-            del lock["stages"][name]
-    yaml.dump(lock, path)
-    shutil.rmtree(there.folder / ".dvc/cache/runs")
-    for name in ("models", "cells", "predictions", "curves", "best"):
-        shutil.rmtree(there.folder / "data/studio" / name)
-    return there
-
-
-def launched(there: Repository, *options: str) -> set[str]:
-    """The cells that a launch ran to a good end."""
-    return set(re.findall(r"^done (\S+) on ", there.run("cfnsr", "launch", *options), re.MULTILINE))
-
-
-def test_two_at_a_time_leave_the_lock_that_one_after_another_do(finished: Repository, tmp_path: Path) -> None:
-    there = untrained(finished, tmp_path / "there")
-    assert launched(there, "--jobs", "2") == cells("video", "audio", "averaging", "cfnsr")
-    assert there.repro() == ["best@studio", "report@studio"]
-    assert there.lock == finished.lock and there.results() == finished.results()
-    assert there.run("cfnsr", "launch") == "nothing to do: 8 cells are up to date\n"
-
-
-def test_new_entries_stand_where_dvc_repro_would_have_put_them(finished: Repository, tmp_path: Path) -> None:
-    there = finished.copy(tmp_path / "there")
-    text = there.lock.decode()
-    head, *entries = re.split(r"(?m)^(?=  \S)", text)
-    kept = [entry for entry in entries if not entry.startswith(("  best", "  report"))]
-    last = [entry for entry in entries if entry not in kept]
-    turned = [*kept[:-6], *reversed(kept[-6:])]
-    (there.folder / "dvc.lock").write_text("".join([head, *turned]))
-    plan.order_lock(there.folder, [entry.split(":")[0].strip() for entry in kept[:-6]])
-    assert there.lock.decode() + "".join(last) == text
-
-
-def test_only_what_is_stale_is_planned_and_what_it_needs_goes_before(finished: Repository, tmp_path: Path) -> None:
-    there = finished.copy(tmp_path / "there")
-    assert plan.made(there.folder, ["pretrain", "train"]) == plan.Plan({}, 8)
-    there.edit("      heads: 8 ", "      heads: 4 ")
-    assert plan.made(there.folder, ["pretrain", "train"]) == plan.Plan({one: set() for one in cells("cfnsr")}, 6)
-    there.edit("    head_dropout: 0.4", "    head_dropout: 0.3")
-    made = plan.made(there.folder, ["pretrain", "train"])
-    assert set(made.needs) == cells("audio", "averaging", "cfnsr") and made.fresh == 2
-    for name, needed in made.needs.items():
-        fold = re.search(r"fold_\d", name)[0]  # pyright: ignore
-        assert needed == (set() if "audio" in name else {f"pretrain@studio-held_out-audio-{fold}-1234"})
-    assert set(plan.made(there.folder, ["pretrain"]).needs) == cells("audio")
-    told = there.run("cfnsr", "launch", "train", status=1)
-    assert "pretrain@studio-held_out-audio-fold_1-1234 is stale (and 1 more). Run `dvc repro pretrain` first" in told
-
-
-def test_what_cannot_be_launched_is_told(finished: Repository, tmp_path: Path) -> None:
-    there = finished.copy(tmp_path / "there")
-    assert "has no stage trian. There are best, check, crop" in there.run("cfnsr", "launch", "trian", status=1)
-    assert "give one of them" in there.run("cfnsr", "launch", "--jobs", "2", "--ray", "auto", status=2)
-    assert "--gpus needs --ray" in there.run("cfnsr", "launch", "--gpus", "1", status=2)
-    there.edit("    side_px: 64", "    side_px: 48")
-    told = there.run("cfnsr", "launch", status=1)
-    assert "extract@studio-01 is stale (and 3 more). Run `dvc repro check extract` first" in told
-
-
-def test_a_failure_stops_only_what_needs_it_and_the_next_launch_does_what_is_left(
-    finished: Repository, tmp_path: Path
-) -> None:
-    there = finished.copy(tmp_path / "there")
-    there.edit("    team, place = gathered", f"{BREAKS}    team, place = gathered", "stages/pretrain.py")
-    (there.folder / "broken").touch()
-    said = there.run("cfnsr", "launch", "--jobs", "2", status=1)
-    failed = "pretrain@studio-held_out-audio-fold_1-1234"
-    waiting = {f"train@studio-held_out-{name}-fold_1-1234" for name in ("averaging", "cfnsr")}
-    assert set(re.findall(r"^done (\S+)", said, re.MULTILINE)) == cells("video", "audio", "averaging", "cfnsr") - {
-        failed,
-        *waiting,
-    }
-    assert set(re.findall(r"^left (\S+): (\S+) failed", said, re.MULTILINE)) == {(one, failed) for one in waiting}
-    assert f"{failed}: Error: the test: wants it so. Delete the file broken" in said, said
-    assert "launch: 1 cells failed, and 2 that need them did not run. Mend the cause" in said
-    (there.folder / "broken").unlink()
-    assert launched(there, "--jobs", "2") == {failed, *waiting}
-
-
-def test_an_interrupted_launch_leaves_no_process_and_no_broken_file(finished: Repository, tmp_path: Path) -> None:
-    there = untrained(finished, tmp_path / "there")
-    there.edit("  video:\n    epochs: 2", "  video:\n    epochs: 400")
-    process = there.start("cfnsr", "launch", "--jobs", "2")
-    until = time.monotonic() + 60
-    while len(there.working()) < 2 and time.monotonic() < until:
-        time.sleep(0.1)
-    working = there.working()
-    assert len(working) == 2
-    os.killpg(process.pid, signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 1 and "Aborted" in printed and "Traceback" not in printed
-    assert not [one for one in working if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-    assert not [one for one in psutil.process_iter() if _in(one, there.folder)]
-    there.run("cfnsr", "check")
-    there.edit("  video:\n    epochs: 400", "  video:\n    epochs: 2")
-    launched(there)
-    there.repro()
-    assert there.entries() == finished.entries() and there.results() == finished.results()
-
-
-def _in(process: psutil.Process, folder: Path) -> bool:
-    try:
-        return Path(process.cwd()) == folder
-    except psutil.Error:
-        return False
-
-
-class Told:
-    """A display that remembers."""
-
-    def __init__(self) -> None:
-        self.steps: list[Any] = []
-
-    def submitted(self, name: str) -> None:
-        self.steps.append(("submitted", name))
+    def started(self, job: str) -> None:
+        self.steps.append(("started", job))
 
     def ended(self, outcome: Outcome) -> None:
-        self.steps.append(("ended", outcome.cell))
+        self.steps.append(("ended", outcome.job))
 
-    def passed_over(self, name: str, because: str) -> None:
-        self.steps.append(("passed over", name, because))
+    def skipped(self, job: str, failed: str) -> None:
+        self.steps.append(("skipped", job, failed))
 
-    def tick(self) -> None:
-        pass
+    def refresh(self) -> None:
+        if self._repository and self._repository.is_running(AUDIO) and self._repository.is_running(VIDEO):
+            raise KeyboardInterrupt
+
+
+def launch(repository: JobRepository, display: Any = None, slots: int = 2, **gpu: Any) -> Summary:
+    backend = Local(repository.folder, slots, gpu.get("gpus", []), gpu.get("gpus_per_job", 1))
+    return run_all(plan(repository.folder, STAGES), backend, display or Recorded())
+
+
+def test_parallel_jobs_leave_the_lock_of_serial_ones(job_repository: JobRepository, tmp_path: Path) -> None:
+    serial = job_repository.copy(tmp_path / "serial")
+    serial.dvc("repro")
+    parallel = job_repository.copy(tmp_path / "parallel")
+    assert launch(parallel, gpus=["4", "7"]) == Summary()
+    assert parallel.lock() == serial.lock()
+    assert plan(parallel.folder, STAGES) == Plan({}, 3)
+    assert {parallel.control(job, "gpus").read_text() for job in (AUDIO, VIDEO)} == {"4", "7"}
+
+
+def test_a_failure_stops_only_jobs_that_need_it(job_repository: JobRepository, tmp_path: Path) -> None:
+    repository = job_repository.copy(tmp_path / "repository")
+    repository.control(AUDIO, "fail").touch()
+    summary = launch(repository)
+    assert [outcome.job for outcome in summary.failed] == [AUDIO] and summary.skipped == {FUSED: AUDIO}
+    assert errors(AUDIO, repository.folder)[0] == "Error: the test: asks for a failure. Delete the file"
+    repository.control(AUDIO, "fail").unlink()
+    assert plan(repository.folder, STAGES) == Plan({AUDIO: set(), FUSED: {AUDIO}}, 1)
+
+
+def test_an_interrupt_leaves_no_process_and_whole_files(job_repository: JobRepository, tmp_path: Path) -> None:
+    repository = job_repository.copy(tmp_path / "repository")
+    for job in (AUDIO, VIDEO):
+        repository.control(job, "hold").touch()
+    with pytest.raises(KeyboardInterrupt):
+        launch(repository, Recorded(repository))
+    assert repository.processes() == []
+    assert list(repository.lock()) == ["check"]
+    assert set(plan(repository.folder, STAGES).needs) == {AUDIO, VIDEO, FUSED}
 
 
 class Scripted:
-    """An engine that ends cells in the order it is told to."""
+    """A backend whose jobs end in a given order."""
 
-    def __init__(self, *outcomes: tuple[str, int | None]) -> None:
-        self.outcomes, self.ready, self.stopped = list(outcomes), set[str](), False
+    def __init__(self, *outcomes: tuple[str, int | None], slots: int | None = None) -> None:
+        self.slots, self.outcomes, self.closed = slots, list(outcomes), False
+        self.running: set[str] = set()
+        self.most = 0
 
-    def submit(self, name: str) -> None:
-        self.ready.add(name)
+    def start(self, job: str) -> Running:
+        self.running.add(job)
+        self.most = max(self.most, len(self.running))
+        return ScriptedJob(self, job)
 
-    def finished(self, within_s: float) -> list[Outcome]:
-        name, status = self.outcomes.pop(0)
-        assert name in self.ready, "it ended before it was started"
-        return [Outcome(name, status, "there")]
-
-    def stop(self) -> None:
-        self.stopped = True
+    def close(self) -> None:
+        self.closed = True
 
 
-def test_the_first_cause_is_told_however_far_up_it_stands() -> None:
+class ScriptedJob:
+    def __init__(self, backend: Scripted, job: str) -> None:
+        self.backend, self.job = backend, job
+
+    def outcome(self) -> Outcome | None:
+        if not self.backend.outcomes or self.backend.outcomes[0][0] != self.job:
+            return None
+        self.backend.running.remove(self.job)
+        return Outcome(*self.backend.outcomes.pop(0), "here")
+
+    def cancel(self) -> None:
+        self.backend.outcomes.insert(0, (self.job, 255))
+
+
+def test_the_first_cause_is_named_for_all_skipped() -> None:
     needs = {"a": set(), "b": {"a"}, "c": {"a", "b"}, "d": {"a", "b", "c"}, "other": set()}
-    display, engine = Told(), Scripted(("other", 0), ("a", None))
-    told = run_all(plan.Plan(needs, 0), engine, display)
-    assert [one.cell for one in told.failed] == ["a"] and told.waiting == dict.fromkeys("bcd", "a")
-    assert ("passed over", "d", "a") in display.steps and engine.stopped
+    display, backend = Recorded(), Scripted(("other", 0), ("a", None))
+    summary = run_all(Plan(needs, 0), backend, display)
+    assert [outcome.job for outcome in summary.failed] == ["a"] and summary.skipped == dict.fromkeys("bcd", "a")
+    assert ("skipped", "d", "a") in display.steps and backend.closed
 
 
-def test_an_engine_that_breaks_is_stopped() -> None:
-    engine = Scripted(("never started", 0))
-    with pytest.raises(AssertionError, match="before it was started"):
-        run_all(plan.Plan({"a": set()}, 0), engine, Told())
-    assert engine.stopped
+def test_no_more_jobs_run_than_slots() -> None:
+    backend = Scripted(*((job, 0) for job in "abcd"), slots=2)
+    assert run_all(Plan({job: set() for job in "abcd"}, 0), backend, Recorded()) == Summary()
+    assert backend.most == 2
 
 
-def test_a_terminal_shows_what_runs_and_its_last_words(tmp_path: Path) -> None:
+def test_an_error_cancels_the_running_jobs() -> None:
+    class Broken(Recorded):
+        def refresh(self) -> None:
+            raise OSError
+
+    backend = Scripted()
+    with pytest.raises(OSError):
+        run_all(Plan({"a": set()}, 0), backend, Broken())
+    assert backend.running == set() and backend.closed
+
+
+def test_gpus_are_those_that_are_visible(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert gpus() == ["2", "5"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus() == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    program = tmp_path / "nvidia-smi"
+    program.write_text('#!/bin/sh\necho "GPU 0: A"\necho "GPU 1: B"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    assert gpus() == ["0", "1"]
+    program.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpus() == []
+
+
+def test_slots_take_gpus_in_turn() -> None:
+    assert share(["0", "1", "2"], 4, 1) == ["0", "1", "2", "0"]
+    assert share(["0", "1", "2"], 4, 2) == ["0,1", "2,0", "1,2", "0,1"]
+    assert share([], 2, 1) == ["", ""]
+
+
+def test_a_terminal_shows_running_jobs_and_last_lines(tmp_path: Path) -> None:
     printed = io.StringIO()
     console = Console(file=printed, force_terminal=True, width=160, color_system=None)
-    log = tmp_path / LOGS / "a.log"
+    log = log_file("a", tmp_path)
     log.parent.mkdir(parents=True)
     log.write_text("of an earlier run\n")
-    with Shown(console, tmp_path, 3) as shown:
-        shown.submitted("a")
-        shown.submitted("b")
-        shown.tick()
-        assert "0 of 3 ended, 2 ready to run" in printed.getvalue() and "earlier" not in printed.getvalue()
+    with JobTable(console, tmp_path, 3) as table:
+        table.started("a")
+        table.started("b")
+        table.refresh()
+        assert "0 of 3 ended, 2 queued" in printed.getvalue() and "earlier" not in printed.getvalue()
         log.write_text("epoch  1\nepoch  2  accuracy [12.5%]\n\n")
-        shown.tick()
-        shown.ended(Outcome("a", 255, "there"))
-        shown.passed_over("c", "a")
-        shown.tick()
-    told = printed.getvalue()
-    assert re.search(r"^ *a +0 +epoch  2  accuracy \[12\.5%\]", told, re.MULTILINE) and "epoch  1" not in told
-    assert "0 of 3 ended, 1 ready to run" in told and "2 of 3 ended, 1 ready to run" in told
-    assert "failed a on there, 0 s (1 of 3)" in told and "left c: a failed (2 of 3)" in told
-
-
-def test_a_repository_that_dvc_cannot_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CfnsrError, match="DVC cannot tell what is stale"):
-        plan.made(tmp_path, ["train"])
+        table.refresh()
+        table.ended(Outcome("a", 255, "here"))
+        table.skipped("c", "a")
+        table.refresh()
+    text = printed.getvalue()
+    assert re.search(r"^ *a +0 +epoch  2  accuracy \[12\.5%\]", text, re.MULTILINE) and "epoch  1" not in text
+    assert "0 of 3 ended, 1 queued" in text and "2 of 3 ended, 1 queued" in text
+    assert "failed a on here, 0 s (1 of 3)" in text and "skipped c: a failed (2 of 3)" in text

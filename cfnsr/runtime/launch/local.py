@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import shutil
@@ -27,19 +28,28 @@ class Local:
     def __init__(self, root: Path, slots: int, gpus: list[str], gpus_per_job: int) -> None:
         self.slots: int | None = slots
         self._root, self._free = root, list(range(slots))
-        self._gpus = [
-            ",".join(gpus[(slot * gpus_per_job + number) % len(gpus)] for number in range(gpus_per_job)) if gpus else ""
-            for slot in range(slots)
-        ]
+        self._gpus = share(gpus, slots, gpus_per_job)
 
     def start(self, job: str) -> LocalJob:
-        """Start a job. Each slot has its own GPUs, in turn; with more slots than GPUs they are shared."""
+        """Start a job. It sees only the GPUs of its slot."""
         slot = self._free.pop(0)
         environment = {"CUDA_VISIBLE_DEVICES": self._gpus[slot]} if self._gpus[slot] else {}
         return LocalJob(job, repro.start(job, self._root, environment), slot, self._free)
 
     def close(self) -> None:
         """Do nothing: there is no cluster."""
+
+
+def share(gpus: list[str], slots: int, gpus_per_job: int) -> list[str]:
+    """Give each slot its GPUs, in turn: with fewer GPUs than the slots need, several slots share one.
+
+    Returns:
+        CUDA_VISIBLE_DEVICES of each slot; empty without GPUs.
+    """
+    if not gpus:
+        return [""] * slots
+    turns = itertools.cycle(gpus)
+    return [",".join(itertools.islice(turns, gpus_per_job)) for _ in range(slots)]
 
 
 class LocalJob:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cfnsr.errors import CfnsrError
-from cfnsr.runtime import cluster
-from cfnsr.runtime.cluster import RayError, ray
 from cfnsr.runtime.launch import Outcome, repro
+from cfnsr.runtime.parallel import import_ray, join_cluster
 
 
 def _run(job: str, root: Path) -> tuple[int, str]:
@@ -18,6 +17,7 @@ def _run(job: str, root: Path) -> tuple[int, str]:
     If the worker is lost, its DVC ends too, because the job then runs elsewhere. Cancelling raises
     ``KeyboardInterrupt`` here.
     """
+    ray = import_ray()
     status = repro.run(job, root, die_with_parent=True)
     return status, f"{platform.node()} ({ray.get_runtime_context().get_node_id()[:6]})"
 
@@ -29,7 +29,8 @@ class OnRay:
         root: the repository's, the same path on every machine.
         address: of the cluster; ``local`` starts one on this machine.
         threads: cores that a job takes.
-        gpus: GPUs that a job takes.
+        gpus: GPUs that a job takes; None: one for each of its processes where the cluster has any.
+        devices: processes that a job has.
         retries: how often a job may lose its machine.
 
     Raises:
@@ -40,10 +41,11 @@ class OnRay:
 
     def __init__(self, root: Path, address: str, *, threads: int, gpus: int | None, devices: int, retries: int = 3):
         self._root = root
-        available = cluster.join(address, "--ray")
+        self._ray: Any = import_ray()
+        available = join_cluster(address, "--ray")
         if gpus is None:
             gpus = devices if available.get("GPU", 0) else 0
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         if not any(node.get("CPU", 0) >= threads and node.get("GPU", 0) >= gpus for node in nodes):
             self.close()
             sizes = "; ".join(f"{node.get('CPU', 0):.0f} and {node.get('GPU', 0):.0f}" for node in nodes)
@@ -52,35 +54,36 @@ class OnRay:
                 f"a job needs {threads} cores and {gpus} GPUs of one machine; the machines have {sizes}",
                 "Lower train.threads or train.devices, or start larger machines",
             )
-        task: Any = ray.remote(_run)
-        self._task = task.options(num_cpus=threads, num_gpus=gpus, max_retries=retries, scheduling_strategy="SPREAD")
+        self._task: Any = self._ray.remote(_run).options(
+            num_cpus=threads, num_gpus=gpus, max_retries=retries, scheduling_strategy="SPREAD"
+        )
 
     def start(self, job: str) -> RayJob:
         """Give a job to Ray."""
-        return RayJob(job, self._task.remote(job, self._root))
+        return RayJob(self._ray, job, self._task.remote(job, self._root))
 
     def close(self) -> None:
         """Disconnect from the cluster."""
-        ray.shutdown()
+        self._ray.shutdown()
 
 
 class RayJob:
     """A task of Ray."""
 
-    def __init__(self, job: str, reference: Any) -> None:
-        self._job, self._reference = job, reference
+    def __init__(self, ray: Any, job: str, reference: Any) -> None:
+        self._ray, self._job, self._reference = ray, job, reference
 
     def outcome(self) -> Outcome | None:
         """Return what became of the job; None while it is queued or runs."""
-        finished, _ = ray.wait([self._reference], timeout=0)
+        finished, _ = self._ray.wait([self._reference], timeout=0)
         if not finished:
             return None
         try:
-            status, machine = ray.get(self._reference)
-        except RayError as error:
+            status, machine = self._ray.get(self._reference)
+        except self._ray.exceptions.RayError as error:
             return Outcome(self._job, None, "", str(error).strip().splitlines()[0])
         return Outcome(self._job, status, machine)
 
     def cancel(self) -> None:
         """Interrupt the job, or take it out of the queue."""
-        ray.cancel(self._reference)
+        self._ray.cancel(self._reference)

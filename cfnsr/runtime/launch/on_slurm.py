@@ -79,6 +79,8 @@ class SlurmJob:
 
     def outcome(self) -> Outcome | None:
         """Return what became of the job; None while it is queued or runs."""
+        if self._cancelled:  # Slurm ends it
+            return Outcome(self._job, None, "", "cancelled")
         if not self._submitted.done():
             return None
         try:
@@ -88,7 +90,7 @@ class SlurmJob:
         return Outcome(self._job, status, machine)
 
     def cancel(self) -> None:
-        """Cancel the job once."""
+        """Have Slurm interrupt the job, or take it out of the queue."""
         if not self._cancelled:
             self._submitted.cancel()
             self._cancelled = True
