@@ -6,6 +6,7 @@ import click
 from cfnsr.cli.options import OUT_FOLDER
 from cfnsr.cli.stage import stage
 from cfnsr.config import Params
+from cfnsr.runtime import registry
 from cfnsr.runtime.outputs import atomic_folder
 
 
@@ -20,6 +21,7 @@ def main(params: Params, corpus: str, actor: str, out: Path) -> None:
     """
     from cfnsr.corpora.download import PARTIAL, Source  # here, as --help needs no network
 
+    registry.load("cfnsr.corpora", corpus, where="corpus", kind="corpus", folders_only=True)
     options = getattr(params.corpora, corpus).model_dump()
     source = Source(**params.fetch.model_dump(), partial=PARTIAL / corpus)
     with atomic_folder(out) as folder:

@@ -13,16 +13,14 @@ the other: a change to labels must not make or fetch clips again.
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
 from types import ModuleType
 
-from cfnsr.errors import CfnsrError
+from cfnsr.runtime import registry
 
 
 def names() -> list[str]:
     """List the corpora that ``corpus`` may name."""
-    return sorted(module.name for module in iter_modules(__path__) if module.ispkg)
+    return registry.names(__name__, folders_only=True)
 
 
 def get(name: str) -> ModuleType:
@@ -31,6 +29,4 @@ def get(name: str) -> ModuleType:
     Raises:
         CfnsrError: there is no such corpus.
     """
-    if name not in names():
-        raise CfnsrError("corpus", f"there is no corpus {name!r}", f"Name one of: {', '.join(names())}")
-    return import_module(f"{__name__}.{name}")
+    return registry.load(__name__, name, where="corpus", kind="corpus", folders_only=True)

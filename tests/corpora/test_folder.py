@@ -9,17 +9,24 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from click import Command
 from click.testing import CliRunner
 
 from cfnsr import cli, config
+from cfnsr.config import preset
 from cfnsr.corpora import folder
-from cfnsr.corpora.source import Source
+from cfnsr.corpora.download import Source
+from cfnsr.corpora.folder import prepare
+from cfnsr.corpora.folder.prepare import labels_file
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
-from tests.support.media import numbered
+from stages.check import main as check
+from stages.crop import main as crop
+from stages.download import main as download
+from stages.extract import main as extract
+from stages.landmarks import main as landmarks
+from tests.support.media import landmarks_beside, numbered
 from tests.support.ravdess_like import FRAMES, HEIGHT, WIDTH, marked
-from tests.support.repository import Repository
-from tests.test_bad_clips import tracked
 
 EMOTIONS = {"ANG": "anger", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness"}
 SPEAKERS = ("1001", "1002", "1003")
@@ -30,7 +37,7 @@ def crema_d(place: Path) -> Path:
     videos = place / "VideoFlash"
     videos.mkdir(parents=True)
     clip = numbered(place / "clip.mp4", frames=FRAMES, width=WIDTH, height=HEIGHT, sound_s=0.6).read_bytes()
-    tracked(place / "clip.csv", FRAMES)
+    landmarks_beside(place / "clip.csv", FRAMES)
     table = pd.read_csv(place / "clip.csv")
     spots = [column for column in table if column.startswith(("x_", "y_"))]
     table[spots] = table[spots] / 4
@@ -62,19 +69,17 @@ def sheet(videos: Path, tmp_path: Path) -> Path:
     return sheet_of(videos, tmp_path / "sheet.csv")
 
 
-def prepared(actor: str, out: Path, **changes: Any) -> Path:
+def prepare_actor(actor: str, out: Path, **changes: Any) -> Path:
     out.mkdir()
-    nowhere = Source("http://127.0.0.1:1", None, out, tries=1, wait_s=0, timeout_s=1)
-    sheet = Path(changes["sheet"])
-    options = {"labels": list(EMOTIONS.values()), "sheet_md5": folder.md5_of(sheet), **changes}
-    folder.prepare(actor, out, **options, source=nowhere, jobs=1)
+    options = {"labels": list(EMOTIONS.values()), "sheet_md5": labels_file.md5(Path(changes["sheet"])), **changes}
+    prepare.prepare(actor, out, **options, source=Source("http://127.0.0.1:1", "", 1, 0, 1, out), jobs=1)
     return out
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_speakers_clips_are_linked_with_their_labels(videos: Path, tmp_path: Path, ending: str) -> None:
+def test_clips_of_a_speaker_are_linked(videos: Path, tmp_path: Path, ending: str) -> None:
     sheet = sheet_of(videos, tmp_path / f"sheet.{ending}")
-    out = prepared("1002", tmp_path / "out", videos=str(videos), sheet=str(sheet))
+    out = prepare_actor("1002", tmp_path / "out", videos=str(videos), sheet=str(sheet))
     clips = folder.clips(out, BadClips("fail"))
     assert [clip.id for clip in clips] == sorted(path.stem for path in videos.glob("1002*.mp4"))
     assert {clip.actor for clip in clips} == {"1002"}
@@ -87,17 +92,17 @@ def test_a_speakers_clips_are_linked_with_their_labels(videos: Path, tmp_path: P
         assert clip.path.with_suffix(".csv").is_file()
 
 
-def test_the_example_of_the_docs_makes_a_sheet(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_of_the_docs_makes_labels_file(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "VideoFlash").mkdir()
     for name in ("1002_IEO_SAD_XX", "1001_DFA_ANG_XX", "1001_TAI_NEU_XX"):
         (tmp_path / "VideoFlash" / f"{name}.flv").touch()
     monkeypatch.chdir(tmp_path)
     example = (root / "docs/corpora.md").read_text().split("```python\n")[1].split("```")[0]
     exec(example, {})
-    assert folder.read(tmp_path / "crema-d.csv") == [
-        folder.Row("1001_DFA_ANG_XX.flv", "anger", "1001"),
-        folder.Row("1001_TAI_NEU_XX.flv", "neutral", "1001"),
-        folder.Row("1002_IEO_SAD_XX.flv", "sadness", "1002"),
+    assert labels_file.read(tmp_path / "crema-d.csv") == [
+        labels_file.Entry("1001_DFA_ANG_XX.flv", "anger", "1001"),
+        labels_file.Entry("1001_TAI_NEU_XX.flv", "neutral", "1001"),
+        labels_file.Entry("1002_IEO_SAD_XX.flv", "sadness", "1002"),
     ]
 
 
@@ -120,26 +125,24 @@ FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_sheet_is_one_clear_line(videos: Path, sheet: Path, tmp_path: Path, fault: str) -> None:
+def test_faulty_labels_file_is_one_clear_line(videos: Path, sheet: Path, tmp_path: Path, fault: str) -> None:
     change, told = FAULTS[fault]
     change(pd.read_csv(sheet, dtype=str)).to_csv(sheet, index=False)
     with pytest.raises(CfnsrError, match=told) as error:
-        prepared("1002", tmp_path / "out", videos=str(videos), sheet=str(sheet))
+        prepare_actor("1002", tmp_path / "out", videos=str(videos), sheet=str(sheet))
     assert str(error.value).isprintable()
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'"file\n'])
-def test_a_sheet_that_is_no_table_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+def test_labels_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "sheet.csv").write_bytes(content)
     with pytest.raises(CfnsrError, match=r"sheet\.csv: (cannot be read|lacks the column)"):
-        folder.read(tmp_path / "sheet.csv")
+        labels_file.read(tmp_path / "sheet.csv")
     with pytest.raises(CfnsrError, match=r"none\.csv: cannot be read"):
-        folder.read(tmp_path / "none.csv")
+        labels_file.read(tmp_path / "none.csv")
 
 
-def test_the_command_fills_in_params_and_keeps_what_else_stands_there(
-    videos: Path, sheet: Path, tmp_path: Path, root: Path
-) -> None:
+def test_command_updates_params_and_keeps_the_rest(videos: Path, sheet: Path, tmp_path: Path, root: Path) -> None:
     params = tmp_path / "params.yaml"
     params.write_text((root / "params.yaml").read_text())
     given = ["folder", str(videos), str(sheet), "--folds", "3", "--params", str(params)]
@@ -154,8 +157,8 @@ def test_the_command_fills_in_params_and_keeps_what_else_stands_there(
     labelled = pd.read_csv(sheet, dtype=str).replace("anger", "sadness")
     labelled.to_csv(sheet, index=False)
     options = values.corpora.folder.model_dump()
-    with pytest.raises(CfnsrError, match="has changed since it was taken in"):
-        prepared("1002", tmp_path / "out", **options)
+    with pytest.raises(CfnsrError, match="has changed since `cfnsr folder` read it"):
+        prepare_actor("1002", tmp_path / "out", **options)
     assert "corpora.folder.sheet_md5" in CliRunner().invoke(cli.main, given).output
     refused = CliRunner().invoke(cli.main, [*given[:3], "--folds", "4", "--params", str(params)])
     assert refused.exit_code == 1 and "names 3 speakers" in refused.output
@@ -165,7 +168,7 @@ def test_the_command_fills_in_params_and_keeps_what_else_stands_there(
     assert shipped.exit_code == 0 and config.load(params).corpus == "studio"
 
 
-def test_many_folds_of_any_name_are_replaced_and_taken_back(tmp_path: Path, root: Path) -> None:
+def test_folds_are_replaced_and_restored(tmp_path: Path, root: Path) -> None:
     params, sheet = tmp_path / "params.yaml", tmp_path / "sheet.csv"
     text = (root / "params.yaml").read_text()
     params.write_text(text.replace("  fold_1:\n", "  group_a:\n"))
@@ -189,7 +192,7 @@ def test_many_folds_of_any_name_are_replaced_and_taken_back(tmp_path: Path, root
         ("b", "123", "names 2 videos that are not in {folder}: a.mp4 first. Give the folder that its paths start from"),
     ],
 )
-def test_a_sheet_that_cannot_be_run_is_refused_when_it_is_taken_in(
+def test_command_refuses_labels_file_that_cannot_run(
     tmp_path: Path, root: Path, there: str, speakers: str, told: str
 ) -> None:
     params = tmp_path / "params.yaml"
@@ -204,18 +207,25 @@ def test_a_sheet_that_cannot_be_run_is_refused_when_it_is_taken_in(
     assert params.read_text() == (root / "params.yaml").read_text()
 
 
-@pytest.mark.timeout(900)
-def test_crema_d_runs_through_the_whole_pipeline_with_its_own_labels(videos: Path, tmp_path: Path) -> None:
-    there = Repository.shipped(tmp_path / "there")
+def test_stages_run_with_labels_of_the_folder(
+    videos: Path, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     sheet = sheet_of(videos, tmp_path / "crema-d.csv")
-    there.run("cfnsr", "folder", str(videos), str(sheet), "--folds", "3")
-    there.edit("    offset_s: 0.5 ", "    offset_s: 0.1 ")
-    there.edit("    window_s: 2.45 ", "    window_s: 0.45 ")
-    there.run("cfnsr", "check")
-    there.repro()
-    manifest = json.loads((there.folder / "data/folder/manifest.json").read_text())
+    Path("params.yaml").write_text((root / "params.yaml").read_text())
+    Path("published").mkdir()
+
+    def run(main: Command, *arguments: str) -> None:
+        result = CliRunner().invoke(main, [*arguments])
+        assert result.exit_code == 0, result.output
+
+    run(cli.main, "folder", str(videos), str(sheet), "--folds", "3")
+    preset.update(Path("params.yaml"), {"extract": {"audio": {"offset_s": 0.1, "window_s": 0.45}}})
+    for speaker in SPEAKERS:
+        run(download, "folder", speaker, f"raw/{speaker}")
+        run(landmarks, "folder", f"raw/{speaker}", "published", f"landmarks/{speaker}.parquet")
+        run(crop, f"landmarks/{speaker}.parquet", f"faces/{speaker}.parquet")
+        run(extract, "folder", f"raw/{speaker}", f"faces/{speaker}.parquet", f"shards/{speaker}")
+    run(check, "folder", ".")
+    manifest = json.loads(Path("manifest.json").read_text())
     assert manifest["labels"] == sorted(EMOTIONS.values()) and manifest["clips"] == dict.fromkeys(SPEAKERS, 8)
-    predictions = pd.read_parquet(there.folder / "data/folder/predictions/held_out/cfnsr/fold_1/1234.parquet")
-    assert {column for column in predictions if column.startswith("p_")} == {f"p_{name}" for name in manifest["labels"]}
-    assert "cfnsr" in there.run("cfnsr", "results")
-    assert not there.repro()

@@ -40,7 +40,7 @@ def link() -> zipfile.ZipInfo:
     return entry
 
 
-def test_the_wanted_files_come_out_without_their_folders(folder: Path) -> None:
+def test_needed_files_come_out_without_folders(folder: Path) -> None:
     archive = packed(folder.parent / "a.zip", {"Actor_01/b.mp4": VIDEO, "Actor_01/a.mp4": b"a", "Actor_01/x.txt": b"x"})
     assert unpack.unpack(archive, folder, mp4) == [folder / "a.mp4", folder / "b.mp4"]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.mp4": b"a", "b.mp4": VIDEO}
@@ -60,7 +60,7 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("harm", HARMFUL)
-def test_a_harmful_archive_is_refused_whole(folder: Path, harm: str) -> None:
+def test_harmful_archive_is_refused_whole(folder: Path, harm: str) -> None:
     entries, told = HARMFUL[harm]
     archive = packed(folder.parent / "a.zip", entries)  # pyright: ignore[reportArgumentType]
     with pytest.raises(CfnsrError, match=rf"a\.zip: holds .*{told}|a\.zip: {told}"):
@@ -70,7 +70,7 @@ def test_a_harmful_archive_is_refused_whole(folder: Path, harm: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(end=st.integers(0, 40_000), flips=st.lists(st.integers(0, 40_000), max_size=3))
-def test_a_damaged_archive_gives_the_right_bytes_or_one_clear_line(
+def test_damaged_archive_gives_right_bytes_or_error(
     tmp_path_factory: pytest.TempPathFactory, end: int, flips: list[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("out")
@@ -88,7 +88,7 @@ def test_a_damaged_archive_gives_the_right_bytes_or_one_clear_line(
         assert all(path.read_bytes() == right[path.name] for path in written if path.name in right)
 
 
-def test_a_full_disk_is_one_clear_line_before_anything_is_written(tmp_path: Path, small_disk: Path) -> None:
+def test_full_disk_fails_before_anything_is_written(tmp_path: Path, small_disk: Path) -> None:
     contents = {f"{number}.mp4": np.random.default_rng(number).bytes(300_000) for number in range(5)}
     archive = packed(tmp_path / "a.zip", contents)
     with pytest.raises(CfnsrError, match=re.escape("the disk is full: 2 MB are needed, 1 MB are free")):
@@ -97,7 +97,7 @@ def test_a_full_disk_is_one_clear_line_before_anything_is_written(tmp_path: Path
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's device that is always full")
-def test_a_disk_that_fills_up_meanwhile_is_one_clear_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_that_fills_up_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = packed(folder.parent / "a.zip", {"a.mp4": VIDEO})
     real = Path.open
 
@@ -109,7 +109,7 @@ def test_a_disk_that_fills_up_meanwhile_is_one_clear_line(folder: Path, monkeypa
         unpack.unpack(archive, folder, mp4)
 
 
-def test_an_archive_with_a_password_is_one_clear_line(folder: Path) -> None:
+def test_archive_with_a_password_is_refused(folder: Path) -> None:
     archive = packed(folder.parent / "a.zip", {"a.mp4": VIDEO})
     damaged = bytearray(archive.read_bytes())
     damaged[6] |= 1  # the flag of encryption, before the file and in the index

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cfnsr.corpora import filenames
-from cfnsr.corpora.studio import openface
+from cfnsr.corpora.studio.prepare import openface
 from tests.support.media import numbered
 
 FRAMES, WIDTH, HEIGHT = 12, 96, 64
@@ -44,15 +44,8 @@ def md5(content: bytes) -> str:
 
 
 def stems(actor: str) -> list[str]:
-    """The sixty speech clips of an actor."""
-    return [
-        filenames.name(label=label, intensity=intensity, statement=statement, repetition=repetition, actor=actor)
-        for label in filenames.LABELS
-        for intensity in filenames.INTENSITIES
-        for statement in (1, 2)
-        for repetition in (1, 2)
-        if (label, intensity) != ("neutral", "strong")
-    ]
+    """Name the sixty speech clips of an actor."""
+    return [filenames.stem(take, actor) for take in filenames.takes((1, 2), 2, filenames.INTENSITIES)]
 
 
 def made(folder: Path, actors: list[str]) -> Corpus:

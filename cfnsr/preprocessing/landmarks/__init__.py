@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from jaxtyping import Float64
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import registry
 from cfnsr.runtime.outputs import atomic_file
 
 POINTS = 68
@@ -42,7 +41,7 @@ class Landmarks:
 
 def names() -> list[str]:
     """List the sources that ``landmarks.source`` may name."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return registry.names(__name__)
 
 
 def finder(source: str, published: Path, **options: Any) -> Callable[[Clip], Landmarks]:
@@ -53,7 +52,8 @@ def finder(source: str, published: Path, **options: Any) -> Callable[[Clip], Lan
         published: file of one speaker's landmarks that were published apart from the clips; need not exist.
         options: see the source.
     """
-    return import_module(f"{__name__}.{source}").finder(published, **options)
+    module = registry.load(__name__, source, where="landmarks.source", kind="source of landmarks")
+    return module.finder(published, **options)
 
 
 _SCHEMA = pa.schema(

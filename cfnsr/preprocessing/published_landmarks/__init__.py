@@ -6,13 +6,14 @@ params.yaml, and writes one Parquet file a speaker (``cfnsr.preprocessing.landma
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
+
+from cfnsr.runtime import registry
 
 
 def fetch(corpus: str, folder: Path, **options: Any) -> None:
     """Write the landmarks published for a corpus into a folder; where none are, the folder stays empty."""
-    if corpus in {module.name for module in iter_modules(__path__)}:
-        import_module(f"{__name__}.{corpus}").fetch(folder, **options)
+    if corpus in registry.names(__name__):
+        module = registry.load(__name__, corpus, where="corpus", kind="corpus with landmarks")
+        module.fetch(folder, **options)

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 
 import av
 import av.error
@@ -21,6 +19,7 @@ from av.container import InputContainer
 from jaxtyping import Float64, UInt8
 
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import registry
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def evenly_spaced(pts: tuple[int, ...], count: int) -> list[int]:
 
 def names() -> list[str]:
     """List the decoders that ``extract.video.decoder`` may name."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return registry.names(__name__)
 
 
 def frames(
@@ -88,13 +87,14 @@ def frames(
     Raises:
         CfnsrError: a frame cannot be decoded, or the decoder is not installed.
     """
-    return import_module(f"{__name__}.{decoder}").frames(path, pts, indices)
+    module = registry.load(__name__, decoder, where="extract.video.decoder", kind="decoder")
+    return module.frames(path, pts, indices)
 
 
 def crop(
     image: UInt8[np.ndarray, "height width 3"], box: Float64[np.ndarray, " 3"], side_px: int
 ) -> UInt8[np.ndarray, "side side 3"]:
-    """Cut out the square (centre x, centre y, side; pixels), scaled to ``side_px``; past the picture, the edge repeats."""
+    """Cut out a square (centre x, centre y, side; pixels), scaled to ``side_px``; past the edge, the edge repeats."""
     x, y, side = box
     whole = max(round(side), 1)
     left, top = round(x - whole / 2), round(y - whole / 2)

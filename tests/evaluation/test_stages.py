@@ -1,0 +1,64 @@
+"""The stages that train nothing, on the small networks of these tests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+from cfnsr.data.dataset import FoldDatasets
+from cfnsr.data.jobs import JobPaths, JobRecord
+from cfnsr.data.manifest import Manifest
+from cfnsr.evaluation.predict import Predictor, from_table
+from cfnsr.models import checkpoint
+from stages import combine, evaluate
+from tests.support import corpus, networks
+
+TRIAL = corpus.trial("fold_1")
+JOB = ("held_out", "fold_1", "7")
+
+
+@pytest.fixture
+def folder(corpus_folder: Path, tmp_path: Path) -> Iterator[Path]:
+    threads = torch.get_num_threads()
+    yield shutil.copytree(corpus_folder, tmp_path / "data" / "made_up")
+    torch.set_num_threads(threads)
+
+
+def check(folder: Path, name: str, manifest: Manifest, datasets: FoldDatasets) -> JobRecord:
+    """Check that the network written makes the predictions written; return the record."""
+    paths = JobPaths.of(folder, name, TRIAL)
+    predicted = Predictor(checkpoint.load(paths.checkpoint), networks.NORMALISE, 4).predict(datasets.test)
+    table = pd.read_parquet(paths.predictions)
+    assert np.abs(np.exp(from_table(table, manifest.labels, "selected")) - np.exp(predicted)).max() < 1e-5
+    assert {"without_video", "without_audio"} < set(table["choice"])
+    return JobRecord.read(paths.record)
+
+
+def test_combine_writes_a_late_fusion_job(folder: Path, root: Path, manifest: Manifest, datasets: FoldDatasets) -> None:
+    params = ("--params", str(root / "params.yaml"))
+    result = CliRunner().invoke(combine.main, ["averaging", *JOB, str(folder), *params])
+    assert result.exit_code == 0, result.output
+    record = check(folder, "averaging", manifest, datasets)
+    assert (record.name, record.protocol, record.epochs) == ("averaging", "held_out", 0)
+
+
+def test_evaluate_writes_a_job_of_an_imported_network(
+    folder: Path, root: Path, manifest: Manifest, datasets: FoldDatasets, tmp_path: Path
+) -> None:
+    spec = networks.spec("cfnsr", manifest, TRIAL)
+    checkpoint.save(tmp_path / "imported.safetensors", networks.network(spec), spec)
+    options = ("--checkpoint", str(tmp_path / "imported.safetensors"), "--params", str(root / "params.yaml"))
+    result = CliRunner().invoke(evaluate.main, ["cfnsr", *JOB, str(folder), *options])
+    assert result.exit_code == 0, result.output
+    record = check(folder, "cfnsr", manifest, datasets)
+    assert (record.name, record.protocol) == ("cfnsr", "imported")
+    assert record.imported[0]["file"] == "imported.safetensors"
+    predictions = pd.read_parquet(JobPaths.of(folder, "cfnsr", TRIAL).predictions)
+    assert predictions.loc[predictions["choice"] == "selected", "attention"].notna().all()
