@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -165,9 +164,4 @@ def _loader(clips: Clips, batches: list[list[int]]) -> DataLoader[Batch]:
     Its generator is its own: a loader draws a number from torch's at each pass, so that the number of evaluations
     would change the weights trained in between.
     """
-    return DataLoader(clips, batch_sampler=batches, generator=torch.Generator(), collate_fn=_unchanged)
-
-
-def _unchanged(batch: Any) -> Any:
-    """Return what ``Clips.__getitems__`` returned, which is a batch already."""
-    return batch
+    return DataLoader(clips, batch_sampler=batches, generator=torch.Generator(), collate_fn=lambda batch: batch)

@@ -57,21 +57,15 @@ class Manifest:
             CfnsrError: the file is not a manifest, or a speaker is in two sets of a fold.
         """
         try:
-            return cls._from(json.loads(path.read_text(encoding="utf-8")))
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            protocols: dict[str, dict[str, Speakers]] = {protocol: {} for protocol in PROTOCOLS}
+            for protocol, folds in protocols.items():
+                for fold, sets in values["protocols"][protocol].items():
+                    folds[fold] = Speakers(*(tuple(sets[role]) for role in ("test", "validation", "train")))
+                splits.check(protocol, folds)
+            return cls(**{**values, "protocols": protocols})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CfnsrError(path, f"is not a manifest ({error})", "Run `dvc repro check`") from error
-
-    @classmethod
-    def _from(cls, values: dict[str, Any]) -> Manifest:
-        folds_of = values.pop("protocols")
-        protocols = {}
-        for protocol in PROTOCOLS:
-            protocols[protocol] = {
-                fold: Speakers(*(tuple(sets[role]) for role in ("test", "validation", "train")))
-                for fold, sets in folds_of[protocol].items()
-            }
-            splits.check(protocol, protocols[protocol])
-        return cls(protocols=protocols, **values)
 
     @property
     def folds(self) -> list[str]:

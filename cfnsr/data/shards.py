@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -32,26 +32,6 @@ class ArraySpec:
 
     dtype: type[np.generic]
     dimensions: tuple[str, ...]
-
-    def check(self, where: object, name: str, array: np.ndarray, *, stacked: bool) -> None:
-        """Check type and number of dimensions.
-
-        Args:
-            where: what an error names.
-            name: of the array.
-            array: of one clip, or of clips along a first dimension where ``stacked``.
-
-        Raises:
-            CfnsrError: it is another array than the table of arrays says.
-        """
-        dimensions = ("clip", *self.dimensions) if stacked else self.dimensions
-        if array.dtype != self.dtype or array.ndim != len(dimensions):
-            raise CfnsrError(
-                where,
-                f"{name} holds {array.dtype} of shape {array.shape}, "
-                f"not {np.dtype(self.dtype)} of ({', '.join(dimensions)})",
-                "Run `dvc repro -f extract`",
-            )
 
 
 # The table of arrays: shards, batches and the manifest hold what stands here. docs/extending.md says how to add one.
@@ -125,18 +105,24 @@ def write(
         CfnsrError: every clip is skipped, or a sample has other arrays than ``ARRAYS``.
     """
     with atomic_folder(folder) as partial:
-        index = []
-        with ExitStack() as files:
-            arrays: dict[str, _ArrayFile] = {}
+        index: list[dict[str, object]] = []
+        shapes: dict[str, tuple[int, ...]] = {}
+        with ExitStack() as stack:
+            files = {name: stack.enter_context((partial / f"{name}.npy").open("wb")) for name in ARRAYS}
             for row, sample in zip(rows, samples, strict=True):
                 if sample is None:
                     continue
-                _check(f"{folder}, clip {row['clip']}", sample)
-                for name, array in sample.arrays.items():
-                    if name not in arrays:
-                        arrays[name] = files.enter_context(_ArrayFile(partial / f"{name}.npy", array))
-                    arrays[name].append(array)
+                _check_sample(f"{folder}, clip {row['clip']}", sample)
+                for name, file in files.items():
+                    array = sample.arrays[name]
+                    if not index:
+                        shapes[name] = array.shape
+                        _write_header(file, name, (0, *array.shape))
+                    assert array.shape == shapes[name]
+                    file.write(np.ascontiguousarray(array).data)
                 index.append({**row, "duration_s": sample.duration_s, "padded_s": sample.padded_s})
+            for name, shape in shapes.items():
+                _write_header(files[name], name, (len(index), *shape))
         if not index:
             reason = " ".join(next(iter(skipped.items()), ("", "there is none")))
             raise CfnsrError(
@@ -147,41 +133,33 @@ def write(
         pq.write_table(pa.Table.from_pylist(index, schema=_COLUMNS), partial / INDEX)
 
 
-def _check(where: str, sample: Sample) -> None:
+def _write_header(file: BinaryIO, name: str, shape: tuple[int, ...]) -> None:
+    """Write the header of a ``.npy`` file, whose length does not depend on the number of clips."""
+    file.seek(0)
+    dtype = np.lib.format.dtype_to_descr(np.dtype(ARRAYS[name].dtype))
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+
+
+def _check_sample(where: str, sample: Sample) -> None:
     if sample.arrays.keys() != ARRAYS.keys():
         raise CfnsrError(
             where,
             f"has the arrays {', '.join(sample.arrays)}, not {', '.join(ARRAYS)}",
             "Make what cfnsr.preprocessing.extract returns agree with ARRAYS in cfnsr/data/shards.py",
         )
-    for name, spec in ARRAYS.items():
-        spec.check(where, name, sample.arrays[name], stacked=False)
+    for name, array in sample.arrays.items():
+        _check_array(where, name, array.dtype, array.shape)
 
 
-class _ArrayFile:
-    """A ``.npy`` file to which clips of one shape are appended; how many they are is written on closing."""
-
-    def __init__(self, path: Path, first: np.ndarray) -> None:
-        self._file, self._shape, self._dtype, self._count = path.open("wb"), first.shape, first.dtype, 0
-
-    def __enter__(self) -> _ArrayFile:
-        self._write_header()
-        return self
-
-    def append(self, array: np.ndarray) -> None:
-        assert array.shape == self._shape
-        self._file.write(np.ascontiguousarray(array).data)
-        self._count += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._file.seek(0)
-        self._write_header()
-        self._file.close()
-
-    def _write_header(self) -> None:
-        # numpy leaves room for the first dimension to grow, so the header's length does not change.
-        header: dict[str, Any] = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False}
-        np.lib.format.write_array_header_1_0(self._file, {**header, "shape": (self._count, *self._shape)})
+def _check_array(where: object, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """Compare the type and the dimensions of one clip's array with the table of arrays."""
+    spec = ARRAYS[name]
+    if dtype != spec.dtype or len(shape) != len(spec.dimensions):
+        raise CfnsrError(
+            where,
+            f"{name} is {dtype} of shape {shape} a clip, not {np.dtype(spec.dtype)} ({', '.join(spec.dimensions)})",
+            "Run `dvc repro -f extract`",
+        )
 
 
 def read(folder: Path) -> Shard:
@@ -204,7 +182,7 @@ def read(folder: Path) -> Shard:
     except (OSError, ValueError, EOFError, KeyError) as error:  # Arrow's errors are among them
         raise CfnsrError(folder, f"is not a shard ({error})", "Run `dvc repro -f extract`") from error
     for name, array in arrays.items():
-        ARRAYS[name].check(folder, f"{name}.npy", array, stacked=True)
+        _check_array(folder / f"{name}.npy", name, array.dtype, array.shape[1:])
         if len(array) != len(index):
             raise CfnsrError(
                 folder / f"{name}.npy",

@@ -47,7 +47,7 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
             )
     files = spec.imported or [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}]
     differences = list(_differences(spec.preprocessing, manifest.preprocessing))
-    described = replace(
+    own_spec = replace(
         spec,
         inputs=manifest.shapes,
         protocol="imported",
@@ -60,7 +60,7 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
             for file in files
         ],
     )
-    network = described.build()
+    network = own_spec.build()
     try:
         network.load_state_dict(checkpoint.load(path).state_dict())
     except RuntimeError as error:
@@ -69,7 +69,7 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
             f"was made for clips of shapes {spec.inputs}, not {manifest.shapes}",
             "Change `extract` to what the network was trained on",
         ) from error
-    return network.eval(), described
+    return network.eval(), own_spec
 
 
 def predict(predictor: Predictor, datasets: FoldDatasets) -> dict[str, LogProbabilities]:

@@ -53,7 +53,7 @@ def spec(name: str, manifest: Manifest, trial: Trial, **changes: Any) -> ModelSp
     return ModelSpec(**{**values, **changes})
 
 
-def network(described: ModelSpec, seed: int = 0) -> nn.Module:
+def network(model_spec: ModelSpec, seed: int = 0) -> nn.Module:
     """Build a network with random weights, in evaluation mode."""
     torch.manual_seed(seed)
-    return described.build().eval()
+    return model_spec.build().eval()

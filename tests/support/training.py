@@ -1,0 +1,151 @@
+"""Small trainings on the made-up corpus of ``tests.support.corpus``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cfnsr import config
+from cfnsr.corpora.filenames import LABELS
+from cfnsr.data.dataset import Clips, FoldDatasets
+from cfnsr.data.jobs import JobPaths
+from cfnsr.data.manifest import Manifest
+from cfnsr.evaluation.predict import LogProbabilities, Normalise, Predictor
+from cfnsr.models import encoders
+from cfnsr.training import initial
+from cfnsr.training.augment import Augment
+from cfnsr.training.loop import Epoch, Fit, Trainer, fit
+from cfnsr.training.resume import ResumeCheckpoint
+from cfnsr.training.run import run
+from cfnsr.training.settings import TrainingSettings
+from tests.support import corpus
+
+CPU = torch.device("cpu")
+PIXELS: dict[str, Any] = {"mean": [110.0] * 3, "std": [40.0] * 3, "order": "rgb"}
+NORMALISE = Normalise(**PIXELS, device=CPU)
+SHARED: dict[str, Any] = config.load(Path(__file__).parents[2] / "params.yaml").train.model_dump() | {"threads": 1}
+TRAINING: dict[str, Any] = {"epochs": 2, "batch_size": 4, "learning_rate": 0.003, "weight_decay": 0.0}
+SETTINGS = TrainingSettings.of(TRAINING, SHARED, "fp32")
+ENCODERS: dict[str, dict[str, Any]] = {
+    "video": {"name": "resnext3d", "layers": [1, 1, 1, 1], "width": 4, "cardinality": 2, "stem_relu": True},
+    "audio": {"name": "mfcc_cnn", "dropout": 0.2, "head_dropout": 0.4},
+}
+CFNSR: dict[str, Any] = {
+    "residual": True,
+    "self_attention": True,
+    "cross_modal": True,
+    "attention_layers": 1,
+    "heads": 8,
+    "feed_forward": 32,
+    "attention_dropout": 0.1,
+    "position_dropout": 0.3,
+    "audio_dropout": 0.4,
+}
+
+
+def audio_network() -> nn.Module:
+    torch.manual_seed(5)
+    encoder = encoders.build("audio", "mfcc_cnn", 8, [13, 36], dropout=0.2, head_dropout=0.4)
+    return encoders.Unimodal(encoder, "audio")
+
+
+def clips(folder: Path, *speakers: str) -> Clips:
+    return Clips(folder, list(speakers), list(LABELS))
+
+
+def trainer(
+    folder: Path, network: nn.Module, settings: TrainingSettings = SETTINGS, *, seed: int = 3, **augment: Any
+) -> Trainer:
+    """A trainer on the clips of two speakers."""
+    return Trainer(
+        network,
+        clips(folder, "03", "04"),
+        settings,
+        augment=Augment(**{**SHARED["augment"], **augment}),
+        normalise=NORMALISE,
+        seed=seed,
+    )
+
+
+def log_probabilities(first: float, second: float) -> LogProbabilities:
+    """Predictions of two clips of classes 0 and 1, each with this probability of its class."""
+    return np.log(np.array([[first, 1 - first], [1 - second, second]], np.float32))
+
+
+@dataclass(frozen=True)
+class ScriptedPredictor(Predictor):
+    """Predicts what it is told, validation and test in turn."""
+
+    validation: Iterator[LogProbabilities] = field(default_factory=lambda: iter(()))
+    test: Iterator[LogProbabilities] | None = None
+    weights: list[dict[str, torch.Tensor]] = field(default_factory=list)
+
+    def predict(self, clips: Clips) -> LogProbabilities:
+        if clips.index["actor"][0] == "01":
+            return log_probabilities(0.9, 0.9) if self.test is None else next(self.test)
+        self.weights.append({name: value.clone() for name, value in self.network.state_dict().items()})
+        return next(self.validation)
+
+
+def fold_of(folder: Path) -> FoldDatasets:
+    """Test speaker 01, validation speaker 02, training speakers 03 and 04."""
+    return FoldDatasets(corpus.trial("fold_1"), clips(folder, "01"), clips(folder, "02"), clips(folder, "03", "04"))
+
+
+def scripted_fit(
+    folder: Path,
+    resume: Path,
+    network: nn.Module,
+    validation: list[LogProbabilities],
+    settings: TrainingSettings,
+    test: list[LogProbabilities] | None = None,
+) -> tuple[Fit, list[Epoch], list[dict[str, torch.Tensor]]]:
+    """Fit on a corpus of two clips a speaker, with predictions that are known beforehand.
+
+    Returns:
+        The result, the reported epochs, and the weights after each.
+    """
+    predictor = ScriptedPredictor(network, NORMALISE, 4, iter(validation), None if test is None else iter(test))
+    reported: list[Epoch] = []
+    fitted = fit(
+        trainer(folder, network, settings),
+        fold_of(folder),
+        predictor,
+        resume=ResumeCheckpoint(resume, "scripted"),
+        report=reported.append,
+    )
+    return fitted, reported, predictor.weights
+
+
+def run_job(
+    corpus_folder: Path,
+    manifest: Manifest,
+    modality: str = "audio",
+    *,
+    out: Path | None = None,
+    fold: str = "fold_1",
+    seed: int = corpus.SEED,
+    encoder: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    shared: dict[str, Any] | None = None,
+) -> JobPaths:
+    """Train one modality on one fold; outputs go below ``out``, or else ``corpus_folder``."""
+    trial = corpus.trial(fold, seed=seed)
+    paths = JobPaths.of(out or corpus_folder, modality, trial)
+    section = {**ENCODERS[modality], **(encoder or {})}
+    run(
+        lambda: initial.unimodal(modality, section, trial, manifest, pixels=PIXELS),
+        trial,
+        corpus_folder,
+        manifest,
+        paths,
+        training={**TRAINING, **(training or {})},
+        shared={**SHARED, **(shared or {})},
+    )
+    return paths
