@@ -107,10 +107,13 @@ class Bottleneck(nn.Module):
     def middle_convolution(
         self, inner: Float[Tensor, "batch inner time height width"]
     ) -> Float[Tensor, "batch inner _ _ _"]:
-        narrow = self.conv2.weight.shape[1] < _NARROW or 1 in inner.shape[-2:]
-        if not narrow or inner.dtype == torch.float32 or inner.device.type != "cpu":
+        """Apply the grouped convolution, in fp32 where half precision has a slow or wrong gradient."""
+        # In half precision on the CPU, the gradient of its weights is slow where groups are narrow, and wrong with two
+        # time steps or a picture of one row or column: docs/decisions/0006-half-precision.md
+        time, height, width = inner.shape[2:]
+        faulty = self.conv2.weight.shape[1] < _NARROW or time == 2 or 1 in (height, width)
+        if not faulty or inner.dtype == torch.float32 or inner.device.type != "cpu":
             return self.conv2(inner)
-        # In half precision the gradient of its weights is slow or wrong: docs/decisions/0006-half-precision.md
         with torch.autocast("cpu", enabled=False):
             return self.conv2(inner.float())
 
