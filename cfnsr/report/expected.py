@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 from cfnsr.data.splits import Trial
 
@@ -27,7 +28,7 @@ class ExpectedOutputs:
             folds: their names.
             seeds: of training.
         """
-        runs = [(fold, seed) for fold in folds for seed in seeds]
+        runs = list(product(folds, seeds))
         return cls(
             {(protocol, name): [Trial(protocol, fold, seed) for fold, seed in runs] for protocol, name in rows}
         )

@@ -1,106 +1,131 @@
-"""The model to take away is chosen by validation speakers alone."""
-
 from __future__ import annotations
 
 import json
-import re
-from itertools import product
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import dvc.api
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
+from cfnsr.data.jobs import JobPaths
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
-from cfnsr.models import checkpoint
 from cfnsr.report import best_model
-from tests.support.repository import Repository
+from cfnsr.report.best_model import BestModel
 
 TRIALS = [Trial("held_out", fold, 7) for fold in ("fold_1", "fold_2")]
 
 
-def predict(folder: Path, name: str, trial: Trial, *, right: int, tested: int = 0, clips: int = 10) -> None:
-    """Predictions of which so many are right among a fold's validation speakers, and among its test speakers."""
-    path = trial.within(folder, name, ".parquet")
+def predict(
+    folder: Path, name: str, trial: Trial, *, correct: int, tested: int = 0, clips: int = 10, validated: bool = True
+) -> None:
+    """Write predictions, so many of them correct on the validation speakers, and on the test speakers."""
+    path = JobPaths.of(folder, name, trial).predictions
     path.parent.mkdir(parents=True, exist_ok=True)
+    choices = [("selected", tested), ("best_test_epoch", clips), *[("validation", correct)] * validated]
     parts = [
         pd.DataFrame({"choice": choice, "label": "sad", "predicted": ["sad"] * good + ["calm"] * (clips - good)})
-        for choice, good in (("selected", tested), ("best_test_epoch", clips), ("validation", right))
+        for choice, good in choices
     ]
     pd.concat(parts).to_parquet(path, index=False)
 
 
-def test_the_system_right_most_often_and_of_it_the_best_fold(tmp_path: Path) -> None:
+def choose(folder: Path, *names: str) -> BestModel | None:
+    return best_model.choose(folder, dict.fromkeys(names, TRIALS))
+
+
+def test_best_system_comes_before_best_fold(tmp_path: Path) -> None:
     for name, counts in {"concat": (9, 3), "cfnsr": (6, 7), "video": (7, 5)}.items():
-        for trial, right in zip(TRIALS, counts, strict=True):
-            predict(tmp_path, name, trial, right=right)
-    chosen = best_model.choose(tmp_path, dict.fromkeys(["video", "concat", "cfnsr"], TRIALS))
-    assert chosen == best_model.Best("cfnsr", TRIALS[1], 0.65, 0.7)  # concat's first fold is better, concat is not
+        for trial, correct in zip(TRIALS, counts, strict=True):
+            predict(tmp_path, name, trial, correct=correct)
+    # concat has the better fold, cfnsr is the better system.
+    assert choose(tmp_path, "video", "concat", "cfnsr") == BestModel("cfnsr", TRIALS[1], 0.65, 0.7)
 
 
-def test_every_clip_counts_alike_however_large_its_fold(tmp_path: Path) -> None:
-    for name, small, large in (("one", 2, 8), ("other", 0, 12)):
-        predict(tmp_path, name, TRIALS[0], right=small, clips=2)
-        predict(tmp_path, name, TRIALS[1], right=large, clips=20)
-    chosen = best_model.choose(tmp_path, {"one": TRIALS, "other": TRIALS})
-    assert chosen is not None and chosen.name == "other" and chosen.validation_accuracy == pytest.approx(12 / 22)
+def test_every_clip_counts_the_same(tmp_path: Path) -> None:
+    for name, small, large in (("a", 2, 8), ("b", 0, 12)):
+        predict(tmp_path, name, TRIALS[0], correct=small, clips=2)
+        predict(tmp_path, name, TRIALS[1], correct=large, clips=20)
+    assert choose(tmp_path, "a", "b") == BestModel("b", TRIALS[1], 12 / 22, 12 / 20)
 
 
-def test_test_speakers_have_no_say(tmp_path: Path) -> None:
-    for name, right, tested in (("modest", 6, 1), ("lucky", 5, 10)):
+def test_test_speakers_do_not_matter(tmp_path: Path) -> None:
+    for name, correct, tested in (("a", 6, 1), ("b", 5, 10)):
         for trial in TRIALS:
-            predict(tmp_path, name, trial, right=right, tested=tested)
-    chosen = best_model.choose(tmp_path, {"lucky": TRIALS, "modest": TRIALS})
-    assert chosen is not None and chosen.name == "modest"
+            predict(tmp_path, name, trial, correct=correct, tested=tested)
+    best = choose(tmp_path, "b", "a")
+    assert best is not None and best.name == "a"
 
 
-def test_of_two_alike_the_first_named(tmp_path: Path) -> None:
+def test_of_equals_the_first_is_chosen(tmp_path: Path) -> None:
     for name in ("a", "b"):
         for trial in TRIALS:
-            predict(tmp_path, name, trial, right=5)
-    assert best_model.choose(tmp_path, {"b": TRIALS, "a": TRIALS}) == best_model.Best("b", TRIALS[0], 0.5, 0.5)
+            predict(tmp_path, name, trial, correct=5)
+    assert choose(tmp_path, "b", "a") == BestModel("b", TRIALS[0], 0.5, 0.5)
 
 
-def test_nothing_trained_leaves_an_empty_folder(tmp_path: Path) -> None:
-    assert best_model.choose(tmp_path, {}) is None
-    best_model.write(tmp_path / "out", None, tmp_path)
-    assert (tmp_path / "out").is_dir() and not list((tmp_path / "out").iterdir())
+def test_systems_without_validation_are_left_out(tmp_path: Path) -> None:
+    for number, trial in enumerate(TRIALS):
+        predict(tmp_path, "a", trial, correct=9, validated=number == 0)
+        predict(tmp_path, "b", trial, correct=5)
+    best = choose(tmp_path, "a", "b")
+    assert best is not None and best.name == "b"
+    assert choose(tmp_path, "a") is None and choose(tmp_path) is None
 
 
-def test_what_nobody_validates_takes_no_part(tmp_path: Path) -> None:
-    with pytest.raises(CfnsrError, match=r"fold_1/7\.parquet: is missing"):
-        best_model.choose(tmp_path, {"joined": TRIALS})
-    for name, trial in product(("joined", "trained"), TRIALS):
-        predict(tmp_path, name, trial, right=5)
-    path = TRIALS[1].within(tmp_path, "joined", ".parquet")
-    table = pd.read_parquet(path)
-    table.loc[table["choice"] != "validation"].to_parquet(path)
-    chosen = best_model.choose(tmp_path, {"joined": TRIALS, "trained": TRIALS})
-    assert chosen is not None and chosen.name == "trained"
-    assert best_model.choose(tmp_path, {"joined": TRIALS}) is None
+def test_missing_predictions_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CfnsrError, match=r"a/fold_1/7/predictions\.parquet: is missing"):
+        choose(tmp_path, "a")
 
 
-def test_dvc_knows_the_model_as_an_artifact(finished: Repository, tmp_path: Path) -> None:
-    there = finished.copy(tmp_path / "there")
-    folder = there.folder / "data/studio/best"
-    told = json.loads((folder / "best.json").read_text())
-    made = checkpoint.specification(folder / "model.safetensors")
-    assert (made["name"], made["fold"], made["seed"]) == (told["name"], told["trial"]["fold"], told["trial"]["seed"])
-    there.run("git", "tag", "-a", "-m", "to share", "best@v1.0.0")
-    shown = dvc.api.artifacts_show("best", repo=str(there.folder))
-    assert shown["rev"] == there.run("git", "rev-parse", "best@v1.0.0^{}").strip()
-    assert shown["path"] == "data/studio/best/model.safetensors"
-    there.run("dvc", "artifacts", "get", ".", "best", "-o", "fetched.safetensors")
-    assert (there.folder / "fetched.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+def test_model_and_figures_are_written(tmp_path: Path) -> None:
+    checkpoint = JobPaths.of(tmp_path, "a", TRIALS[1]).checkpoint
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"weights")
+    best_model.write(tmp_path / "best", BestModel("a", TRIALS[1], 12 / 22, 0.6), tmp_path)
+    assert (tmp_path / "best/model.safetensors").read_bytes() == b"weights"
+    assert json.loads((tmp_path / "best/best.json").read_text()) == {
+        "name": "a",
+        "trial": {"protocol": "held_out", "fold": "fold_2", "seed": 7},
+        "validation_accuracy": 0.5455,
+        "validation_accuracy_of_fold": 0.6,
+    }
 
 
-def test_without_a_row_held_out_the_stage_chooses_none(finished: Repository, tmp_path: Path) -> None:
-    there = finished.copy(tmp_path / "there")
-    there.edit("    - held_out\n", "    - published\n")
-    there.edit("    - video\n    - audio\n", "    - audio\n")
-    path = there.folder / "params.yaml"
-    path.write_text(re.sub(r"  train:  .*\n(    - .*\n)+", "  train: []\n", path.read_text()))
-    ran = there.repro()
-    assert "best@studio" in ran and not list((there.folder / "data/studio/best").iterdir())
-    assert {path.name for path in (there.folder / "data/studio/models").iterdir()} == {"test_selected"}
+def test_without_a_best_the_folder_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best/model.safetensors").touch()
+    best_model.write(tmp_path / "best", None, tmp_path)
+    assert list((tmp_path / "best").iterdir()) == []
+
+
+def test_dvc_shares_the_model_as_an_artifact(root: Path, tmp_path: Path) -> None:
+    """A repository with the artifacts of ours, and a best model that DVC tracks."""
+
+    def run(*command: str) -> str:
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+
+    dvc_command = (sys.executable, "-m", "dvc")
+    run("git", "init", "-q")
+    run(*dvc_command, "init", "-q")
+    for name in (".dvc/config", "params.yaml"):
+        shutil.copyfile(root / name, tmp_path / name)
+    artifacts = YAML(typ="safe").load((root / "dvc.yaml").read_text())["artifacts"]
+    with (tmp_path / "dvc.yaml").open("w") as file:
+        YAML().dump({"artifacts": artifacts}, file)
+    model = tmp_path / "data/studio/best/model.safetensors"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"weights")
+    run(*dvc_command, "add", "-q", "data/studio/best")
+    run("git", "add", "-A")
+    run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "run")
+    run("git", "-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "to share", "best@v1.0.0")
+    shared = dvc.api.artifacts_show("best", repo=str(tmp_path))
+    assert shared["rev"] == run("git", "rev-parse", "best@v1.0.0^{}")
+    assert shared["path"] == "data/studio/best/model.safetensors"
+    run(*dvc_command, "artifacts", "get", ".", "best", "-o", "fetched.safetensors")
+    assert (tmp_path / "fetched.safetensors").read_bytes() == b"weights"

@@ -163,9 +163,9 @@ def _lead(best: ResultRow | None, manifest: Manifest) -> str:
     if best is None:
         return "Every figure here is optimistic: the test speakers chose the epochs."
     # Nobody knows here which speakers an imported network was trained on.
-    clips = "test clips" if best.imported else "clips of speakers it was not trained on"
+    clips = "of the test clips" if best.imported else "of clips of speakers that it was not trained on"
     return (
-        f"{best.name} predicts {table.percent(best.accuracy)} % of the {clips} correctly "
+        f"{best.name} recognises the emotion in {table.percent(best.accuracy)} % {clips} "
         f"({100 * best.ci_level:.0f} % confidence interval {table.percent(best.ci_low)}–{table.percent(best.ci_high)}); "
         f"chance is {table.percent(1 / len(manifest.labels))} %."
     )

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from cfnsr.data.splits import Trial
+from cfnsr.report.expected import ExpectedOutputs
+
+
+def test_every_row_has_every_fold_and_seed() -> None:
+    rows = [("held_out", "audio"), ("test_selected", "audio")]
+    expected = ExpectedOutputs.of(rows, iter(["fold_1", "fold_2"]), iter([7, 8]))
+    assert list(expected.rows) == rows
+    assert expected.rows["test_selected", "audio"] == [
+        Trial("test_selected", fold, seed) for fold in ("fold_1", "fold_2") for seed in (7, 8)
+    ]
+
+
+def test_folders_follow_the_order_of_rows() -> None:
+    expected = ExpectedOutputs.of([("held_out", "video"), ("held_out", "audio")], ["fold_1"], [7, 8])
+    assert expected.folders == [
+        "held_out/video/fold_1/7",
+        "held_out/video/fold_1/8",
+        "held_out/audio/fold_1/7",
+        "held_out/audio/fold_1/8",
+    ]
