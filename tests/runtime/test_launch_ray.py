@@ -1,82 +1,59 @@
-"""The same on a Ray cluster of two nodes, one of which is lost."""
+"""Jobs on a Ray cluster of two machines with one core each, one of which is lost."""
 
 from __future__ import annotations
 
 import re
 import signal
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.support.cluster import TwoNodes
-from tests.support.repository import Repository
-from tests.test_launch import cells, untrained
+from tests.support.jobs import AUDIO, FUSED, VIDEO, JobRepository, alive, wait_for
 
-pytest.importorskip("ray", reason="needs the extra of that name")
+pytest.importorskip("ray", reason="needs the extra ray")
 pytestmark = pytest.mark.xdist_group("ray")
 
 
-def placed(printed: str) -> dict[str, str]:
-    """By cell that was done, the node that did it."""
-    return dict(re.findall(r"^done (\S+) on \S+ \((\w+)\)", printed, re.MULTILINE))
+@pytest.fixture
+def held(job_repository: JobRepository, tmp_path: Path) -> JobRepository:
+    """A repository in which the jobs of pretrain wait for the test."""
+    repository = job_repository.copy(tmp_path / "repository")
+    for job in (AUDIO, VIDEO):
+        repository.control(job, "hold").touch()
+    return repository
 
 
-def two_working(there: Repository) -> list[psutil.Process]:
-    """The processes of two cells, as soon as there are."""
-    until = time.monotonic() + 60
-    while len(there.working()) < 2 and time.monotonic() < until:
-        time.sleep(0.05)
-    found = [*there.working()]
-    assert len(found) == 2
-    return found
+def both_run(repository: JobRepository) -> bool:
+    return repository.is_running(AUDIO) and repository.is_running(VIDEO)
 
 
-def test_a_cluster_leaves_the_lock_that_one_machine_does(
-    finished: Repository, tmp_path: Path, cluster: TwoNodes
-) -> None:
-    there = untrained(finished, tmp_path / "there")
-    done = placed(there.run("cfnsr", "launch", "--ray", cluster.address))
-    assert set(done) == cells("video", "audio", "averaging", "cfnsr") and len(set(done.values())) == 2
-    there.repro()
-    assert there.lock == finished.lock and there.results() == finished.results()
-
-
-def test_a_cell_whose_node_is_lost_runs_elsewhere(finished: Repository, tmp_path: Path, cluster: TwoNodes) -> None:
-    there = untrained(finished, tmp_path / "there")
-    process = there.start("cfnsr", "launch", "--ray", cluster.address)
-    working = two_working(there)
+def test_a_job_whose_machine_is_lost_runs_elsewhere(held: JobRepository, cluster: TwoNodes) -> None:
+    process = held.start("cfnsr", "launch", "--ray", cluster.address)
+    wait_for(lambda: both_run(held))
+    pids = {job: int(held.control(job, "pid").read_text()) for job in (AUDIO, VIDEO)}
     cluster.lose_one()
-    time.sleep(1)
-    assert len([one for one in working if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]) <= 1
-    printed, _ = process.communicate(timeout=300)
+    wait_for(lambda: any(not alive(pid) for pid in pids.values()))
+    for job in (AUDIO, VIDEO):
+        held.control(job, "hold").unlink()
+    printed, _ = process.communicate()
     assert process.returncode == 0, printed
-    assert set(placed(printed)) == cells("video", "audio", "averaging", "cfnsr")
-    there.run("cfnsr", "check")
-    there.repro()
-    assert there.entries() == finished.entries() and there.results() == finished.results()
-    assert not there.corrupt()
+    assert set(re.findall(r"^done (\S+) on \S+ \(\w+\)", printed, re.MULTILINE)) == {AUDIO, VIDEO, FUSED}
+    assert set(held.lock()) == {"check", AUDIO, VIDEO, FUSED}
+    assert "is up to date" in held.dvc("status") or "up to date" in held.dvc("status")
 
 
-def test_an_interrupted_launch_leaves_no_process(finished: Repository, tmp_path: Path, cluster: TwoNodes) -> None:
-    there = untrained(finished, tmp_path / "there")
-    there.edit("  video:\n    epochs: 2", "  video:\n    epochs: 400")
-    process = there.start("cfnsr", "launch", "--ray", cluster.address)
-    working = two_working(there)
+def test_an_interrupt_leaves_no_process(held: JobRepository, cluster: TwoNodes) -> None:
+    process = held.start("cfnsr", "launch", "--ray", cluster.address)
+    wait_for(lambda: both_run(held))
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate()
     assert process.returncode == 1 and "Aborted" in printed and "Traceback" not in printed, printed
-    assert not [one for one in working if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-    there.run("cfnsr", "check")
+    assert not held.processes() and list(held.lock()) == ["check"]
 
 
-def test_what_ray_cannot_do_is_told(finished: Repository, tmp_path: Path, cluster: TwoNodes) -> None:
-    there = finished.copy(tmp_path / "there")
-    there.edit("      heads: 8 ", "      heads: 4 ")
-    told = there.run("cfnsr", "launch", "--ray", cluster.address, "--gpus", "1", status=1)
-    assert "1 cores and 1 GPUs of one node, and no node has them (they have 1 and 0; 1 and 0). Lower train" in told
-    there.edit("  threads: 1 ", "  threads: 2 ")  # as many as both nodes have together
-    told = there.run("cfnsr", "launch", "--ray", cluster.address, status=1)
-    assert "2 cores and 0 GPUs of one node, and no node has them" in told
-    assert "no cluster at 127.0.0.1:1" in there.run("cfnsr", "launch", "--ray", "127.0.0.1:1", status=1)
+def test_a_job_that_fits_no_machine_is_refused(held: JobRepository, cluster: TwoNodes) -> None:
+    process = held.start("cfnsr", "launch", "--ray", cluster.address, "--gpus", "1")
+    printed, _ = process.communicate()
+    problem = "a job needs 1 cores and 1 GPUs of one machine; the machines have 1 and 0; 1 and 0. Lower train.threads"
+    assert process.returncode == 1 and problem in printed

@@ -38,6 +38,9 @@ stages:
     cmd: python stage.py train-${item.name} out/pretrain-audio out/pretrain-video
     deps: [stage.py, out/pretrain-audio, out/pretrain-video]
     outs: ["out/train-${item.name}"]
+  combine: {matrix: {name: []}, cmd: none}
+  ablate: {matrix: {name: []}, cmd: none}
+  evaluate: {matrix: {name: []}, cmd: none}
 """
 STAGE_PY = """
 import os, sys, time
@@ -73,7 +76,8 @@ class JobRepository:
         (folder / "stage.py").write_text(STAGE_PY)
         for name in ("input", "input-audio", "input-video"):
             (folder / name).write_text(name)
-        shutil.copy(ROOT / "params.yaml", folder)
+        params = (ROOT / "params.yaml").read_text()
+        (folder / "params.yaml").write_text(params.replace("  threads: 2 ", "  threads: 1 "))
         repository = cls(folder)
         repository.dvc("init", "--no-scm", "--quiet")
         shutil.copy(ROOT / ".dvc/config", folder / ".dvc")
@@ -92,6 +96,18 @@ class JobRepository:
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command there, in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     @property
     def environment(self) -> dict[str, str]:
@@ -129,7 +145,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], object], limit_s: float = 120) -> None:
+def wait_for(condition: Callable[[], object], limit_s: float = 60) -> None:
     """Wait until a condition holds; fail after a limit that only a broken test reaches."""
     limit = time.monotonic() + limit_s
     while not condition():
