@@ -49,7 +49,7 @@ def test_a_batch_holds_the_clips_asked_for(clips: Clips) -> None:
     assert batch.label.tolist() == [3, 0, 7]
 
 
-def test_a_new_array_is_one_entry_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_array_is_one_table_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(shards.ARRAYS, "pitch", ArraySpec(np.float32, ("step", "voicing")))
     folder = corpus.write(tmp_path / "shards")
     pitch = shards.read(folder / "02").arrays["pitch"]

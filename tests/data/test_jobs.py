@@ -27,7 +27,7 @@ RECORD = JobRecord(
 )
 
 
-def test_a_job_has_a_folder_below_models_and_jobs() -> None:
+def test_a_job_has_folders_by_its_trial() -> None:
     paths = JobPaths.of(Path("data/studio"), "cfnsr", Trial("held_out", "fold_1", 7))
     assert paths.checkpoint == Path("data/studio/models/held_out/cfnsr/fold_1/7/model.safetensors")
     assert paths.record == Path("data/studio/jobs/held_out/cfnsr/fold_1/7/record.json")

@@ -68,7 +68,7 @@ def test_late_fusion_gets_a_uniform_prediction_instead(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["concat", "mmtm"])
-def test_mean_features_do_not_depend_on_the_batch_size(name: str) -> None:
+def test_mean_features_ignore_the_batch_size(name: str) -> None:
     network = small_scale(name).train()
     in_threes, in_ones = means_of(network, 3), means_of(network, 1)
     modules = [module for names in network.modality_modules.values() for module in names]
