@@ -16,7 +16,7 @@ from cfnsr.corpora.filenames import LABELS
 from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
-from cfnsr.evaluation.predict import LogProbabilities, Normalise, Predictor
+from cfnsr.evaluation.predict import LogProbabilities, Predictor
 from cfnsr.models import encoders
 from cfnsr.training import initial
 from cfnsr.training.augment import Augment
@@ -25,28 +25,11 @@ from cfnsr.training.resume import ResumeCheckpoint
 from cfnsr.training.run import run
 from cfnsr.training.settings import TrainingSettings
 from tests.support import corpus
+from tests.support.networks import ENCODERS, NORMALISE, PIXELS
 
-CPU = torch.device("cpu")
-PIXELS: dict[str, Any] = {"mean": [110.0] * 3, "std": [40.0] * 3, "order": "rgb"}
-NORMALISE = Normalise(**PIXELS, device=CPU)
 SHARED: dict[str, Any] = config.load(Path(__file__).parents[2] / "params.yaml").train.model_dump() | {"threads": 1}
 TRAINING: dict[str, Any] = {"epochs": 2, "batch_size": 4, "learning_rate": 0.003, "weight_decay": 0.0}
 SETTINGS = TrainingSettings.of(TRAINING, SHARED, "fp32")
-ENCODERS: dict[str, dict[str, Any]] = {
-    "video": {"name": "resnext3d", "layers": [1, 1, 1, 1], "width": 4, "cardinality": 2, "stem_relu": True},
-    "audio": {"name": "mfcc_cnn", "dropout": 0.2, "head_dropout": 0.4},
-}
-CFNSR: dict[str, Any] = {
-    "residual": True,
-    "self_attention": True,
-    "cross_modal": True,
-    "attention_layers": 1,
-    "heads": 8,
-    "feed_forward": 32,
-    "attention_dropout": 0.1,
-    "position_dropout": 0.3,
-    "audio_dropout": 0.4,
-}
 
 
 def audio_network() -> nn.Module:
@@ -130,13 +113,14 @@ def run_job(
     *,
     out: Path | None = None,
     fold: str = "fold_1",
+    protocol: str = "held_out",
     seed: int = corpus.SEED,
     encoder: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     shared: dict[str, Any] | None = None,
 ) -> JobPaths:
     """Train one modality on one fold; outputs go below ``out``, or else ``corpus_folder``."""
-    trial = corpus.trial(fold, seed=seed)
+    trial = corpus.trial(fold, protocol, seed)
     paths = JobPaths.of(out or corpus_folder, modality, trial)
     section = {**ENCODERS[modality], **(encoder or {})}
     run(

@@ -22,16 +22,8 @@ from cfnsr.training.objective import Objective
 from cfnsr.training.resume import ResumeCheckpoint
 from cfnsr.training.settings import TrainingSettings
 from tests.support import corpus
-from tests.support.training import (
-    CPU,
-    NORMALISE,
-    SETTINGS,
-    audio_network,
-    fold_of,
-    log_probabilities,
-    scripted_fit,
-    trainer,
-)
+from tests.support.networks import CPU, NORMALISE
+from tests.support.training import SETTINGS, audio_network, fold_of, log_probabilities, scripted_fit, trainer
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +215,8 @@ import torch
 from torch import nn
 from cfnsr.evaluation import device
 from cfnsr.models.types import Prediction
-from tests.support.training import CPU, SETTINGS, trainer
+from tests.support.networks import CPU
+from tests.support.training import SETTINGS, trainer
 
 class Linear(nn.Module):
     modality_modules = {}

@@ -12,7 +12,8 @@ from torch import nn
 
 from cfnsr.models.types import Prediction
 from cfnsr.training.objective import Objective
-from tests.support.training import CPU, SETTINGS
+from tests.support.networks import CPU
+from tests.support.training import SETTINGS
 
 
 @given(st.integers(2, 6), st.floats(0, 0.9), st.sampled_from(["none", "balanced"]), st.integers(0, 2**31))

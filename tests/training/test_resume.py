@@ -21,7 +21,8 @@ from cfnsr.training.loop import Epoch, Fit, fit
 from cfnsr.training.resume import ResumeCheckpoint, fingerprint
 from cfnsr.training.settings import TrainingSettings
 from tests.support import corpus
-from tests.support.training import CPU, NORMALISE, SETTINGS, audio_network, fold_of, run_job, trainer
+from tests.support.networks import CPU, NORMALISE
+from tests.support.training import SETTINGS, audio_network, fold_of, run_job, trainer
 
 SEED = random.randrange(10**6)
 
@@ -101,7 +102,7 @@ def test_patience_counts_across_kills(folder: Path, tmp_path: Path) -> None:
 def train_in_process(folder: Path, out: Path) -> None:
     """Train a video network for many epochs; the target of a process that is killed."""
     torch.set_num_threads(1)
-    run_job(folder, corpus.manifest(folder / "shards"), "video", out=out, training={"epochs": 25})
+    run_job(folder, corpus.manifest(folder / "shards"), "video", out=out, training={"epochs": 8})
 
 
 def test_ten_random_kills_end_in_the_same_bytes(folder: Path, tmp_path: Path) -> None:
