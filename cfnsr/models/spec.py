@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
 from cfnsr.errors import CfnsrError
@@ -45,6 +45,8 @@ class ModelSpec:
     preprocessing: dict[str, Any]
     data: str
     imported: list[dict[str, Any]]
+    # A key that is not known here may say what this version cannot do.
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     @classmethod
     def untrained(

@@ -6,6 +6,7 @@ The weights are generated from a seed, not learned: what is compared is arithmet
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ def system(name: str) -> dict[str, Any]:
 
 
 def state(name: str, seed: int = 0) -> dict[str, Tensor]:
-    """Generate the weights of one published network, under their published names."""
+    """Generate the weights of one published network, under their published names; calls share the tensors."""
+    return dict(_weights(name, seed))
+
+
+@cache
+def _weights(name: str, seed: int) -> dict[str, Tensor]:
     return {
         key: _weight(key, name, shape, 1000 * seed + number) for number, (key, shape) in enumerate(system(name)["keys"])
     }

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from cfnsr.models import encoders, fusion
+from cfnsr.models.spec import ModelSpec
 from cfnsr.models.types import Batch
 
 # A new system is named here once, with its published options, and every test that holds for all of them runs on it.
@@ -57,6 +58,26 @@ def small_scale(name: str, **options: object) -> nn.Module:
     torch.manual_seed(0)
     video, audio = (encoder(modality, section) for modality, section in SMALLER_ENCODERS.items())
     return fusion.build(name, video, audio, 8, **{**OPTIONS[name], **SMALLER.get(name, {}), **options})
+
+
+def spec(name: str, *, paper_scale: bool = False) -> ModelSpec:
+    """Describe a network: a modality alone, or a system."""
+    encoders = ENCODERS if paper_scale else SMALLER_ENCODERS
+    options = {} if name in encoders else {**OPTIONS[name], **({} if paper_scale else SMALLER.get(name, {}))}
+    return ModelSpec(
+        name=name,
+        labels=[f"emotion {number}" for number in range(8)],
+        encoders={name: encoders[name]} if name in encoders else encoders,
+        options=options,
+        inputs={**SHAPES, "frames": [30, 224, 224, 3]} if paper_scale else SHAPES,
+        protocol="held_out",
+        fold="fold_1",
+        seed=7,
+        pixels={"mean": [110.0, 110.0, 110.0], "std": [40.0, 40.0, 40.0], "order": "rgb"},
+        preprocessing={"extract": {"video": {"frames": 8}}},
+        data="fingerprint",
+        imported=[],
+    )
 
 
 def clips(count: int, frames: int = 8, size: int = 64) -> Batch:
