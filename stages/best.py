@@ -25,9 +25,7 @@ def main(params: Params, corpus: Path) -> None:
     # Imported weights may be trained on the validation speakers, and ablations are there for comparison.
     trained = {*params.run.pretrain, *params.run.combine, *params.run.train}
     candidates = {
-        name: trials
-        for (protocol, name), trials in expected.rows.items()
-        if protocol == "held_out" and name in trained
+        name: trials for (protocol, name), trials in expected.rows.items() if protocol == "held_out" and name in trained
     }
     best = best_model.choose(corpus, candidates)
     best_model.write(corpus / "best", best, corpus)

@@ -29,9 +29,7 @@ class ExpectedOutputs:
             seeds: of training.
         """
         runs = list(product(folds, seeds))
-        return cls(
-            {(protocol, name): [Trial(protocol, fold, seed) for fold, seed in runs] for protocol, name in rows}
-        )
+        return cls({(protocol, name): [Trial(protocol, fold, seed) for fold, seed in runs] for protocol, name in rows})
 
     @property
     def folders(self) -> list[str]:

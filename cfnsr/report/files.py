@@ -21,7 +21,7 @@ def write(out: Path, results: Results, manifest: Manifest) -> None:
     """Write all files of the report except its page.
 
     ``metrics.json`` (DVC's metrics), ``results.csv`` (every figure of every row), ``recall.csv`` (of each emotion),
-    ``comparisons.csv`` (which systems differ), ``confusion/`` and ``curves/`` (a CSV a row), ``report.md`` (the tables).
+    ``comparisons.csv`` (which systems differ), ``confusion/`` and ``curves/`` (a CSV a row), ``report.md`` (tables).
 
     Args:
         out: folder to write into.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def _record(path: Path, manifest: Manifest) -> JobRecord:
 def _recalls(predictions: dict[str, pd.DataFrame], labels: list[str]) -> pd.DataFrame:
     rows = []
     for name, table in predictions.items():
-        clips = table[["actor", "clip", "label"]].drop_duplicates()["label"].value_counts()  # seeds share their clips
+        clips = Counter(table.drop_duplicates(["actor", "clip"])["label"])  # seeds share their clips
         for emotion, recall in metrics.recalls(table, labels).items():
-            rows.append({"name": name, "label": emotion, "recall": recall, "clips": int(clips[emotion])})
+            rows.append({"name": name, "label": emotion, "recall": recall, "clips": clips[emotion]})
     return pd.DataFrame(rows)

@@ -129,7 +129,7 @@ def summarise(
     common = _common(name, records)
     by_choice = dict(iter(predictions.groupby("choice")))
     selected = by_choice["selected"]
-    accuracy = {choice: float((part["label"] == part["predicted"]).mean()) for choice, part in by_choice.items()}
+    accuracy = {choice: float(np.mean(part["label"] == part["predicted"])) for choice, part in by_choice.items()}
     best_test_epoch = accuracy.get("best_test_epoch")
     speakers = metrics.by_speaker(selected)
     ci_low, ci_high = significance.interval(speakers, ci_level)

@@ -63,7 +63,9 @@ COLUMNS = (
         brief=True,
     ),
     _share("UAR", "uar", "mean of the emotions' recalls, in %", brief=True),
-    _share("Gap", "gap", "how much choosing the epoch on the test speakers would add", sign="+", aside=True, brief=True),
+    _share(
+        "Gap", "gap", "how much choosing the epoch on the test speakers would add", sign="+", aside=True, brief=True
+    ),
     _share("Best test epoch", "best_test_epoch", "accuracy at the best test epoch: optimistic, no result", aside=True),
     _share("Last epoch", "last_epoch", "accuracy after the last epoch"),
     _share("± folds", "std_folds", "standard deviation of the accuracy between folds"),
@@ -99,8 +101,8 @@ def footnotes(rows: list[ResultRow], differences: list[Difference], corpus: str)
     epoch = ", at the epoch chosen on the validation speakers (held_out)" if held_out else ""
     yield f"Accuracy, UAR, F1 and top-2: in %, on test speakers{epoch}."
     yield (
-        f"Interval: {100 * rows[0].ci_level:.0f} % confidence over speakers (Student's t). In simulations with speakers like "
-        f"these it contains the true accuracy in {_range([row.coverage for row in rows])} of cases."
+        f"Interval: {100 * rows[0].ci_level:.0f} % confidence over speakers (Student's t). In simulations with "
+        f"speakers like these it contains the true accuracy in {_range([row.coverage for row in rows])} of cases."
     )
     yield from _differing(differences)
     yield (

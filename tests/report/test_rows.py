@@ -102,7 +102,7 @@ def test_deviation_between_seeds_by_hand() -> None:
     first, second = table(("rr", "rr", "rw", "rw"), seed=7), table(("rw", "rw", "ww", "ww"), seed=8)
     both = [*records(), *(replace(record, seed=8) for record in records())]
     row = rows.summarise("audio", both, pd.concat([first, second]), MANIFEST, 0.95)
-    # Folds by seeds: 1 and 1/2, 1/2 and 0. Seeds: variance 1/8; fold means 3/4 and 1/4: 1/8, of which seeds explain 1/16.
+    # Folds by seeds: 1 and 1/2, 1/2 and 0. Variance of seeds: 1/8; of fold means: 1/8, of which seeds explain 1/16.
     assert (row.std_seeds, row.std_folds) == pytest.approx((np.sqrt(1 / 8), np.sqrt(1 / 16)))
     assert (row.accuracy, row.clips, row.seeds) == (0.5, 8, "7 8")
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cfnsr.data.jobs import CHOICES, VALIDATION, JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
-from cfnsr.data.splits import Speakers, Trial
+from cfnsr.data.splits import PROTOCOLS, Trial, split
 from cfnsr.report import files, page, results
 from cfnsr.report.expected import ExpectedOutputs
 from cfnsr.report.page.gallery import Gallery
@@ -26,14 +26,11 @@ PROVENANCE = Provenance("tiny", [("train.seed", "1", "2")])
 
 
 def manifest(**changes: Any) -> Manifest:
-    folds = {
-        f"fold_{number}": Speakers((actor,), (), tuple(other for other in ACTORS if other != actor))
-        for number, actor in enumerate(ACTORS, start=1)
-    }
+    folds = {f"fold_{number}": [actor] for number, actor in enumerate(ACTORS, start=1)}
     values: dict[str, Any] = {
         "corpus": "made_up",
         "labels": LABELS,
-        "protocols": {"held_out": folds, "test_selected": folds},
+        "protocols": {protocol: split(protocol, ACTORS, folds) for protocol in PROTOCOLS},
         "clips": dict.fromkeys(ACTORS, 8),
         "skipped": {},
         "preprocessing": {},

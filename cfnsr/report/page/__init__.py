@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 from importlib.resources import files
@@ -57,7 +58,7 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
     mistakes = _mistakes(results, manifest, gallery)
     warning = table.STUDIO_NOTE if manifest.corpus == "studio" else ""
     notes = table.footnotes(results.rows, results.differences, manifest.corpus)
-    script, vega = _asset("page.js"), vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    script, vega = _asset("page.js"), _vega()
     names = [(row.name, row.name) for row in results.rows]
     page = (
         _environment()
@@ -163,11 +164,12 @@ def _lead(best: ResultRow | None, manifest: Manifest) -> str:
     if best is None:
         return "Every figure here is optimistic: the test speakers chose the epochs."
     # Nobody knows here which speakers an imported network was trained on.
+    low, high = table.percent(best.ci_low), table.percent(best.ci_high)
     clips = "of the test clips" if best.imported else "of clips of speakers that it was not trained on"
     return (
         f"{best.name} recognises the emotion in {table.percent(best.accuracy)} % {clips} "
-        f"({100 * best.ci_level:.0f} % confidence interval {table.percent(best.ci_low)}–{table.percent(best.ci_high)}); "
-        f"chance is {table.percent(1 / len(manifest.labels))} %."
+        f"({100 * best.ci_level:.0f} % confidence interval {low}–{high}); chance is "
+        f"{table.percent(1 / len(manifest.labels))} %."
     )
 
 
@@ -179,6 +181,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@functools.cache
+def _vega() -> str:
+    """Bundle the library that draws the charts, which takes a second."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _asset(name: str) -> str:

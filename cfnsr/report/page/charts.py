@@ -23,20 +23,23 @@ def ranking(rows: list[ResultRow], labels: list[str]) -> Spec:
     """Draw every system's accuracy and interval, the best on top; grey marks are no results."""
     names = ("accuracy", "ci_low", "ci_high", "best_test_epoch")
     figures = pd.DataFrame(
-        {"system": row.name, "chance": 1 / len(labels), **{name: getattr(row, name) for name in names}} for row in rows
+        {"system": row.name, "optimistic": row.test_selected, "chance": 1 / len(labels)}
+        | {name: getattr(row, name) for name in names}
+        for row in rows
     )
+    colour = alt.condition("datum.optimistic", alt.value(_GREY), alt.value(_BLUE))
     base = alt.Chart(figures).encode(
         y=alt.Y("system:N", title=None, sort=alt.EncodingSortField("accuracy", order="descending"))
     )
     across = alt.X("accuracy:Q", title="accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     return _spec(
         base.mark_rule(color=_GREY, strokeDash=[2, 3]).encode(x="chance:Q", y=alt.value(0), y2=alt.value("height")),
-        base.mark_rule(color=_BLUE, strokeWidth=3).encode(x=alt.X("ci_low:Q"), x2="ci_high:Q"),
+        base.mark_rule(strokeWidth=3).encode(x=alt.X("ci_low:Q"), x2="ci_high:Q", color=colour),
         base.mark_tick(color=_GREY, thickness=3, size=14).encode(
             x="best_test_epoch:Q", tooltip=_tips("system:N", best_test_epoch=".1%")
         ),
-        base.mark_point(color=_BLUE, filled=True, size=90, opacity=1).encode(
-            x=across, tooltip=_tips("system:N", accuracy=".1%", ci_low=".1%", ci_high=".1%")
+        base.mark_point(filled=True, size=90, opacity=1).encode(
+            x=across, color=colour, tooltip=_tips("system:N", accuracy=".1%", ci_low=".1%", ci_high=".1%")
         ),
         height=26 * len(rows),
         description="Accuracy of each system with its confidence interval, the best on top",

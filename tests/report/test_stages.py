@@ -1,0 +1,97 @@
+"""The stages best and report, on made-up jobs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
+
+from cfnsr.data.jobs import JobPaths
+from cfnsr.data.splits import Trial
+from cfnsr.report import files
+from tests.support import corpus, shown
+
+
+@pytest.fixture
+def params(root: Path, tmp_path: Path) -> dict[str, Any]:
+    """Those of the repository, for four speakers and three rows."""
+    values = YAML(typ="safe").load((root / "params.yaml").read_text())
+    values |= {"actors": shown.ACTORS, "folds": {f"fold_{number}": [f"0{number}"] for number in (1, 2, 3, 4)}}
+    values["run"] |= {"pretrain": ["video", "audio"], "combine": [], "train": ["cfnsr"], "seeds": [shown.SEED]}
+    return values
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A corpus's folder with all jobs, and one more that params do not list."""
+    folder = tmp_path / "data" / "studio"
+    corpus.write(folder / "shards")
+    known = shown.manifest(corpus="studio")
+    known.write(folder / "manifest.json")
+    expected = shown.expected()
+    shown.write_jobs(folder, expected)
+    shown.write_job(folder, "video", Trial("held_out", "fold_1", 99))
+    for name in [*expected.folders, "held_out/old/fold_1/7"]:
+        (folder / "models" / name).mkdir(parents=True)
+        (folder / "models" / name / "model.safetensors").write_text(name)
+    return folder
+
+
+def run(stage: click.Command, params: dict[str, Any], *arguments: Path) -> Result:
+    path = arguments[0].parent / "params.yaml"
+    with path.open("w") as file:
+        YAML().dump(params, file)
+    result = CliRunner().invoke(stage, ["--params", str(path), *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_best_copies_the_chosen_model(data: Path, params: dict[str, Any]) -> None:
+    from stages.best import main
+
+    result = run(main, params, data)
+    assert "cfnsr, fold_" in result.output and "held_out/old, which params.yaml no longer lists" in result.output
+    fold = result.output.partition("cfnsr, ")[2].partition(",")[0]
+    assert (data / "best/model.safetensors").read_text() == f"held_out/cfnsr/{fold}/7"
+    assert not (data / "models/held_out/old").exists() and not (data / "jobs/held_out/video/fold_1/99").exists()
+
+
+def test_best_is_empty_without_held_out_rows(data: Path, params: dict[str, Any]) -> None:
+    from stages.best import main
+
+    expected = shown.expected(protocols=["test_selected"])
+    shown.write_jobs(data, expected)
+    for name in expected.folders:
+        (data / "models" / name).mkdir(parents=True)
+    params["run"]["protocols"] = ["test_selected"]
+    assert "none is the best" in run(main, params, data).output
+    assert list((data / "best").iterdir()) == []
+    assert [path.name for path in (data / "models").iterdir()] == ["test_selected"]
+
+
+def test_report_writes_files_and_prunes(data: Path, params: dict[str, Any], monkeypatch: Any, root: Path) -> None:
+    from stages.report import main
+
+    monkeypatch.chdir(root)  # for the presets
+    resume = JobPaths.of(data, "old", Trial("held_out", "fold_1", 7)).resume
+    resume.mkdir(parents=True)
+    out = data.parents[1] / "metrics"
+    result = run(main, params, data, out)
+    assert "jobs/held_out/video/fold_1/99, which params.yaml no longer lists" in result.output
+    assert not resume.exists()
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("comparisons.csv", "confusion", "curves", "metrics.json"),
+        *("recall.csv", "report.html", "report.md", "results.csv"),
+    ]
+    assert [row.name for row in files.read(out)] == ["video", "audio", "cfnsr"]
+
+
+def test_stages_start_without_torch(root: Path) -> None:
+    code = "import sys, stages.best, stages.report; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
