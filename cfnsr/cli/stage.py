@@ -54,7 +54,7 @@ def console() -> Console:
     """Return a console as wide as the terminal; without a terminal, wide enough for every table."""
     from rich.console import Console  # the stages do without
 
-    return Console(width=None if Console().is_terminal else 200)
+    return Console(width=None if Console().is_terminal else 240)
 
 
 def source(params: config.Params, partial: Path) -> Source:

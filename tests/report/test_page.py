@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from cfnsr import cli
 from cfnsr.errors import CfnsrError
 from cfnsr.report import page, table
 from cfnsr.report.page.misclassified import MOST
@@ -57,7 +59,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="module")
 def out(figures: Results, shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("metrics")
+    folder = tmp_path_factory.mktemp("metrics") / "studio"
     shown.write(folder, shards, figures=figures)
     return folder
 
@@ -259,9 +261,13 @@ def test_misclassified_clips_are_shown_on_demand(view: OpenPage) -> None:
     assert view.messages == []
 
 
-def test_page_shows_the_figures_of_the_table(view: OpenPage, figures: Results, out: Path) -> None:
+def test_page_and_terminal_show_the_same_figures(view: OpenPage, figures: Results, out: Path, root: Path) -> None:
     texts = [row.locator("th, td").all_text_contents() for row in view.page.locator("#results tbody tr").all()]
     assert sorted(texts) == sorted(table.cells_of(row) for row in figures.rows)
+    arguments = ["--params", str(root / "params.yaml"), "--metrics", str(out.parent)]
+    lines = CliRunner().invoke(cli.main, ["results", *arguments]).output.splitlines()
+    printed = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    assert all(table.cells_of(row) in printed for row in figures.rows)
     recalls = pd.read_csv(out / "recall.csv")["recall"]
     assert sorted(view.chart_texts("recall")) == sorted(f"{np.floor(100 * share + 0.5):.0f}" for share in recalls)
 

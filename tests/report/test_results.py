@@ -40,9 +40,10 @@ def test_recalls_count_clips_once(tmp_path: Path) -> None:
     expected = shown.expected("audio", seeds=[7, 8])
     recalls = gather(shown.write_jobs(tmp_path, expected), expected).recalls
     tables = pd.concat([shown.predictions("audio", seed=seed) for seed in (7, 8)])
-    for _, row in recalls.iterrows():
+    for row in recalls.to_dict("records"):
         of_label = tables[tables["label"] == row["label"]]
-        assert row["recall"] == pytest.approx((of_label["predicted"] == row["label"]).mean()) and row["clips"] == 8
+        assert row["recall"] == pytest.approx((of_label["predicted"] == row["label"]).mean())
+        assert row["clips"] == 8
     assert recalls["label"].tolist() == shown.LABELS and set(recalls["name"]) == {"audio"}
 
 
