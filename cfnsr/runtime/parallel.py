@@ -80,7 +80,7 @@ def _run_on_ray(work: Callable[[Item], Result], items: Sequence[Item], jobs: int
     ray = import_ray()
     resources = join_cluster(address, "parallel.address")
     ahead = jobs or max(_AHEAD, _AHEAD * int(resources.get("CPU", 0)))
-    task = ray.remote(_work_in_workspace).options(num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD")
+    task = ray.remote(work_in_workspace).options(num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD")
     pending: deque[Any] = deque()
     try:
         for item in items:
@@ -93,7 +93,7 @@ def _run_on_ray(work: Callable[[Item], Result], items: Sequence[Item], jobs: int
         ray.shutdown()  # cancels what is still being worked on
 
 
-def _work_in_workspace(work: Callable[[Item], Result], item: Item, workspace: Path) -> Result:
+def work_in_workspace(work: Callable[[Item], Result], item: Item, workspace: Path) -> Result:
     """Work on one item on a node of the cluster, in the driver's working directory."""
     if not workspace.is_dir():
         raise CfnsrError(workspace, f"is not there on {platform.node()}", "Share the workspace between the nodes")

@@ -19,15 +19,14 @@ def test_mfcc_and_log_mel_equal_librosa() -> None:
     chirp = 0.3 * np.sin(2 * np.pi * (120 * time + 60 * time**2)) + 0.1 * np.sin(
         2 * np.pi * (900 * time + 400 * time**2)
     ) * (1 + np.sin(2 * np.pi * 3 * time))
-    mel, mfcc = audio.features(chirp.astype(np.float32), **ANALYSIS)
-    assert mfcc.shape == (13, 212) and mel.shape == (128, 212)
-    found = {"mel": mel, "mfcc": mfcc}
+    found = audio.features(chirp.astype(np.float32), **ANALYSIS)
+    assert list(found) == ["mel", "mfcc"]
     for name, shape in (("mel", (128, 212)), ("mfcc", (13, 212))):
         expected = next(golden[key] for key in golden.files if golden[key].shape == shape)
         assert np.abs(found[name] - expected).max() < 0.01, name
 
 
-def test_the_window_starts_at_its_offset_and_lasts_as_asked(tmp_path: Path) -> None:
+def test_window_has_its_offset_and_length(tmp_path: Path) -> None:
     path = numbered(tmp_path / "clip.mp4", frames=100, sound_s=3.3, tone_hz=1000.0)
     sound, padded_s = audio.waveform(path, **WINDOW)
     assert sound.shape == (108045,) and sound.dtype == np.float32 and padded_s == 0
@@ -36,7 +35,7 @@ def test_the_window_starts_at_its_offset_and_lasts_as_asked(tmp_path: Path) -> N
     assert np.abs(sound).max() == pytest.approx(0.5, abs=0.05)
 
 
-def test_a_short_clip_is_padded_and_says_by_how_much(tmp_path: Path) -> None:
+def test_short_clip_is_padded_and_reported(tmp_path: Path) -> None:
     path = numbered(tmp_path / "clip.mp4", frames=60, sound_s=2.0)
     sound, padded_s = audio.waveform(path, **WINDOW)
     assert sound.shape == (108045,)
@@ -45,7 +44,7 @@ def test_a_short_clip_is_padded_and_says_by_how_much(tmp_path: Path) -> None:
     assert not tail.any() and np.abs(sound[:44100]).max() > 0.4
 
 
-def test_no_sound_is_one_clear_line(tmp_path: Path) -> None:
+def test_clip_without_sound_is_refused(tmp_path: Path) -> None:
     mute = numbered(tmp_path / "mute.mp4", frames=10, sound_s=None)
     with pytest.raises(CfnsrError, match=r"mute\.mp4: has no audio stream"):
         audio.waveform(mute, **WINDOW)

@@ -1,4 +1,4 @@
-"""Whatever a corpus's folder holds: it works, or one line says which file and what to do; or it is skipped and told."""
+"""Whatever a corpus's folder holds works, or one line says which file and what to do, or the clip is skipped."""
 
 from __future__ import annotations
 
@@ -17,32 +17,22 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cfnsr import config
 from cfnsr.corpora import filenames
-from cfnsr.corpora.clip import Sample
-from cfnsr.corpora.studio import openface as written
+from cfnsr.corpora.filenames import Take
 from cfnsr.data import shards
+from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import extract
+from cfnsr.preprocessing.extract import ExtractOptions
 from cfnsr.preprocessing.landmarks import openface
 from stages.crop import main as crop
 from stages.extract import main as extract_main
-from tests.support.media import numbered
-from tests.support.repository import Repository
+from stages.landmarks import main as landmarks_main
+from tests.support.media import landmarks_beside, numbered
 
 FRAMES = 60
-GOOD = tuple(
-    filenames.name(label=label, intensity="normal", statement=1, repetition=1, actor="01")
-    for label in ("calm", "happy")
-)
-BAD = filenames.name(label="sad", intensity="normal", statement=1, repetition=1, actor="01")
-
-
-def tracked(path: Path, frames: int = FRAMES, confidence: float = 0.98) -> Path:
-    """Landmarks of a face in the middle of a picture of 320x240."""
-    corners = np.resize(np.array([(110, 70), (210, 70), (110, 170), (210, 170)]), (68, 2))
-    written.write(path, np.tile(corners, (frames, 1, 1)).astype(float), confidence, 29.97)
-    return path
+GOOD = tuple(filenames.stem(Take(label, "normal", 1, 1), "01") for label in ("calm", "happy"))
+BAD = filenames.stem(Take("sad", "normal", 1, 1), "01")
 
 
 class Speaker:
@@ -54,16 +44,23 @@ class Speaker:
         self.video, self.csv = self.raw / f"{BAD}.mp4", self.raw / f"{BAD}.csv"
 
     def run(self, policy: str) -> Result:
-        """``crop`` and ``extract``; the result of the first that fails, or of the last."""
+        """Run landmarks, crop and extract; return the result of the first that fails, or of the last."""
         text = self.params.read_text()
         assert text.count("on_bad_clip: fail") == 1
-        chosen = self.folder / "params.yaml"
-        chosen.write_text(text.replace("on_bad_clip: fail", f"on_bad_clip: {policy}"))
-        boxes, shard = str(self.folder / "faces.parquet"), str(self.folder / "shard")
-        first = CliRunner().invoke(crop, ["--params", str(chosen), "studio", str(self.raw), str(self.folder), boxes])
-        if first.exit_code:
-            return first
-        return CliRunner().invoke(extract_main, ["--params", str(chosen), "studio", str(self.raw), boxes, shard])
+        params = self.folder / "params.yaml"
+        params.write_text(text.replace("on_bad_clip: fail", f"on_bad_clip: {policy}"))
+        raw, points, boxes = str(self.raw), str(self.folder / "landmarks.parquet"), str(self.folder / "faces.parquet")
+        result = None
+        for main, arguments in (
+            (landmarks_main, ["studio", raw, str(self.folder), points]),
+            (crop, [points, boxes]),
+            (extract_main, ["studio", raw, boxes, str(self.folder / "shard")]),
+        ):
+            result = CliRunner().invoke(main, ["--params", str(params), *arguments])
+            if result.exit_code:
+                break
+        assert result is not None
+        return result
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +69,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "raw").mkdir()
     for number, stem in enumerate((*GOOD, BAD)):
         numbered(folder / "raw" / f"{stem}.mp4", frames=FRAMES, sound_s=3.0, tone_hz=200.0 * (number + 1))
-        tracked(folder / "raw" / f"{stem}.csv")
+        landmarks_beside(folder / "raw" / f"{stem}.csv", FRAMES)
     return folder
 
 
@@ -149,14 +146,17 @@ BROKEN: dict[str, tuple[Callable[[Speaker], object], str]] = {
     ),
     "silent": (lambda it: numbered(it.video, frames=FRAMES, sound_s=3.0, tone_hz=0.0), "its sound is constant"),
     "black": (lambda it: black(it.video), "its picture is constant"),
-    "longer than its landmarks": (lambda it: tracked(it.csv, FRAMES - 5), "has 60 frames, its landmarks 55"),
+    "longer than its landmarks": (lambda it: landmarks_beside(it.csv, FRAMES - 5), "has 60 frames, its landmarks 55"),
     "without landmarks": (lambda it: it.csv.unlink(), "has no landmarks"),
     "with an empty landmark file": (lambda it: it.csv.write_text(""), "lacks the columns timestamp"),
     "with landmarks that are no text": (lambda it: it.csv.write_bytes(bytes(range(128, 256))), "cannot be read as CSV"),
     "with landmarks that lack columns": (lambda it: without_columns(it.csv), "lacks the columns x_3, y_9"),
     "with landmarks that are hardly ever sure": (lambda it: unsure(it.csv), "a face is tracked in 1 of 60 frames"),
-    "with landmarks of one frame": (lambda it: tracked(it.csv, 1), "holds 1 frames"),
-    "with no face in it": (lambda it: tracked(it.csv, confidence=0.1), "a face is tracked in 0 of 60 frames"),
+    "with landmarks of one frame": (lambda it: landmarks_beside(it.csv, 1), "holds 1 frames"),
+    "with no face in it": (
+        lambda it: landmarks_beside(it.csv, FRAMES, confidence=0.1),
+        "a face is tracked in 0 of 60 frames",
+    ),
     "with landmarks of another picture": (lambda it: pointing_nowhere(it.csv), "misses the picture of 320x240"),
     "with a header alone": (
         lambda it: it.csv.write_text(it.csv.read_text().splitlines()[0] + "\n"),
@@ -174,7 +174,7 @@ BROKEN: dict[str, tuple[Callable[[Speaker], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_clip_that_cannot_be_used_stops_the_run_or_is_skipped_and_told(speaker: Speaker, kind: str) -> None:
+def test_broken_clip_stops_or_is_skipped(speaker: Speaker, kind: str) -> None:
     damage, told = BROKEN[kind]
     damage(speaker)
     line = one_line(speaker.run("fail"))
@@ -206,7 +206,7 @@ def test_a_clip_that_cannot_be_used_stops_the_run_or_is_skipped_and_told(speaker
         f"{'x' * 200}.mp4",
     ],
 )
-def test_names_that_say_nothing_or_too_much(
+def test_odd_file_name_stops_or_is_skipped(
     speaker: Speaker, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -235,7 +235,7 @@ FINE: dict[str, tuple[Callable[[Speaker], object], dict[str, Any]]] = {
     "8 kHz": (lambda it: numbered(it.video, frames=FRAMES, sound_s=3.0, sound_hz=8000), {"padded_s": 0.0}),
     "short of sound": (lambda it: numbered(it.video, frames=FRAMES, sound_s=1.5), {"padded_s": 1.45}),
     "short": (
-        lambda it: (numbered(it.video, frames=5, sound_s=1.0), tracked(it.csv, 5)),
+        lambda it: (numbered(it.video, frames=5, sound_s=1.0), landmarks_beside(it.csv, 5)),
         {"padded_s": 1.95, "duration_s": 5 * 1001 / 30000},
     ),
     "of a rate that varies": (
@@ -257,7 +257,7 @@ FINE: dict[str, tuple[Callable[[Speaker], object], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("kind", FINE)
-def test_a_clip_that_is_only_unusual_works(speaker: Speaker, kind: str) -> None:
+def test_unusual_clip_works(speaker: Speaker, kind: str) -> None:
     change, expected = FINE[kind]
     change(speaker)
     result = speaker.run("fail")
@@ -274,45 +274,20 @@ def test_stereo_is_as_loud_as_mono(speaker: Speaker) -> None:
     for channels in ("mono", "stereo"):
         numbered(speaker.video, frames=FRAMES, sound_s=3.0, channels=channels)
         assert speaker.run("fail").exit_code == 0
-        heard.append(shards.read(speaker.folder / "shard").mel[-1].max())
+        heard.append(shards.read(speaker.folder / "shard").arrays["mel"][-1].max())
     assert heard[0] == pytest.approx(heard[1], abs=0.1)  # dB
 
 
-def test_when_no_clip_can_be_used_skipping_stops_too(speaker: Speaker) -> None:
+def test_speaker_without_usable_clips_stops(speaker: Speaker) -> None:
     for path in speaker.raw.iterdir():
         path.write_bytes(b"")
     assert "none of its clips can be used" in one_line(speaker.run("skip"))
 
 
-def test_through_the_whole_pipeline_a_skipped_clip_is_told_and_going_back_to_fail_does_not_pass_it_over(
-    finished: Repository, tmp_path: Path
-) -> None:
-    there = finished.copy(tmp_path / "there")
-    (there.folder / f"data/studio/raw/01/{GOOD[0]}.mp4").write_bytes(b"")
-    there.run("dvc", "commit", "-f", "download@studio-01")
-    said = there.run("dvc", "repro", status=255)
-    assert f"{GOOD[0]}.mp4: not a readable media file" in said and "set on_bad_clip: skip" in said
-    assert "Traceback" not in said
-
-    there.edit("on_bad_clip: fail", "on_bad_clip: skip")
-    there.edit("  min_clips: 8 ", "  min_clips: 7 ")
-    ran = there.repro()
-    assert ran[:2] == ["extract@studio-01", "check@studio"] and not [
-        name for name in ran if name.endswith(("02", "03"))
-    ]
-    assert "1 more clips could not be used" in there.run("cfnsr", "results")
-    page = (there.folder / "metrics/studio/report.md").read_text()
-    assert f"| 01/{GOOD[0]} | not a readable media file" in page
-
-    there.edit("on_bad_clip: skip", "on_bad_clip: fail")
-    said = there.run("dvc", "repro", status=255)
-    assert f"data/studio/shards/01, clip {GOOD[0]}: not a readable media file" in said and "Traceback" not in said
-
-
-@pytest.fixture(scope="module")
-def options(root: Path) -> dict[str, Any]:
-    params = config.load(root / "params.yaml")
-    return {**params.extract.video.model_dump(), **params.extract.audio.model_dump()}
+# Small, as there are many examples.
+WINDOW = {"rate_hz": 8000, "offset_s": 0.1, "window_s": 0.5, "silence_db": -50.0}
+ANALYSIS = {"n_fft": 256, "hop": 128, "mels": 16, "coefficients": 13, "top_db": 80.0}
+OPTIONS = ExtractOptions({"frames": 4, "side_px": 16, "decoder": "pyav"}, {**WINDOW, **ANALYSIS})
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -322,24 +297,28 @@ def options(root: Path) -> dict[str, Any]:
     filling=st.one_of(st.none(), st.just(b"\0"), st.just(b"\xff"), st.binary(min_size=1, max_size=8)),
     index_first=st.booleans(),
 )
-def test_any_damage_to_a_file_is_a_sample_or_one_clear_line(
-    good: Path, options: dict[str, Any], begin: float, length: int, filling: bytes | None, index_first: bool
+def test_any_damage_gives_sample_or_error(
+    good: Path, begin: float, length: int, filling: bytes | None, index_first: bool
 ) -> None:
     """Bytes overwritten, or cut out, anywhere: in the index, the pictures, the sound."""
     source = good / f"first-{index_first}.mp4"
     if not source.exists():
-        numbered(source, frames=FRAMES, sound_s=3.0, faststart=index_first)
+        numbered(source, frames=FRAMES, width=96, height=64, sound_s=1.0, faststart=index_first)
     whole = source.read_bytes()
     at = int(begin * len(whole))
     instead = b"" if filling is None else (filling * length)[:length]
     damaged = good / "damaged.mp4"
     damaged.write_bytes(whole[:at] + instead + whole[at + length :])
     try:
-        found = extract.sample(damaged, np.tile([160.0, 120.0, 170.0], (FRAMES, 1)), **options)
+        found = extract.sample(damaged, np.tile([48.0, 32.0, 40.0], (FRAMES, 1)), OPTIONS)
     except CfnsrError as error:
         assert str(error).startswith(str(damaged)) and str(error).isprintable()
     else:
-        assert isinstance(found, Sample) and found.frames.shape == (8, 64, 64, 3) and np.isfinite(found.mel).all()
+        assert (
+            isinstance(found, Sample)
+            and found.arrays["frames"].shape == (4, 16, 16, 3)
+            and np.isfinite(found.arrays["mel"]).all()
+        )
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -348,9 +327,7 @@ def test_any_damage_to_a_file_is_a_sample_or_one_clear_line(
     length=st.integers(0, 3000),
     instead=st.one_of(st.text(max_size=40), st.just("nan,inf,1e999,")),
 )
-def test_any_damage_to_landmarks_is_a_track_or_one_clear_line(
-    good: Path, begin: float, length: int, instead: str
-) -> None:
+def test_any_damage_gives_landmarks_or_error(good: Path, begin: float, length: int, instead: str) -> None:
     whole = (good / "raw" / f"{BAD}.csv").read_text()
     at = int(begin * len(whole))
     damaged = good / "damaged.csv"
@@ -361,13 +338,3 @@ def test_any_damage_to_landmarks_is_a_track_or_one_clear_line(
         assert str(error).startswith(str(damaged)) and str(error).isprintable()
     else:
         assert track.points.shape == (len(track.confidence), 68, 2)
-
-
-@given(st.text(max_size=40))
-def test_any_name_is_a_clip_or_one_clear_line(stem: str) -> None:
-    try:
-        clip = filenames.parse(Path(f"{stem.replace('/', '')}.mp4"))
-    except CfnsrError as error:
-        assert str(error).isprintable()
-    else:
-        assert clip.actor.isascii() and clip.actor.isdigit()

@@ -1,32 +1,33 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from cfnsr.corpora import filenames
+from cfnsr.corpora.clip import Clip
+from cfnsr.corpora.filenames import Take
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import extract
+from cfnsr.preprocessing.extract import ExtractOptions
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.runtime.bad_clips import BadClips
-from cfnsr.runtime.engines.threads import Threads
 from tests.support.media import number_of, numbered
 
-OPTIONS: dict[str, Any] = {
-    "frames": 5,
-    "side_px": 32,
-    "decoder": "pyav",
-    "rate_hz": 44100,
-    "offset_s": 0.5,
-    "window_s": 2.45,
-    "n_fft": 2048,
-    "hop": 512,
-    "mels": 128,
-    "coefficients": 13,
-    "top_db": 80.0,
-    "silence_db": -50.0,
-}
+OPTIONS = ExtractOptions(
+    video={"frames": 5, "side_px": 32, "decoder": "pyav"},
+    audio={
+        "rate_hz": 44100,
+        "offset_s": 0.5,
+        "window_s": 2.45,
+        "n_fft": 2048,
+        "hop": 512,
+        "mels": 128,
+        "coefficients": 13,
+        "top_db": 80.0,
+        "silence_db": -50.0,
+    },
+)
+TWO_THREADS = {"jobs": 2, "backend": "threading", "address": "auto"}
 
 
 def boxes(count: int) -> FaceBoxes:
@@ -34,64 +35,66 @@ def boxes(count: int) -> FaceBoxes:
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> list[filenames.Clip]:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
     folder = tmp_path_factory.mktemp("clips")
     found = []
     for number, label in enumerate(("calm", "happy", "sad"), start=1):
-        stem = filenames.name(label=label, intensity="normal", statement=1, repetition=1, actor="01")
+        stem = filenames.stem(Take(label, "normal", 1, 1), "01")
         path = numbered(folder / f"{stem}.mp4", frames=60 + number, sound_s=1.5 + number / 2, tone_hz=200.0 * number)
-        found.append(filenames.parse(path))
+        found.append(Clip.from_filename(path))
     return found
 
 
-def test_a_clip_becomes_frames_log_mel_and_mfcc(clips: list[filenames.Clip]) -> None:
-    sample = extract.sample(clips[0].path, boxes(61).squares, **OPTIONS)
-    assert sample.frames.shape == (5, 32, 32, 3) and sample.mel.shape == (128, 212) and sample.mfcc.shape == (13, 212)
-    assert [number_of(frame) for frame in sample.frames] == [0, 15, 30, 45, 60]
+def test_clip_becomes_frames_log_mel_and_mfcc(clips: list[Clip]) -> None:
+    sample = extract.sample(clips[0].path, boxes(61).boxes, OPTIONS)
+    shapes = {name: array.shape for name, array in sample.arrays.items()}
+    assert shapes == {"frames": (5, 32, 32, 3), "mel": (128, 212), "mfcc": (13, 212)}
+    assert [number_of(frame) for frame in sample.arrays["frames"]] == [0, 15, 30, 45, 60]
     assert sample.duration_s == pytest.approx(61 * 1001 / 30000, abs=0.01)
     assert sample.padded_s == pytest.approx(0.5 + 2.45 - 2.0, abs=0.05)
 
 
-def test_samples_come_in_order_and_the_schedule_changes_no_bit(clips: list[filenames.Clip]) -> None:
+@pytest.mark.parametrize("workers", [("threading", 1), ("threading", 2), ("loky", 2)])
+def test_samples_are_ordered_and_the_same_bytes(clips: list[Clip], workers: tuple[str, int]) -> None:
     found = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1)}
-    one, two = (
-        list(extract.samples(clips, found, {}, BadClips("fail"), engine=Threads(jobs), **OPTIONS)) for jobs in (1, 2)
+    backend, jobs = workers
+    samples = extract.samples(
+        clips, found, {}, BadClips("fail"), options=OPTIONS, jobs=jobs, backend=backend, address="auto"
     )
-    for alone, beside, clip in zip(one, two, clips, strict=True):
-        assert alone is not None and beside is not None
-        whole = extract.sample(clip.path, found[clip.id].squares, **OPTIONS)
-        for name in ("frames", "mel", "mfcc"):
-            assert np.array_equal(getattr(alone, name), getattr(beside, name))
-            assert np.array_equal(getattr(alone, name), getattr(whole, name))
+    for sample, clip in zip(samples, clips, strict=True):
+        assert sample is not None
+        alone = extract.sample(clip.path, found[clip.id].boxes, OPTIONS)
+        for name, array in alone.arrays.items():
+            assert np.array_equal(sample.arrays[name], array), name
 
 
-def test_frames_and_landmarks_must_agree(clips: list[filenames.Clip]) -> None:
+def test_frames_and_landmarks_must_agree(clips: list[Clip]) -> None:
     with pytest.raises(CfnsrError, match="has 61 frames, its landmarks 60"):
-        extract.sample(clips[0].path, boxes(60).squares, **OPTIONS)
+        extract.sample(clips[0].path, boxes(60).boxes, OPTIONS)
 
 
-def test_rows_describe_the_clips(clips: list[filenames.Clip]) -> None:
+def test_index_rows_describe_the_clips(clips: list[Clip]) -> None:
     found = {clip.id: boxes(60) for clip in clips}
-    rows = extract.rows(clips, found)
+    rows = extract.index_rows(clips, found)
     assert [row["label"] for row in rows] == ["calm", "happy", "sad"]
     assert rows[0]["box_side_px"] == 320 and rows[0]["box_interpolated"] == 3 / 60
     assert len({str(row["source_md5"]) for row in rows}) == 3
 
 
-def test_a_clip_without_boxes_stops_the_run_or_is_skipped_with_its_reason(clips: list[filenames.Clip]) -> None:
+def test_clip_without_boxes_stops_or_is_skipped(clips: list[Clip]) -> None:
     found = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1) if number != 2}
     with pytest.raises(CfnsrError, match=rf"{clips[1].id}\.mp4: has no landmarks.*or set on_bad_clip: skip"):
-        list(extract.samples(clips, found, {}, BadClips("fail"), engine=Threads(2), **OPTIONS))
+        list(extract.samples(clips, found, {}, BadClips("fail"), options=OPTIONS, **TWO_THREADS))
     bad = BadClips("skip")
-    samples = list(extract.samples(clips, found, {clips[1].id: "hidden face"}, bad, engine=Threads(2), **OPTIONS))
+    samples = list(extract.samples(clips, found, {clips[1].id: "hidden face"}, bad, options=OPTIONS, **TWO_THREADS))
     assert [sample is None for sample in samples] == [False, True, False]
     assert bad.skipped == {clips[1].id: "hidden face"}
-    assert extract.rows(clips, found)[1]["label"] == "happy"
+    assert extract.index_rows(clips, found)[1]["label"] == "happy"
 
 
 @pytest.mark.parametrize(
     "square", [(160.0, 120.0, 641.0), (-200.0, 120.0, 80.0), (160.0, 1e9, 80.0), (160.0, 1.0, 1e12)]
 )
-def test_a_box_of_another_video_is_refused(clips: list[filenames.Clip], square: tuple[float, float, float]) -> None:
+def test_box_of_another_video_is_refused(clips: list[Clip], square: tuple[float, float, float]) -> None:
     with pytest.raises(CfnsrError, match="misses the picture of 320x240"):
-        extract.sample(clips[0].path, np.tile(square, (61, 1)), **OPTIONS)
+        extract.sample(clips[0].path, np.tile(square, (61, 1)), OPTIONS)

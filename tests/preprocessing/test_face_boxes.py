@@ -10,65 +10,65 @@ from hypothesis.extra.numpy import arrays
 
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import face_boxes
-from cfnsr.preprocessing.landmarks import Track
+from cfnsr.preprocessing.landmarks import Landmarks
 
-OPTIONS = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.25, "smoothing_s": 0.1, "source": Path("clip.csv")}
+OPTIONS = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.25, "smoothing_s": 0.1, "where": "clip.csv"}
 
 
-def track(centres: np.ndarray, half: float = 50.0, confidence: np.ndarray | None = None) -> Track:
+def around(centres: np.ndarray, half: float = 50.0, confidence: np.ndarray | None = None) -> Landmarks:
     """Landmarks on a square of ``2 * half`` pixels around each centre."""
     corners = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)])
     pattern = np.resize(corners, (68, 2)) * half
     known = np.full(len(centres), 0.98) if confidence is None else confidence
-    return Track(centres[:, None] + pattern, known, frame_rate_hz=30.0)
+    return Landmarks(centres[:, None] + pattern, known, frame_rate_hz=30.0)
 
 
-def test_a_still_face_has_a_still_box_with_its_margin() -> None:
-    found = face_boxes.boxes(track(np.full((30, 2), 200.0)), **OPTIONS)
-    assert np.allclose(found.squares, [200, 200, 150]) and not found.interpolated.any()
+def test_still_face_has_still_box_with_margin() -> None:
+    found = face_boxes.compute(around(np.full((30, 2), 200.0)), **OPTIONS)
+    assert np.allclose(found.boxes, [200, 200, 150]) and not found.interpolated.any()
 
 
 @settings(max_examples=50)
 @given(seed=st.integers(0, 2**31), jitter=st.floats(0, 10), speed=st.floats(-3, 3))
-def test_boxes_are_steadier_than_landmarks_and_hold_the_face(seed: int, jitter: float, speed: float) -> None:
+def test_boxes_are_steady_and_follow_the_face(seed: int, jitter: float, speed: float) -> None:
     noise = np.random.default_rng(seed).normal(0, jitter, (90, 2))
     path = 300 + speed * np.arange(90)[:, None] * [1, 0.5]
-    found = face_boxes.boxes(track(path + noise), **OPTIONS)
-    sides = found.squares[:, 2]
+    found = face_boxes.compute(around(path + noise), **OPTIONS)
+    sides = found.boxes[:, 2]
     assert sides.min() == sides.max() > 0
     # Away from the ends, where a moving average lags, the box follows the head and shakes less than the points.
     inside = slice(12, -12)
-    shake = np.diff(found.squares[:, :2], axis=0)[inside].std(axis=0)
+    shake = np.diff(found.boxes[:, :2], axis=0)[inside].std(axis=0)
     assert (shake <= np.diff(path + noise, axis=0)[inside].std(axis=0) + 1e-9).all()
-    assert np.abs(found.squares[inside, :2] - path[inside]).max() <= 1e-6 + 2.5 * jitter
+    assert np.abs(found.boxes[inside, :2] - path[inside]).max() <= 1e-6 + 2.5 * jitter
 
 
-def test_untrusted_frames_are_interpolated_from_their_neighbours() -> None:
+def test_untrusted_frames_are_interpolated() -> None:
     centres = np.column_stack([np.linspace(100, 190, 10), np.full(10, 100.0)])
     confidence = np.full(10, 0.9)
-    lost = track(centres, confidence=confidence)
+    lost = around(centres, confidence=confidence)
     lost.points[4:6] = 5000.0
     confidence[4:6] = 0.1
-    found = face_boxes.boxes(lost, **{**OPTIONS, "smoothing_s": 0.0})
+    found = face_boxes.compute(lost, **{**OPTIONS, "smoothing_s": 0.0})
     assert found.interpolated.tolist() == [False] * 4 + [True] * 2 + [False] * 4
-    assert np.allclose(found.squares[:, :2], centres)
+    assert np.allclose(found.boxes[:, :2], centres)
 
 
-def test_points_that_are_not_numbers_count_as_lost() -> None:
-    lost = track(np.full((10, 2), 100.0))
+def test_nan_points_are_interpolated() -> None:
+    lost = around(np.full((10, 2), 100.0))
     lost.points[3] = np.nan
-    found = face_boxes.boxes(lost, **OPTIONS)
-    assert found.interpolated.sum() == 1 and np.isfinite(found.squares).all()
+    found = face_boxes.compute(lost, **OPTIONS)
+    assert found.interpolated.sum() == 1 and np.isfinite(found.boxes).all()
 
 
-def test_a_clip_without_a_face_is_refused_by_name() -> None:
+def test_clip_without_a_face_is_refused() -> None:
     with pytest.raises(CfnsrError, match=r"clip\.csv: a face is tracked in 4 of 10 frames"):
-        face_boxes.boxes(track(np.full((10, 2), 100.0), confidence=np.repeat([0.9, 0.2], [4, 6])), **OPTIONS)
+        face_boxes.compute(around(np.full((10, 2), 100.0), confidence=np.repeat([0.9, 0.2], [4, 6])), **OPTIONS)
 
 
-def test_points_that_all_fall_together_are_no_face() -> None:
+def test_points_in_one_place_are_refused() -> None:
     with pytest.raises(CfnsrError, match=r"clip\.csv: its face is 0\.0 pixels wide"):
-        face_boxes.boxes(track(np.full((10, 2), 100.0), half=0.0), **OPTIONS)
+        face_boxes.compute(around(np.full((10, 2), 100.0), half=0.0), **OPTIONS)
 
 
 @settings(max_examples=200)
@@ -76,19 +76,19 @@ def test_points_that_all_fall_together_are_no_face() -> None:
     points=arrays(np.float64, (6, 68, 2), elements=st.floats(width=64)),
     confidence=arrays(np.float64, 6, elements=st.floats(width=64)),
 )
-def test_any_numbers_make_a_box_or_one_clear_line(points: np.ndarray, confidence: np.ndarray) -> None:
+def test_any_numbers_make_boxes_or_an_error(points: np.ndarray, confidence: np.ndarray) -> None:
     try:
-        found = face_boxes.boxes(Track(points, confidence, 30.0), **OPTIONS)
+        found = face_boxes.compute(Landmarks(points, confidence, 30.0), **OPTIONS)
     except CfnsrError as error:
         assert "clip.csv" in str(error)
     else:
-        assert np.isfinite(found.squares).all() and (found.squares[:, 2] > 0).all()
+        assert np.isfinite(found.boxes).all() and (found.boxes[:, 2] > 0).all()
 
 
 def test_boxes_survive_their_file(tmp_path: Path) -> None:
     clips = {
-        f"clip-{number}": face_boxes.boxes(
-            track(np.random.default_rng(number).uniform(100, 500, (5 + number, 2))), **OPTIONS
+        f"clip-{number}": face_boxes.compute(
+            around(np.random.default_rng(number).uniform(100, 500, (5 + number, 2))), **OPTIONS
         )
         for number in range(3)
     }
@@ -100,5 +100,15 @@ def test_boxes_survive_their_file(tmp_path: Path) -> None:
     assert skipped == {"lost": "no face", "hid": "none"}
     assert list(back) == list(clips)
     for name, one in clips.items():
-        assert np.array_equal(back[name].squares, one.squares)
+        assert np.array_equal(back[name].boxes, one.boxes)
         assert np.array_equal(back[name].interpolated, one.interpolated)
+
+
+@pytest.mark.parametrize("std", [0.5, 3.0, 20.0])
+def test_smoothing_is_a_gaussian_with_held_ends(std: float) -> None:
+    centres = np.random.default_rng(0).uniform(100, 300, (40, 2))
+    smoothed = face_boxes.compute(around(centres), **{**OPTIONS, "smoothing_s": std / 30}).boxes[:, :2]
+    weights = np.exp(-0.5 * (np.arange(-200, 201) / std) ** 2)
+    padded = np.pad(centres, ((200, 200), (0, 0)), mode="edge")
+    expected = [np.convolve(padded[:, axis], weights / weights.sum(), mode="valid") for axis in range(2)]
+    assert np.abs(smoothed - np.stack(expected, axis=1)).max() < 0.2

@@ -28,13 +28,13 @@ def report(folder: Path, **changes: Any) -> ValidationReport:
         "bad": BadClips("fail"),
         "preprocessing": {"size": 16},
     }
-    return validate.inspect(folder, **{**options, **changes})
+    return validate.validate(folder, **{**options, **changes})
 
 
 def validated(folder: Path, **changes: Any) -> ValidationReport:
     """Validate a made-up corpus, which may have no fault."""
     valid = report(folder, **changes)
-    valid.stop()
+    valid.raise_first()
     return valid
 
 
@@ -167,7 +167,7 @@ def test_what_contradicts_itself_is_counted_and_stops_the_run(
     bad = BadClips("skip")
     found = report(folder, expected=expected, bad=bad)
     with pytest.raises(CfnsrError, match=told):
-        found.stop()
+        found.raise_first()
     after = metrics_of(found, tmp_path, len(bad.skipped))
     assert {name: value for name, value in after.items() if value != clean[name]} == counted | {
         "contradictions": 1,
@@ -188,7 +188,7 @@ def test_what_is_odd_and_no_contradiction_is_counted_alone(tmp_path: Path) -> No
     edit_index(folder / "03", "padded_s", 0.25)
     edit_index(folder / "03", "box_interpolated", 0.5)
     found = report(folder)
-    found.stop()
+    found.raise_first()
     told = metrics_of(found, tmp_path)
     assert (told["black_frames"], told["padded"], told["longest_padding_s"]) == (1, 1, 0.25)
     assert told["interpolated"] == pytest.approx(0.5 / 32, abs=1e-4)
@@ -208,11 +208,11 @@ def test_a_missing_clip_stops_the_run_unless_it_was_skipped(tmp_path: Path, skip
         report(folder, expected=expected)
     bad = BadClips("skip")
     found = report(folder, expected=expected, bad=bad)
-    found.stop()
+    found.raise_first()
     assert found.missing == (0 if skipped else 1)
     assert list(bad.skipped) == (["02/clip-02-7"] if skipped else [])
 
 
 def metrics_of(found: ValidationReport, folder: Path, skipped: int = 0) -> dict[str, float]:
-    found.write(folder / "validation.json", skipped)
+    found.write(folder / "validation.json", skipped=skipped)
     return json.loads((folder / "validation.json").read_text())

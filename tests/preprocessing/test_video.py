@@ -42,7 +42,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return numbered(tmp_path_factory.mktemp("video") / "clip.mp4", frames=100)
 
 
-def test_timeline_counts_every_frame_and_its_rate(clip: Path) -> None:
+def test_timeline_has_every_frame_and_the_rate(clip: Path) -> None:
     when = video.timeline(clip)
     assert len(when.pts) == 100
     assert when.frame_rate_hz == pytest.approx(30000 / 1001, rel=1e-4)
@@ -55,9 +55,7 @@ def test_both_decoders_are_known() -> None:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("kind", FILES)
-def test_each_decoder_gives_the_frames_asked_for_as_a_player_shows_them(
-    tmp_path: Path, decoder: str, kind: str
-) -> None:
+def test_decoders_give_frames_as_players_show_them(tmp_path: Path, decoder: str, kind: str) -> None:
     options = {"frames": 61, **FILES[kind]}
     path = numbered(tmp_path / "clip.mp4", **options)
     pts = video.timeline(path).pts
@@ -68,19 +66,19 @@ def test_each_decoder_gives_the_frames_asked_for_as_a_player_shows_them(
     assert {image.shape for image in images} == {(options.get("height", 240), options.get("width", 320), 3)}
 
 
-def test_selective_decoding_changes_no_pixel_and_decodes_fewer_frames(clip: Path) -> None:
+def test_selective_decoding_is_exact_and_decodes_less(clip: Path) -> None:
     with av.open(str(clip)) as container:
         everything = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     pts = video.timeline(clip).pts
     chosen = [0, 9, 18, 27, 36, 45, 54, 63, 72, 81, 90, 99]
     for index, image in zip(chosen, video.frames(clip, pts, chosen, decoder="pyav"), strict=True):
         assert np.array_equal(image, everything[index])
-    wanted = frozenset(pts[index] for index in chosen)
-    decoded = {frame.pts for frame in pyav.decoded(clip, wanted)}
-    assert wanted <= decoded and len(decoded) <= 0.7 * len(everything)
+    needed = frozenset(pts[index] for index in chosen)
+    decoded = {frame.pts for frame in pyav.decode(clip, needed)}
+    assert needed <= decoded and len(decoded) <= 0.7 * len(everything)
 
 
-def test_a_frame_may_be_asked_for_twice(clip: Path) -> None:
+def test_frame_can_be_repeated(clip: Path) -> None:
     pts = video.timeline(clip).pts
     for decoder in DECODERS:
         found = video.frames(clip, pts, [4, 4, 5], decoder=decoder)
@@ -92,7 +90,7 @@ def test_a_frame_may_be_asked_for_twice(clip: Path) -> None:
     start=st.integers(-90000, 90000),
     wanted=st.integers(1, 60),
 )
-def test_the_frames_chosen_are_the_nearest_to_even_times(gaps: list[int], start: int, wanted: int) -> None:
+def test_chosen_frames_are_nearest_to_even_times(gaps: list[int], start: int, wanted: int) -> None:
     pts = tuple(np.cumsum([start, *gaps]).tolist())
     chosen = video.evenly_spaced(pts, wanted)
     assert len(chosen) == wanted and chosen[0] == 0 and chosen == sorted(chosen)
@@ -101,12 +99,12 @@ def test_the_frames_chosen_are_the_nearest_to_even_times(gaps: list[int], start:
         assert abs(pts[index] - moment) == pytest.approx(np.abs(np.array(pts) - moment).min(), abs=1e-6)
 
 
-def test_at_a_steady_rate_they_are_evenly_counted_too() -> None:
+def test_steady_rate_gives_even_indices() -> None:
     assert video.evenly_spaced(tuple(range(0, 61 * 3003, 3003)), 7) == [0, 10, 20, 30, 40, 50, 60]
     assert video.evenly_spaced(tuple(range(0, 3 * 3003, 3003)), 6) == [0, 0, 1, 1, 2, 2]
 
 
-def test_a_varying_rate_is_evened_out_in_time(tmp_path: Path) -> None:
+def test_varying_rate_is_sampled_evenly_in_time(tmp_path: Path) -> None:
     """A camera that slows to a tenth: by count the first second would have ten frames of eleven."""
     ticks = [number * TICKS // 30 for number in range(30)] + [TICKS + number * TICKS // 3 for number in range(6)]
     path = numbered(tmp_path / "clip.mp4", frames=36, ticks=ticks)
@@ -116,7 +114,7 @@ def test_a_varying_rate_is_evened_out_in_time(tmp_path: Path) -> None:
     assert [number_of(image) for image in video.frames(path, when.pts, chosen, decoder="pyav")] == chosen
 
 
-def test_a_rotation_that_is_no_quarter_turn_is_refused(tmp_path: Path) -> None:
+def test_rotation_other_than_quarter_turns_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30)
@@ -128,14 +126,14 @@ def test_a_rotation_that_is_no_quarter_turn_is_refused(tmp_path: Path) -> None:
         list(video.frames(path, video.timeline(path).pts, [0], decoder="pyav"))
 
 
-def test_without_decord_the_remedy_is_told(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_decord_is_named_with_its_extra(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "decord", None)
     with pytest.raises(CfnsrError, match=r"decord is not installed.*Install cfnsr\[decord\], or set it to pyav"):
         list(video.frames(clip, video.timeline(clip).pts, [0], decoder="decord"))
 
 
 @pytest.mark.parametrize("box", [(50.0, 50.0, 40.0), (5.0, 50.0, 40.0), (95.0, 98.0, 60.0), (50.0, 50.0, 300.0)])
-def test_crop_agrees_with_a_padded_picture(box: tuple[float, float, float]) -> None:
+def test_crop_repeats_the_edge_of_the_picture(box: tuple[float, float, float]) -> None:
     image = np.random.default_rng(1).integers(0, 255, (100, 100, 3), dtype=np.uint8)
     x, y, side = (int(value) for value in box)
     padded = np.pad(image, ((300, 300), (300, 300), (0, 0)), mode="edge")
@@ -143,7 +141,7 @@ def test_crop_agrees_with_a_padded_picture(box: tuple[float, float, float]) -> N
     assert np.array_equal(video.crop(image, np.array(box), side), expected)
 
 
-def test_crop_scales_to_the_size_asked_for() -> None:
+def test_crop_is_scaled() -> None:
     image = np.zeros((200, 200, 3), np.uint8)
     image[50:150, 50:150] = 255
     small = video.crop(image, np.array([100.0, 100.0, 200.0]), 20)

@@ -50,7 +50,7 @@ def numbered(
     """
     options = {"movflags": "+faststart"} if faststart else {}
     with av.open(str(path), "w", options=options) as container:
-        x264 = {"bf": str(b_frames), "b_strategy": "0", "sc_threshold": "0", "crf": "12"}
+        x264 = {"preset": "superfast", "bf": str(b_frames), "b_strategy": "0", "sc_threshold": "0", "crf": "12"}
         video = container.add_stream(codec, rate=rate, options=x264 if codec == "libx264" else {})
         quarters = rotated // 90
         video.width, video.height = (width, height) if quarters % 2 == 0 else (height, width)

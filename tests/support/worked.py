@@ -1,6 +1,7 @@
-"""Items on a Ray cluster: ``python -m tests.support.worked ADDRESS FOLDER ITEMS``, a line for each result, as it comes.
+"""Work on items on a Ray cluster: ``python -m tests.support.worked ADDRESS FOLDER ITEMS`` prints results as they come.
 
-In a process of its own, as in ``tests/cluster.py``. An item takes a third of a second, and leaves a file in FOLDER.
+In a process of its own, as in ``tests.support.cluster``. An item leaves a file in FOLDER when it begins. Each line on
+stdin asks for the next result.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import ray
-
-from cfnsr.runtime.engines.on_ray import OnRay
+from cfnsr.runtime import parallel
 
 
 class Item(NamedTuple):
@@ -21,13 +20,16 @@ class Item(NamedTuple):
 
 
 def work(item: Item) -> str:
+    import ray
+
     (item.folder / f"{item.number} {time.time_ns()}").touch()
-    time.sleep(0.3)
+    time.sleep(0.2)  # long enough for both nodes to get items
     return f"{item.number} {ray.get_runtime_context().get_node_id()}"
 
 
 if __name__ == "__main__":
     address, folder, count = sys.argv[1:]
-    for done in OnRay(address, 0)(work, [Item(number, Path(folder)) for number in range(int(count))]):
-        print("done", done, len([*Path(folder).iterdir()]), flush=True)
+    items = [Item(number, Path(folder)) for number in range(int(count))]
+    for result in parallel.run(work, items, jobs=0, backend="ray", address=address):
+        print("done", result, len([*Path(folder).iterdir()]), flush=True)
         sys.stdin.readline()

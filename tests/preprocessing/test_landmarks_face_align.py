@@ -13,19 +13,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
+from click import Command
+from click.testing import CliRunner, Result
 from face_alignment import api, utils
 
 from cfnsr.config import preset
-from cfnsr.corpora import filenames, studio
+from cfnsr.corpora import filenames
 from cfnsr.corpora.clip import Clip
-from cfnsr.corpora.source import Source
+from cfnsr.corpora.filenames import Take
+from cfnsr.corpora.studio import prepare
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import face_boxes, landmarks, video
-from cfnsr.preprocessing.landmarks import face_align, openface
+from cfnsr.preprocessing.landmarks import Landmarks, face_align, openface
 from stages.crop import main as crop
+from stages.landmarks import main as landmarks_stage
+from tests.corpora.test_studio import OPTIONS
 from tests.support.media import numbered
-from tests.test_corpora import OPTIONS
 
 CHOICES: dict[str, Any] = {
     "frames": 8,
@@ -42,14 +45,13 @@ BOXES: dict[str, Any] = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
-    place = tmp_path_factory.mktemp("studio")
-    nowhere = Source("http://127.0.0.1:1", None, place, tries=1, wait_s=0, timeout_s=1)
-    studio.prepare("01", place, **{**OPTIONS, "width": 1280, "height": 720}, source=nowhere, jobs=2)
-    return [filenames.parse(path) for path in sorted(place.glob("*.mp4"))][:3]
+    folder = tmp_path_factory.mktemp("studio")
+    prepare.prepare("01", folder, **OPTIONS, source=None, jobs=0)
+    return [Clip.from_filename(path) for path in sorted(folder.glob("*.mp4"))][:3]
 
 
-def tracker(**changes: Any) -> Callable[[Clip], landmarks.Track]:
-    return landmarks.tracker("face_align", Path("none.parquet"), **{**CHOICES, **changes})
+def finder(**changes: Any) -> Callable[[Clip], Landmarks]:
+    return landmarks.finder("face_align", Path("none.parquet"), **{**CHOICES, **changes})
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -60,40 +62,59 @@ def overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return shared / (one[:, 2] ** 2 + other[:, 2] ** 2 - shared)
 
 
-def test_boxes_of_detection_alone_are_near_those_of_the_exact_landmarks(clips: list[Clip]) -> None:
-    find = tracker()
+def test_detected_boxes_are_near_the_exact_ones(clips: list[Clip]) -> None:
+    find = finder()
     for clip in clips:
         track, exact = find(clip), openface.read(clip.path.with_suffix(".csv"))
         looked = ~np.isnan(track.confidence)
         assert looked.sum() == 8 and len(looked) == len(exact.points)
         assert np.flatnonzero(looked).tolist() == video.evenly_spaced(video.timeline(clip.path).pts, 8)
-        found = face_boxes.boxes(track, **BOXES, source=clip.path)
-        wanted = face_boxes.boxes(exact, **BOXES, source=clip.path)
-        assert len(found.squares) == len(wanted.squares) and not found.interpolated.any()
-        assert overlap(found.squares, wanted.squares).min() > 0.6
+        found = face_boxes.compute(track, **BOXES, where=clip.path)
+        expected = face_boxes.compute(exact, **BOXES, where=clip.path)
+        assert len(found.boxes) == len(expected.boxes) and not found.interpolated.any()
+        assert overlap(found.boxes, expected.boxes).min() > 0.6
 
 
-def test_the_stage_finds_faces_as_params_say(clips: list[Clip], tmp_path: Path, root: Path) -> None:
-    params = Path(shutil.copy(root / "params.yaml", tmp_path / "params.yaml"))
-    (tmp_path / "none").mkdir()
-    (tmp_path / "01").mkdir()
-    shutil.copy(clips[0].path, tmp_path / "01")
-    chosen = {"landmarks": "face_align", "face_align": {"detector": "dlib", "points": False, "batch_size": 2}}
-    preset.update(params, {"crop": chosen})
-    given = ["studio", str(tmp_path / "01"), str(tmp_path / "none"), str(tmp_path / "01.parquet")]
-    result = CliRunner().invoke(crop, ["--params", str(params), *given])
-    assert result.exit_code == 0, result.output
-    found, skipped = face_boxes.read(tmp_path / "01.parquet")
-    assert list(found) == [clips[0].id] and not skipped
-    wanted = face_boxes.boxes(tracker()(clips[0]), **BOXES, source=clips[0].path)
-    assert np.array_equal(found[clips[0].id].squares, wanted.squares)
-    preset.update(params, {"crop": {"face_align": {"device": "cuda"}}})
-    if not torch.cuda.is_available():
-        result = CliRunner().invoke(crop, ["--params", str(params), *given])
-        assert result.exit_code == 1 and "cuda was asked for, and there is no GPU" in result.stderr
+def test_changed_margin_detects_nothing_again(
+    clips: list[Clip], tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = Path(shutil.copy(root / "params.yaml", tmp_path))
+    for folder in ("published", "raw/01"):
+        Path(folder).mkdir(parents=True)
+    shutil.copy(clips[0].path, "raw/01")
+    source = {"source": "face_align", "face_align": {"detector": "dlib", "points": False, "batch_size": 2}}
+    preset.update(params, {"landmarks": source})
+
+    def run(main: Command, *arguments: str) -> Result:
+        return CliRunner().invoke(main, [*arguments])
+
+    assert run(landmarks_stage, "studio", "raw/01", "published", "landmarks.parquet").exit_code == 0
+    shutil.rmtree("raw")
+    monkeypatch.setattr(face_align, "finder", None)  # crop can neither detect nor read clips
+    sides = {}
+    for margin in (0.35, 0.7):
+        preset.update(params, {"crop": {"margin": margin}})
+        result = run(crop, "landmarks.parquet", f"{margin}.parquet")
+        assert result.exit_code == 0, result.output
+        boxes, skipped = face_boxes.read(Path(f"{margin}.parquet"))
+        assert list(boxes) == [clips[0].id] and not skipped
+        sides[margin] = boxes[clips[0].id].boxes[0, 2]
+    assert sides[0.7] / sides[0.35] == pytest.approx((1 + 1.4) / (1 + 0.7))
+    monkeypatch.undo()
+    found = finder()(clips[0])
+    expected = face_boxes.compute(found, **BOXES, where=clips[0].path)
+    stored, _ = face_boxes.read(tmp_path / "0.35.parquet")
+    assert np.allclose(stored[clips[0].id].boxes, expected.boxes, atol=1e-3)
 
 
-def test_the_detector_that_takes_batches_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_absent_gpu_is_named() -> None:
+    with pytest.raises(CfnsrError, match="cuda was asked for, and there is no GPU"):
+        finder(device="cuda")
+
+
+def test_sfd_gets_batches_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its weights are not ours to ship: one that answers stands in for it."""
     shapes: list[tuple[int, ...]] = []
 
@@ -107,7 +128,7 @@ def test_the_detector_that_takes_batches_is_given_them(monkeypatch: pytest.Monke
             return [[small, large] if image.max() else [] for image in images]
 
     monkeypatch.setattr(face_align, "_weights", lambda name, fetch: Path(name))
-    monkeypatch.setattr(face_align, "_imported", lambda module, extra: SimpleNamespace(FaceDetector=FaceDetector))
+    monkeypatch.setattr(face_align, "_import", lambda module, extra: SimpleNamespace(FaceDetector=FaceDetector))
     images = [np.full((48, 64, 3), value, np.uint8) for value in (9, 0, 9)]
     found = [box for _, box in face_align._detector("sfd", "cpu", 2, False)(iter(images))]
     assert shapes == [(2, 3, 48, 64), (1, 3, 48, 64)]
@@ -145,19 +166,19 @@ def network(monkeypatch: pytest.MonkeyPatch) -> KnownHeatMaps:
     return known
 
 
-def test_landmarks_come_back_to_where_they_are_in_the_picture(clips: list[Clip], network: KnownHeatMaps) -> None:
+def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network: KnownHeatMaps) -> None:
     clip = clips[0]
     exact = openface.read(clip.path.with_suffix(".csv"))
     when = video.timeline(clip.path)
-    looked = video.evenly_spaced(when.pts, 8)
+    indices = video.evenly_spaced(when.pts, 8)
     detect = face_align._detector("dlib", "cpu", 3, False)
-    images = video.frames(clip.path, when.pts, looked, decoder="pyav")
-    for index, (_, box) in zip(looked, detect(images), strict=True):
+    images = video.frames(clip.path, when.pts, indices, decoder="pyav")
+    for index, (_, box) in zip(indices, detect(images), strict=True):
         assert box is not None
         network.know(exact.points[index], box)
-    track = tracker(points=True)(clip)
+    track = finder(points=True)(clip)
     assert not network.answers
-    away = np.linalg.norm(track.points[looked] - exact.points[looked], axis=2)
+    away = np.linalg.norm(track.points[indices] - exact.points[indices], axis=2)
     width = np.ptp(exact.points[..., 0])
     assert away.max() < 0.03 * width and away.mean() < 0.01 * width
 
@@ -170,26 +191,26 @@ def blinded(monkeypatch: pytest.MonkeyPatch, lost: set[int]) -> None:
 
 
 def test_missed_frames_are_interpolated_and_counted(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = face_boxes.boxes(tracker()(clips[0]), **BOXES, source=clips[0].path)
+    whole = face_boxes.compute(finder()(clips[0]), **BOXES, where=clips[0].path)
     blinded(monkeypatch, {2, 3, 4})
-    track = tracker()(clips[0])
-    found = face_boxes.boxes(track, **BOXES, source=clips[0].path)
-    looked = np.flatnonzero(~np.isnan(track.confidence))
-    assert np.flatnonzero(found.interpolated).tolist() == looked[[2, 3, 4]].tolist()
-    assert overlap(found.squares, whole.squares).min() > 0.8
+    track = finder()(clips[0])
+    found = face_boxes.compute(track, **BOXES, where=clips[0].path)
+    indices = np.flatnonzero(~np.isnan(track.confidence))
+    assert np.flatnonzero(found.interpolated).tolist() == indices[[2, 3, 4]].tolist()
+    assert overlap(found.boxes, whole.boxes).min() > 0.8
 
 
-def test_a_clip_with_too_few_faces_is_bad_input(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clip_with_too_few_faces_is_refused(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
     blinded(monkeypatch, {0, 1, 2, 4, 5})
     with pytest.raises(CfnsrError, match="a face is tracked in 3 of 8 frames"):
-        face_boxes.boxes(tracker()(clips[0]), **BOXES, source=clips[0].path)
+        face_boxes.compute(finder()(clips[0]), **BOXES, where=clips[0].path)
 
 
-def test_a_clip_without_a_face_is_bad_input(tmp_path: Path) -> None:
-    stem = filenames.name(label="calm", intensity="normal", statement=1, repetition=1, actor="01")
+def test_clip_without_a_face_is_refused(tmp_path: Path) -> None:
+    stem = filenames.stem(Take("calm", "normal", 1, 1), "01")
     path = numbered(tmp_path / f"{stem}.mp4", frames=12)
     with pytest.raises(CfnsrError, match="a face is tracked in 0 of 8 frames"):
-        face_boxes.boxes(tracker()(filenames.parse(path)), **BOXES, source=path)
+        face_boxes.compute(finder()(Clip.from_filename(path)), **BOXES, where=path)
 
 
 @pytest.fixture
@@ -204,21 +225,21 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ("changes", "name"),
     [({"detector": "sfd"}, "s3fd-619a316812.pth"), ({"points": True}, "2DFAN4-11f355bf06.pth.tar")],
 )
-def test_missing_weights_are_named_with_their_place(hub: Path, changes: dict[str, Any], name: str) -> None:
+def test_missing_weights_are_named_with_their_path(hub: Path, changes: dict[str, Any], name: str) -> None:
     with pytest.raises(CfnsrError) as error:
-        tracker(**changes)
+        finder(**changes)
     assert str(error.value).startswith(f"{hub / name}: is missing. Place http://127.0.0.1:1/{name} there")
     with pytest.raises(CfnsrError, match=r"cannot be fetched .*refused.*Place the file at"):
-        tracker(**changes, fetch_weights=True)
+        finder(**changes, fetch_weights=True)
     hub.mkdir(parents=True, exist_ok=True)
     (hub / name).write_bytes(b"others")
     with pytest.raises(CfnsrError, match="its sha256 begins with"):
-        tracker(**changes)
+        finder(**changes)
 
 
-def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dlib", None)
     monkeypatch.delitem(sys.modules, "face_alignment.detection.dlib", raising=False)
     monkeypatch.delitem(sys.modules, "face_alignment.detection.dlib.dlib_detector", raising=False)
     with pytest.raises(CfnsrError, match=r"pip install 'cfnsr\[dlib\]'"):
-        tracker()
+        finder()
