@@ -74,9 +74,6 @@ def last_channels(video: Encoder, audio: Encoder, count: int) -> list[tuple[int,
     """
     for modality, encoder in (("video", video), ("audio", audio)):
         if len(encoder.channels) < count:
-            raise CfnsrError(
-                f"encoders.{modality}",
-                f"has {len(encoder.channels)} stages, and the system joins the last {count}",
-                "Choose another encoder, or another system",
-            )
+            problem = f"has {len(encoder.channels)} stages, and the system joins the last {count}"
+            raise CfnsrError(f"encoders.{modality}", problem, "Choose another encoder, or another system")
     return list(zip(video.channels[-count:], audio.channels[-count:], strict=True))

@@ -40,8 +40,6 @@ class Fusion(nn.Module):
     """The encoders' stages, cross-modal attention and a classifier; the heads are not used.
 
     Args:
-        video, audio: the two encoders.
-        classes: number of emotions.
         residual: add the video features to their attended copy.
         self_attention: compute the context by a Transformer over the audio features.
         cross_modal: attend over the video features; if not, both features are concatenated as they are.
@@ -79,18 +77,10 @@ class Fusion(nn.Module):
         self.video_pool, self.audio_pool = video.pool, audio.pool
         audio_channels = audio.channels[-1]
         self.residual = residual
-        self.self_attention = (
-            SelfAttention(
-                audio_channels,
-                layers=attention_layers,
-                heads=heads,
-                feed_forward=feed_forward,
-                dropout=attention_dropout,
-                position_dropout=position_dropout,
-            )
-            if cross_modal and self_attention
-            else None
-        )
+        self.self_attention = None
+        if cross_modal and self_attention:
+            dropouts = {"dropout": attention_dropout, "position_dropout": position_dropout}
+            self.self_attention = SelfAttention(audio_channels, attention_layers, heads, feed_forward, **dropouts)
         self.cross_modal = CrossModalAttention(video.channels[-1], audio_channels) if cross_modal else None
         self.audio_dropout = nn.Dropout(audio_dropout)
         self.classifier = nn.Linear(video.dim + audio.dim, classes)
@@ -127,7 +117,7 @@ class SelfAttention(nn.Module):
     """
 
     def __init__(
-        self, width: int, *, layers: int, heads: int, feed_forward: int, dropout: float, position_dropout: float
+        self, width: int, layers: int, heads: int, feed_forward: int, *, dropout: float, position_dropout: float
     ) -> None:
         super().__init__()
         self.dropout = nn.Dropout(position_dropout)

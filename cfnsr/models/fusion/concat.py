@@ -30,8 +30,6 @@ class Fusion(nn.Module):
     """The encoders without their heads, and a classifier on both.
 
     Args:
-        video, audio: the two encoders.
-        classes: number of emotions.
         hidden: width between the two layers.
         dropout: between the two layers.
     """

@@ -39,8 +39,6 @@ class Fusion(nn.Module):
     """A network on the log-mel; neither encoder is used.
 
     Args:
-        video, audio: not used.
-        classes: number of emotions.
         width: the first stage has 8 times as many channels; each further stage doubles them.
         depth: blocks in each stage.
         long_strides: how many stages, from the second on, have stride 4 in time.
@@ -57,31 +55,17 @@ class Fusion(nn.Module):
     modality_modules: ClassVar = {"audio": ("stages",)}
 
     def __init__(
-        self,
-        video: Encoder,
-        audio: Encoder,
-        classes: int,
-        *,
-        width: int,
-        depth: int,
-        long_strides: int,
-        slope: float,
+        self, video: Encoder, audio: Encoder, classes: int, *, width: int, depth: int, long_strides: int, slope: float
     ) -> None:
         super().__init__()
         if not 0 <= long_strides <= _MAX_LONG_STRIDES:
-            raise CfnsrError(
-                "systems.eranns.options.long_strides",
-                f"{long_strides} is not 0 to {_MAX_LONG_STRIDES}",
-                "Give a number in this range",
-            )
+            problem = f"{long_strides} is not 0 to {_MAX_LONG_STRIDES}"
+            raise CfnsrError("systems.eranns.options.long_strides", problem, "Give a number in this range")
         if depth < 1:
             raise CfnsrError("systems.eranns.options.depth", f"{depth} is less than one block", "Give 1 or more")
         channels = [1, *(width * 2 ** (3 + number) for number in range(_STAGES))]
-        strides = [
-            (1, 1),
-            *((2, _LONG_STRIDE if number < long_strides else 2) for number in range(_MAX_LONG_STRIDES)),
-            (2, 2),
-        ]
+        time_strides = [_LONG_STRIDE] * long_strides + [2] * (_MAX_LONG_STRIDES - long_strides)
+        strides = [(1, 1), *((2, stride) for stride in time_strides), (2, 2)]
         self.stages = nn.Sequential(
             OrderedDict(
                 (f"stage{number + 1}", _stage(channels[number], channels[number + 1], depth, strides[number], slope))

@@ -37,8 +37,6 @@ class Fusion(nn.Module):
     """The encoders without their heads, bilinear pooling and a classifier.
 
     Args:
-        video, audio: the two encoders.
-        classes: number of emotions.
         dimension: length of the sketches.
         hidden: width between the two layers of the head.
         sketch_seed: of the random positions and signs.

@@ -37,8 +37,6 @@ class Fusion(IntermediateFusion):
     """Both encoders with their heads, and gates after each of their last three stages.
 
     Args:
-        video, audio: the two encoders.
-        classes: number of emotions; not needed, as the heads are built.
         ratio: the joint representation has ``2 * (video + audio channels) / ratio`` channels.
         factor: on the gates; with 1 they can only reduce, with 2 increase as well.
 

@@ -38,8 +38,6 @@ class Fusion(IntermediateFusion):
     """Both encoders with their heads, and split attention after each of their last two stages.
 
     Args:
-        video, audio: the two encoders.
-        classes: number of emotions; not needed, as the heads are built.
         widths: channels of a block, after the first of these stages and after the second.
         reduction: the joint representation has ``width / reduction`` channels.
         block_dropout: share of blocks dropped in training.
@@ -56,11 +54,8 @@ class Fusion(IntermediateFusion):
         self, video: Encoder, audio: Encoder, classes: int, *, widths: list[int], reduction: int, block_dropout: float
     ) -> None:
         if len(widths) != _SITES or min(widths) < reduction:
-            raise CfnsrError(
-                "systems.msaf.options.widths",
-                f"{widths} are not {_SITES} widths of at least {reduction}, the reduction",
-                "Give one for each stage",
-            )
+            problem = f"{widths} are not {_SITES} widths of at least {reduction}, the reduction"
+            raise CfnsrError("systems.msaf.options.widths", problem, "Give one for each stage")
         if not 0 <= block_dropout < 1:
             raise CfnsrError("systems.msaf.options.block_dropout", f"{block_dropout} is not in [0, 1)", "Lower it")
         sites = [

@@ -34,8 +34,6 @@ class Fusion(LateFusion):
     """Two encoders trained together on a joint loss; no weights of its own.
 
     Args:
-        video, audio: the two encoders, heads included.
-        classes: number of emotions; not needed, as the heads are built.
         beta: how much a modality that is sure reduces the other's weight; 0 not at all.
 
     Raises:
@@ -47,9 +45,8 @@ class Fusion(LateFusion):
 
     def __init__(self, video: Encoder, audio: Encoder, classes: int, *, beta: float) -> None:
         if not 0 <= beta < math.inf:
-            raise CfnsrError(
-                "systems.multiplicative.options.beta", f"{beta} is negative or not finite", "Give 0 or more"
-            )
+            problem = f"{beta} is negative or not finite"
+            raise CfnsrError("systems.multiplicative.options.beta", problem, "Give 0 or more")
         super().__init__(video, audio, classes)
         self.beta = beta
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from cfnsr.corpora.filenames import LABELS
 from cfnsr.errors import CfnsrError
 from cfnsr.models import checkpoint
-from cfnsr.models.published.names import SYSTEMS, Part, published_parts
+from cfnsr.models.published.names import SYSTEMS, published_parts
 from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.outputs import atomic_file
 
@@ -104,21 +104,16 @@ def read(system: str, fold: str, file: Path) -> tuple[nn.Module, ModelSpec]:
     Raises:
         CfnsrError: the file cannot be read, or tensors are missing, extra or of another shape; it names them.
     """
-    published = _tensors(file)
+    published = _read_tensors(file)
     described = spec(system, fold, file)
     with torch.device("meta"):
         ours = described.build().state_dict()
-    sources = {name: _parts(described, name, tensor) for name, tensor in ours.items()}
-    shapes = {part.name: _rows(ours[name], part).shape for name, parts in sources.items() for part in parts}
-    _compare(file, system, published, shapes)
-    state = {
-        name: torch.cat([published[part.name] for part in parts])
-        if len(parts) > 1
-        else published.get(parts[0].name, torch.tensor(0))  # 0 for a counter that is missing
-        for name, parts in sources.items()
-    }
+    parts = {name: _parts(described, name, tensor) for name, tensor in ours.items()}
+    _check(file, system, published, {key: part.shape for group in parts.values() for key, part in group.items()})
+    zero = torch.tensor(0)  # for a counter that is missing
+    tensors = {name: [published.get(key, zero) for key in group] for name, group in parts.items()}
     network = described.build()
-    network.load_state_dict(state)
+    network.load_state_dict({name: torch.cat(group) if group[1:] else group[0] for name, group in tensors.items()})
     return network.eval(), described
 
 
@@ -147,9 +142,9 @@ def export(model: Path, out: Path) -> str:
         problem = f"is not the published {system}: {'; '.join(differences)}"
         raise CfnsrError(model, problem, "Train it with those values")
     state = {
-        part.name: _rows(tensor, part).clone()
+        key: part.clone()
         for name, tensor in checkpoint.load(model).state_dict().items()
-        for part in _parts(described, name, tensor)
+        for key, part in _parts(described, name, tensor).items()
     }
     # To an open file: given a path, torch.save writes its name into the archive, and the bytes would differ.
     with atomic_file(out) as partial, partial.open("wb") as file:
@@ -166,72 +161,60 @@ def _differences(ours: dict[str, Any], published: dict[str, Any], path: str = ""
             yield f"{path}{key}", ours.get(key), value
 
 
-def _parts(described: ModelSpec, name: str, tensor: Tensor) -> list[Part]:
+def _parts(described: ModelSpec, name: str, tensor: Tensor) -> dict[str, Tensor]:
     return published_parts(described.name, name, tensor, described.options.get("widths", []))
 
 
-def _rows(tensor: Tensor, part: Part) -> Tensor:
-    return tensor[part.rows] if tensor.ndim else tensor
-
-
-def _tensors(file: Path) -> dict[str, Tensor]:
+def _read_tensors(file: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings(action="ignore"):
             loaded = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile file can make the unpickler raise anything
         # Without torch's message, which explains how to run the file's code.
-        raise CfnsrError(
-            file,
-            f"cannot be read as tensors alone ({type(error).__name__}); no code in it was run",
-            "Give a state dict written by torch.save",
-        ) from error
+        problem = f"cannot be read as tensors alone ({type(error).__name__}); no code in it was run"
+        raise CfnsrError(file, problem, "Give a state dict written by torch.save") from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
     ):
         raise CfnsrError(file, "is not a state dict, names and tensors", "Give a file written by torch.save")
-    kept = {name: tensor for name, tensor in loaded.items() if name.rpartition(".")[2] not in _CONSTANTS}
-    plain = {name.removeprefix("module."): tensor for name, tensor in kept.items()}
-    if len(plain) != len(kept):
+    weights = {name: tensor for name, tensor in loaded.items() if name.rpartition(".")[2] not in _CONSTANTS}
+    tensors = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+    if len(tensors) != len(weights):
         raise CfnsrError(file, "names a tensor twice, with `module.` and without", "Remove one of the two")
-    return plain
+    return tensors
 
 
-def _compare(file: Path, system: str, given: dict[str, Tensor], expected: dict[str, torch.Size]) -> None:
-    missing = [name for name in expected if name not in given and not name.endswith(_COUNTER)]
-    extra = [name for name in given if name not in expected]
-    misshapen = [
-        f"{name} {list(given[name].shape)}, not {list(shape)}"
-        for name, shape in expected.items()
-        if name in given and given[name].shape != shape
-    ]
-    unfit = [name for name, tensor in given.items() if not _fit(name, tensor)]
-    faults = [
-        f"{len(names)} {what}: {_some(names)}"
-        for what, names in (
-            ("missing", missing),
-            ("extra", extra),
-            ("misshapen", misshapen),
-            ("not finite, or no plain tensor of numbers", unfit),
-        )
-        if names
-    ]
-    if faults:
-        raise CfnsrError(
-            file, f"is no published checkpoint of {system}; {'; '.join(faults)}", "Check the file, and --system"
-        )
+def _check(file: Path, system: str, tensors: dict[str, Tensor], shapes: dict[str, torch.Size]) -> None:
+    """Refuse tensors that are not those of the published network, whose shapes are given by name."""
+    faults = {
+        "missing": [name for name in shapes if name not in tensors and not name.endswith(_COUNTER)],
+        "extra": [name for name in tensors if name not in shapes],
+        "misshapen": [
+            f"{name} {list(tensors[name].shape)}, not {list(shape)}"
+            for name, shape in shapes.items()
+            if name in tensors and tensors[name].shape != shape
+        ],
+        "not finite, or no plain tensor of numbers": [
+            name for name, tensor in tensors.items() if not _is_usable(name, tensor)
+        ],
+    }
+    lists = [f"{len(names)} {kind}: {_first(names)}" for kind, names in faults.items() if names]
+    if lists:
+        problem = f"is no published checkpoint of {system}; {'; '.join(lists)}"
+        raise CfnsrError(file, problem, "Check the file, and --system")
 
 
-def _fit(name: str, tensor: Tensor) -> bool:
+def _is_usable(name: str, tensor: Tensor) -> bool:
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return False
     if name.endswith(_COUNTER):
         return tensor.dtype == torch.int64
-    plain = tensor.is_floating_point() and bool(tensor.isfinite().all())
-    return plain and not (name.endswith("running_var") and bool((tensor < 0).any()))
+    finite = tensor.is_floating_point() and bool(tensor.isfinite().all())
+    return finite and not (name.endswith("running_var") and bool((tensor < 0).any()))
 
 
-def _some(names: list[str]) -> str:
-    shown = 4
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+def _first(names: list[str], count: int = 4) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more

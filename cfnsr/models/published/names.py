@@ -1,35 +1,22 @@
-"""What the tensors of the published networks are called, and what ours are.
+"""Names of tensors: ours -> the published ones.
 
-The published fused networks are lists of blocks, so that their names are numbers; those of ours say what they are.
+The published fused networks are lists of blocks, so most of their names are numbers.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from torch import Tensor
 
+Rules = list[tuple[str, str]]
 
-class Part(NamedTuple):
-    """One published tensor within one of ours.
-
-    Attributes:
-        name: its published name.
-        rows: which of the first dimension of ours it is.
-    """
-
-    name: str
-    rows: slice
-
-
-_ALL = slice(None)
-_BOTTLENECK = [
+_BOTTLENECK: Rules = [
     (r"\.norm(\d)\.", r".bn\1."),
     (r"\.shortcut\.conv\.", ".downsample.0."),
     (r"\.shortcut\.norm\.", ".downsample.1."),
 ]
-_RULES: dict[str, list[tuple[str, str]]] = {
+_RULES: dict[str, Rules] = {
     "video": [
         (r"^encoder\.stages\.stem\.conv\.", "conv1."),
         (r"^encoder\.stages\.stem\.norm\.", "bn1."),
@@ -69,42 +56,37 @@ _RULES: dict[str, list[tuple[str, str]]] = {
         (r"^video\.0\.stem\.norm\.", "video_model_blocks.0.1."),
         *((rf"^video\.0\.layer{number}\.", f"video_model_blocks.0.{number + 2}.") for number in range(1, 4)),
         (r"^video\.1\.layer4\.", "video_model_blocks.1.0."),
-        (r"^video_head\.linear\.", "video_model_blocks.2.2."),
         (r"^audio\.0\.conv1\.conv\.", "audio_model_blocks.0.0."),
         (r"^audio\.0\.conv1\.norm\.", "audio_model_blocks.0.2."),
         (r"^audio\.0\.conv2\.conv\.", "audio_model_blocks.0.3."),
         (r"^audio\.1\.conv3\.pool\.norm\.", "audio_model_blocks.1.1."),
         (r"^audio\.1\.conv3\.conv\.", "audio_model_blocks.1.3."),
         (r"^audio\.1\.conv3\.norm\.", "audio_model_blocks.1.5."),
-        (r"^audio_head\.linear\.", "audio_model_blocks.2.2."),
+        (r"^(video|audio)_head\.linear\.", r"\1_model_blocks.2.2."),
         (r"^sites\.(\d)\.joint\.", r"msaf.\1.blocks.0.joint_features.0."),
         (r"^sites\.(\d)\.norm\.", r"msaf.\1.blocks.0.joint_features.1."),
         *_BOTTLENECK,
     ],
 }
 SYSTEMS = tuple(_RULES)
-
-# The published MSAF has a layer a block; ours has all of a site in one matrix.
+# The published MSAF has one layer for each block; ours has one for all blocks of a site.
 _SCORES = re.compile(r"^sites\.(\d)\.scores\.(weight|bias)$")
 
 
-def published_parts(system: str, name: str, tensor: Tensor, widths: list[int]) -> list[Part]:
-    """Which published tensors one of ours is made of.
+def published_parts(system: str, name: str, tensor: Tensor, widths: list[int]) -> dict[str, Tensor]:
+    """Return the published tensors that one of ours is the concatenation of, by their names.
 
     Args:
         system: one of ``SYSTEMS``.
         name: of our tensor.
-        tensor: itself, for its shape.
-        widths: of MSAF's blocks, site by site.
+        tensor: ours.
+        widths: of MSAF's blocks, for each site.
     """
     scores = _SCORES.match(name)
     if system == "msaf" and scores:
         site, kind = int(scores[1]), scores[2]
-        width = widths[site]
-        return [
-            Part(f"msaf.{site}.blocks.0.dense_group.{block}.{kind}", slice(block * width, (block + 1) * width))
-            for block in range(len(tensor) // width)
-        ]
-    for ours, theirs in _RULES[system]:
-        name = re.sub(ours, theirs, name)
-    return [Part(name, _ALL)]
+        blocks = enumerate(tensor.split(widths[site]))
+        return {f"msaf.{site}.blocks.0.dense_group.{number}.{kind}": part for number, part in blocks}
+    for ours, published in _RULES[system]:
+        name = re.sub(ours, published, name)
+    return {name: tensor}

@@ -44,9 +44,8 @@ class Encoder(encoders.Encoder):
         coefficients, steps = shape
         tokens = (steps - _LOST) // _POOL
         if tokens < 1:
-            raise CfnsrError(
-                "extract.audio", f"{steps} MFCC steps are too few for mfcc_cnn", f"Give {_LOST + _POOL} or more"
-            )
+            problem = f"{steps} MFCC steps are too few for mfcc_cnn"
+            raise CfnsrError("extract.audio", problem, f"Give {_LOST + _POOL} or more")
         # Pooling starts the third stage, so that the second one's output is at full rate.
         pool: OrderedDict[str, nn.Module] = OrderedDict(
             pool=nn.MaxPool1d(_POOL), norm=nn.BatchNorm1d(32), dropout=nn.Dropout(dropout)

@@ -18,7 +18,7 @@ from cfnsr.models import encoders
 from cfnsr.models.publication import Publication
 
 _EXPANSION = 2  # a bottleneck's output channels for each of its planes
-_NARROW = 8  # channels in a group
+_NARROW = 8  # a group of fewer channels is narrow
 _STRIDES = (1, 2, 2, 2)  # of the four layers, in time and space alike
 
 
@@ -45,11 +45,8 @@ class Encoder(encoders.Encoder):
     ) -> None:
         super().__init__()
         if len(layers) != len(_STRIDES) or min(layers) < 1:
-            raise CfnsrError(
-                "encoders.video.options.layers",
-                f"{layers} are not four layers of one bottleneck or more",
-                "Give four positive numbers",
-            )
+            problem = f"{layers} are not four layers of one bottleneck or more"
+            raise CfnsrError("encoders.video.options.layers", problem, "Give four positive numbers")
         stages: OrderedDict[str, nn.Module] = OrderedDict(stem=_stem(width, stem_relu))
         self.channels = [width]
         planes = 2 * width
@@ -96,8 +93,7 @@ class Bottleneck(nn.Module):
             self.shortcut.add_module("norm", nn.BatchNorm3d(outgoing))
 
     def forward(
-        self,
-        inputs: Float[Tensor, "batch incoming time height width"],
+        self, inputs: Float[Tensor, "batch incoming time height width"]
     ) -> Float[Tensor, "batch outgoing _ _ _"]:
         """Apply the convolutions and add the shortcut."""
         inner = self.relu(self.norm1(self.conv1(inputs)))
