@@ -10,7 +10,7 @@ from cfnsr import config
 from cfnsr.cli.models import untrained_spec
 from cfnsr.cli.options import params_option
 from cfnsr.errors import CfnsrError
-from cfnsr.report.rows import label
+from cfnsr.report.expected import label
 from cfnsr.runtime import dvc_repository
 
 

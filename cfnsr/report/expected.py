@@ -35,3 +35,8 @@ class ExpectedOutputs:
     def folders(self) -> list[str]:
         """Every job's folder below ``jobs`` and ``models``: ``<protocol>/<name>/<fold>/<seed>``."""
         return [str(trial.folder(name)) for (_, name), trials in self.rows.items() for trial in trials]
+
+
+def label(protocol: str, name: str) -> str:
+    """Name a row, in the table and as a file; no system's name contains an at sign."""
+    return name if protocol == "held_out" else f"{name}@{protocol}"

@@ -13,8 +13,8 @@ from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import metrics
-from cfnsr.report.expected import ExpectedOutputs
-from cfnsr.report.rows import Difference, ResultRow, compare, label, relate, summarise
+from cfnsr.report.expected import ExpectedOutputs, label
+from cfnsr.report.rows import Difference, ResultRow, compare, relate, summarise
 
 
 @dataclass(frozen=True)

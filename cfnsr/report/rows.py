@@ -13,6 +13,7 @@ from cfnsr.data.jobs import VALIDATION, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import metrics, significance
+from cfnsr.report.expected import label
 
 TEST_SELECTED = "test_selected"
 
@@ -22,7 +23,7 @@ class ResultRow:
     """One row of the table; shares are from 0 to 1.
 
     Attributes:
-        name: the system, or the single modality; see ``label`` for protocols other than ``held_out``.
+        name: the system, or the single modality; see ``expected.label`` for protocols other than ``held_out``.
         accuracy, uar, f1, top2: on all test clips, at the selected epoch.
         std_folds: standard deviation of the accuracy between folds.
         std_seeds: the same between seeds of one fold; None with one seed, and then ``std_folds`` contains both.
@@ -104,11 +105,6 @@ class Difference:
     difference: float
     p: float
     p_holm: float
-
-
-def label(protocol: str, name: str) -> str:
-    """Name a row, in the table and as a file; no system's name contains an at sign."""
-    return name if protocol == "held_out" else f"{name}@{protocol}"
 
 
 def summarise(

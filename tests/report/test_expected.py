@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from cfnsr.data.splits import Trial
-from cfnsr.report.expected import ExpectedOutputs
+from cfnsr.report.expected import ExpectedOutputs, label
 
 
 def test_every_row_has_every_fold_and_seed() -> None:
@@ -21,3 +21,8 @@ def test_folders_follow_the_order_of_rows() -> None:
         "held_out/audio/fold_1/7",
         "held_out/audio/fold_1/8",
     ]
+
+
+def test_only_other_protocols_are_named_in_rows() -> None:
+    assert label("held_out", "cfnsr") == "cfnsr"
+    assert label("test_selected", "cfnsr") == "cfnsr@test_selected"

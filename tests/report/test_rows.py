@@ -154,8 +154,3 @@ def test_rows_are_related_to_the_best_held_out() -> None:
         assert related["d@test_selected"].gap is None and related["a@test_selected"].p_best is None
     best = rows.best_of(held_out + selected)
     assert best is not None and best.name == "b" and rows.best_of(selected) is None
-
-
-def test_only_other_protocols_are_named_in_rows() -> None:
-    assert rows.label("held_out", "cfnsr") == "cfnsr"
-    assert rows.label("test_selected", "cfnsr") == "cfnsr@test_selected"
