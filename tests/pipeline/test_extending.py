@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from tests.conftest import made_once
 from tests.support import toys
@@ -63,9 +64,9 @@ TRAINED = [f"train@studio-held_out-{name}-fold_1-1234" for name in ("louder", "e
 def add_system(repository: Repository, name: str, source: str, section: str) -> None:
     """Add a system by one file and one section, name it in ``run.train``, and commit."""
     (repository.folder / FUSION / f"{name}.py").write_text(source)
-    path = repository.folder / "params.yaml"
-    text = path.read_text().replace("\nsystems:\n", f"\nsystems:\n{section}")
-    path.write_text(re.sub(r"(?m)^(  train:.*\n)(    - cfnsr\n)", rf"\g<1>\g<2>    - {name}\n", text))
+    repository.edit("\nsystems:\n", f"\nsystems:\n{section}")
+    listed = YAML(typ="safe").load(repository.folder / "params.yaml")["run"]["train"]
+    repository.list_rows(train=[*listed, name])
     repository.commit(name)
 
 
@@ -161,8 +162,7 @@ def test_a_new_system_runs_its_jobs_alone(stubbed: Repository, tmp_path: Path) -
 def test_an_option_changes_its_ablations_too(stubbed: Repository, tmp_path: Path) -> None:
     repository = stubbed.copy(tmp_path / "repository")
     ablations = ["cfnsr_no_residual", "cfnsr_no_self_attention", "cfnsr_no_cross_modal"]
-    lines = "".join(f"    - {name}\n" for name in ablations)
-    repository.edit("  ablate: []", f"  ablate:\n{lines}".rstrip())
+    repository.list_rows(ablate=ablations)
     repository.repro()
     repository.edit("      feed_forward: 256 ", "      feed_forward: 128 ")
     changed = re.findall(r"(\w+@studio-\w+-\w+-fold_1-1234)", repository.run("dvc", "status"))

@@ -34,8 +34,7 @@ def test_grown_lists_run_what_is_new(stubbed: Repository, tmp_path: Path) -> Non
     for kind in ("jobs", "models"):
         assert {path.name for path in (data / kind).glob("held_out/*/*")} == {"fold_1", "fold_2"}
 
-    text = (repository.folder / "params.yaml").read_text()
-    (repository.folder / "params.yaml").write_text(text.replace("  combine:\n    - averaging\n", "  combine: []\n"))
+    repository.list_rows(combine=[])
     assert repository.repro() == ["best@studio", "report@studio"]
     for kind in ("jobs", "models"):
         assert {path.name for path in (data / kind / "held_out").iterdir()} == {"video", "audio", "cfnsr"}
@@ -72,17 +71,13 @@ def test_a_missing_output_fails_and_deletes_nothing(stubbed: Repository, tmp_pat
 def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None:
     """Each list of `run`, two protocols and two seeds."""
     repository = stubbed.copy(tmp_path / "repository")
-    for old, new in (
-        ("    - held_out\n", "    - held_out\n    - test_selected\n"),
-        ("    - 1234\n", "    - 1234\n    - 1235\n"),
-        ("  combine:\n", "  combine:\n    - multiplication\n"),
-        ("  ablate: []", "  ablate:\n    - cfnsr_no_residual"),
-        ("  evaluate: []", "  evaluate:\n    - msaf"),
-    ):
-        text = (repository.folder / "params.yaml").read_text()
-        head, run = text.split("\nrun:\n")
-        assert run.count(old) == 1, old
-        (repository.folder / "params.yaml").write_text(f"{head}\nrun:\n{run.replace(old, new)}")
+    repository.list_rows(
+        protocols=["held_out", "test_selected"],
+        seeds=["1234", "1235"],
+        combine=["multiplication", "averaging"],
+        ablate=["cfnsr_no_residual"],
+        evaluate=["msaf"],
+    )
     for fold in ("fold_1", "fold_2"):
         checkpoint = repository.folder / f"checkpoints/msaf/{fold}.safetensors"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,6 @@ from cfnsr.preprocessing import face_boxes
 from tests.support.repository import ROOT, Repository
 
 CHECK = "python -m stages.check studio data/studio"
-pytestmark = pytest.mark.xdist_group("pipeline")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +60,7 @@ def test_no_terminal_cuts_off_a_figure(repository: Repository, params: config.Pa
     said = repository.cli("results", FORCE_COLOR="1", NO_COLOR="1", COLUMNS=str(width))
     rows = [line for line in said.splitlines() if any(f"│ {name} " in line for name in ("video", "cfnsr"))]
     assert len(rows) == 2 and "…" not in said
-    assert all(len(re.findall("│", row)) == (18 if width > 180 else 6) for row in rows)
+    assert all(len(re.findall("│", row)) == (19 if width > 180 else 7) for row in rows)
     assert ("too narrow" in said) == (width < 180)
 
 
@@ -148,8 +147,8 @@ def test_face_boxes_hold_every_landmark(repository: Repository, params: config.P
     boxes, _ = face_boxes.read(repository.folder / "data/studio/faces/01.parquet")
     for clip, found in boxes.items():
         track = openface.read(repository.folder / f"data/studio/raw/01/{clip}.csv")
-        low = found.squares[:, None, :2] - found.squares[:, None, 2:] / 2
-        high = found.squares[:, None, :2] + found.squares[:, None, 2:] / 2
+        low = found.boxes[:, None, :2] - found.boxes[:, None, 2:] / 2
+        high = found.boxes[:, None, :2] + found.boxes[:, None, 2:] / 2
         assert ((track.points >= low) & (track.points <= high)).all()
         size = params.corpora.studio
         assert low.min() >= 0 and high[..., 0].max() <= size.width and high[..., 1].max() <= size.height

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -19,17 +18,6 @@ ABLATIONS = ["cfnsr_no_residual", "cfnsr_no_self_attention", "cfnsr_no_cross_mod
 FOLDS = ("fold_1", "fold_2")
 
 
-def listed(repository: Repository, **lists: list[str]) -> None:
-    """Replace lists of ``run`` in params.yaml."""
-    path = repository.folder / "params.yaml"
-    head, run = path.read_text().split("\nrun:\n")
-    for key, names in lists.items():
-        lines = "".join(f"\n    - {name}" for name in names) or " []"
-        run, count = re.subn(rf"(?m)^  {key}:.*(\n    - .*)*", f"  {key}:{lines}", run, count=1)
-        assert count == 1, key
-    path.write_text(f"{head}\nrun:\n{run}")
-
-
 def run_jobs(repository: Repository, stage: str, names: list[str], suffix: str = "") -> None:
     for name in names:
         for fold in FOLDS:
@@ -42,7 +30,7 @@ def train_all(folder: Path, finished: Repository) -> None:
     trains = {name: fusion.trains(name) for name in fusion.names()}
     combine = [name for name in trains if not trains[name]]
     train = [name for name in trains if trains[name]]
-    listed(repository, combine=combine, train=train, ablate=ABLATIONS)
+    repository.list_rows(combine=combine, train=train, ablate=ABLATIONS)
     repository.cli("check")
     run_jobs(repository, "combine", [name for name in combine if name != "averaging"])
     run_jobs(repository, "train", [name for name in train if name != "cfnsr"])
@@ -78,7 +66,7 @@ def test_every_system_is_in_the_table(repository: Repository) -> None:
 def test_imported_checkpoints_are_evaluated_untrained(finished: Repository, tmp_path: Path) -> None:
     repository = finished.copy(tmp_path / "repository")
     names = ["video", "audio", "cfnsr"]
-    listed(repository, pretrain=[], combine=["multiplication"], train=[], evaluate=names)
+    repository.list_rows(pretrain=[], combine=["multiplication"], train=[], evaluate=names)
     printed = repository.cli("check", status=1)
     assert "run.evaluate names video, and checkpoints/video/fold_1.safetensors is missing. Write it with" in printed
     assert "checkpoints/video/fold_1.safetensors" in repository.run("dvc", "repro", status=255)

@@ -24,10 +24,6 @@ def varied(stubbed: Repository, tmp_path_factory: pytest.TempPathFactory) -> tup
     return repository, repository.run("dvc", "exp", "run", "-n", "narrow", "-S", "systems.cfnsr.options.heads=4")
 
 
-variants = pytest.mark.xdist_group("variants")
-
-
-@variants
 def test_an_experiment_runs_one_systems_jobs(varied: tuple[Repository, str]) -> None:
     repository, printed = varied
     assert re.findall(r"^Running stage '(.+)':", printed, re.MULTILINE) == [*CFNSR, "best@studio", "report@studio"]
@@ -42,7 +38,6 @@ def test_an_experiment_runs_one_systems_jobs(varied: tuple[Repository, str]) -> 
         assert float(line[f"accuracy.{system}"]) == accuracy
 
 
-@variants
 def test_params_metrics_and_plots_are_compared(varied: tuple[Repository, str]) -> None:
     repository, _ = varied
     changed = json.loads(repository.run("dvc", "params", "diff", "--json"))

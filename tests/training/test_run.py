@@ -96,9 +96,7 @@ def test_checkpoint_repeats_the_selected_predictions(
     np.testing.assert_allclose(predicted, written, atol=1e-5)
 
 
-def test_the_same_job_gives_the_same_bytes(
-    made_up: tuple[Path, Manifest], tmp_path: Path, video: JobPaths
-) -> None:
+def test_the_same_job_gives_the_same_bytes(made_up: tuple[Path, Manifest], tmp_path: Path, video: JobPaths) -> None:
     again = run_job(*made_up, "video", out=tmp_path)
     for one, other in ((video.model, again.model), (video.results, again.results)):
         files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
@@ -235,12 +233,16 @@ def test_stopped_jobs_resume_and_end_alike(
     assert f"resumes from {state}" in capsys.readouterr().out and not state.exists()
 
 
-OTHER_JOBS = CHANGES | AUGMENTATIONS | {
-    "encoder option": {"encoder": {"dropout": 0.1}},
-    "class_weights": {"shared": {"class_weights": "balanced"}},
-    "patience": {"shared": {"patience": 9}},
-    "deterministic": {"shared": {"deterministic": False}},
-}
+OTHER_JOBS = (
+    CHANGES
+    | AUGMENTATIONS
+    | {
+        "encoder option": {"encoder": {"dropout": 0.1}},
+        "class_weights": {"shared": {"class_weights": "balanced"}},
+        "patience": {"shared": {"patience": 9}},
+        "deterministic": {"shared": {"deterministic": False}},
+    }
+)
 
 
 @pytest.mark.parametrize("changes", OTHER_JOBS.values(), ids=OTHER_JOBS.keys())
