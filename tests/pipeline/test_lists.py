@@ -27,7 +27,8 @@ def test_grown_lists_run_what_is_new(stubbed: Repository, tmp_path: Path) -> Non
     assert set(grown[5:]) == everything | {"best@studio", "report@studio"}
 
     repository.run("git", "checkout", "-q", "params.yaml")
-    assert repository.repro() == ["check@studio", "best@studio", "report@studio"]
+    # `best` deletes jobs too, so that the report reads what it has read before: DVC remembers that run.
+    assert repository.repro() == ["check@studio", "best@studio"]
     assert repository.entries() == stubbed.entries() and repository.results() == stubbed.results()
     data = repository.folder / "data/studio"
     assert sorted(path.name for path in (data / "shards").iterdir()) == ["01", "02", "03"]
