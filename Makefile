@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: `make repro` and `make test`. Needs Python 3.11 or newer, and git.
+# On a fresh machine `make repro` runs the pipeline and `make test` the tests. Needs Python 3.11 or newer, and git.
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -6,22 +6,22 @@ export PYTHONNOUSERSITE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test lint docs bench lock
 
-help: ## what there is
+help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
-setup: $(VENV)/.installed ## make .venv with the pinned dependencies
+setup: $(VENV)/.installed ## create .venv with the pinned dependencies
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing 7 GB of pinned packages into $(VENV): two minutes where the network is fast"
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@# Where Python is told to keep no bytecode, every stage would compile torch anew: half of its start. pip does this on
-	@# one core only. What is written for a newer Python does not compile, and is not needed.
+	@# If Python may not write bytecode, every stage would compile torch again, half of its start-up time. pip would
+	@# compile on one core only. Files for a newer Python do not compile, and are not needed.
 	@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
-repro: setup ## run the pipeline, print the table (PRESET=name merges a preset into params.yaml first)
+repro: setup ## run the pipeline, print the table (PRESET=name writes a preset into params.yaml first)
 	$(if $(PRESET),cfnsr preset $(PRESET))
 	cfnsr check
 	dvc repro
@@ -30,17 +30,17 @@ repro: setup ## run the pipeline, print the table (PRESET=name merges a preset i
 test: setup ## run all tests
 	python -m pytest -n 2 --dist loadgroup
 
-lint: setup ## style, types, import directions
+lint: setup ## check style, types and import directions
 	ruff check .
 	basedpyright
 	lint-imports
 
-docs: setup ## the reference of all modules, from their docstrings, into build/api
+docs: setup ## write the reference of all modules, from their docstrings, into build/api
 	python -W error -m pdoc --docformat google --output-directory build/api cfnsr stages
 
-bench: setup ## what is slow, measured: each figure is a ratio within one run
+bench: setup ## measure what is slow; each figure is a ratio within one run
 	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
 
-lock: setup ## resolve pyproject.toml anew into requirements.lock
+lock: setup ## resolve pyproject.toml into requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --annotation-style line --extra dev --extra decord --extra face-align --extra dlib --extra s3 --extra ray --extra fabric pyproject.toml --output-file requirements.lock
+	  --annotation-style line --extra dev --extra decord --extra face-align --extra dlib --extra s3 --extra ray --extra slurm pyproject.toml --output-file requirements.lock

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import click
@@ -26,15 +27,14 @@ import torch
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.preprocessing import extract, video
+from cfnsr.preprocessing.extract import ExtractOptions
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.runtime.bad_clips import BadClips
-from cfnsr.runtime.engines.threads import Threads
 
 FRAMES, WIDTH, HEIGHT, FACE = 111, 1280, 720, 400
 TARGETS = {3: 0.85, 0: 1.15}
-OPTIONS = {
-    "frames": 30,
-    "side_px": 224,
+VIDEO = {"frames": 30, "side_px": 224}
+AUDIO = {
     "rate_hz": 44100,
     "offset_s": 0.5,
     "window_s": 2.45,
@@ -47,7 +47,12 @@ OPTIONS = {
 }
 
 
-def generated(path: Path, b_frames: int, noisy: int, seed: int) -> Path:
+def options(decoder: str = "pyav") -> ExtractOptions:
+    return ExtractOptions({**VIDEO, "decoder": decoder}, AUDIO)
+
+
+def generate(path: Path, b_frames: int, noisy: int, seed: int) -> Path:
+    """Write one clip."""
     random = np.random.default_rng(seed)
     scene = random.integers(0, 255, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
     face = random.integers(0, 255, (FACE // 8, FACE // 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
@@ -74,15 +79,16 @@ def generated(path: Path, b_frames: int, noisy: int, seed: int) -> Path:
     return path
 
 
-def floor(path: Path) -> None:
+def decode_all(path: Path) -> None:
+    """Decode every frame and drop it: the floor."""
     with av.open(str(path)) as container:
         container.streams.video[0].thread_type = "NONE"
         for _ in container.decode(video=0):
             pass
 
 
-def ours(path: Path, decoder: str = "pyav", frames: int = FRAMES) -> None:
-    extract.sample(path, np.tile([640.0, 360.0, 440.0], (frames, 1)), decoder=decoder, **OPTIONS)
+def extract_clip(path: Path, decoder: str = "pyav") -> None:
+    extract.sample(path, np.tile([640.0, 360.0, 440.0], (FRAMES, 1)), options(decoder))
 
 
 def cpu_s(work: Callable[[Path], None], path: Path) -> float:
@@ -93,7 +99,7 @@ def cpu_s(work: Callable[[Path], None], path: Path) -> float:
 
 def ratios(paths: list[Path], b_frames: int) -> None:
     others = [name for name in video.names() if name != "pyav"]
-    ways = [floor, ours, *(lambda path, name=name: ours(path, name) for name in others)]
+    ways = [decode_all, extract_clip, *(lambda path, name=name: extract_clip(path, name) for name in others)]
     times = np.array([[cpu_s(way, path) for way in ways] for path in paths])
     medians = [statistics.median(column) * 1000 for column in times.T]
     shares = [statistics.median(column / times[:, 0]) for column in times.T]
@@ -103,29 +109,31 @@ def ratios(paths: list[Path], b_frames: int) -> None:
         click.echo(f"  with {name}: {median:.0f} ms, ratio {share:.2f}")
 
 
+def threads(jobs: int) -> dict[str, Any]:
+    return {"jobs": jobs, "backend": "threading", "address": "auto"}
+
+
 def faces(clips: list[Clip], frames: int) -> dict[str, FaceBoxes]:
     steady = FaceBoxes(np.tile([640.0, 360.0, 440.0], (frames, 1)), np.ones(frames), np.zeros(frames, bool))
     return {clip.id: steady for clip in clips}
 
 
 def side_by_side(paths: list[Path], jobs: int) -> None:
-    """Wall clock of the whole stage's work on several cores, against the floor on one."""
+    """Measure the wall clock of extraction on several cores, against the floor on one."""
     clips = [Clip(path.stem, path, "01", "calm", "normal", 1, 1) for path in paths]
     started = time.perf_counter()
     for path in paths:
-        floor(path)
+        decode_all(path)
     alone = time.perf_counter() - started
-    found = extract.samples(
-        clips, faces(clips, FRAMES), {}, BadClips("fail"), engine=Threads(jobs), decoder="pyav", **OPTIONS
-    )
+    samples = extract.samples(clips, faces(clips, FRAMES), {}, BadClips("fail"), options=options(), **threads(jobs))
     started = time.perf_counter()
-    assert sum(sample is not None for sample in found) == len(paths)
+    assert sum(sample is not None for sample in samples) == len(paths)
     together = time.perf_counter() - started
     click.echo(f"  wall clock, {jobs} at a time: ratio {together / alone:.2f} (to be <= 0.5 on two cores)")
 
 
-def lengthened(path: Path, source: Path, minutes: float) -> int:
-    """A clip repeated, without encoding it again; returns how many frames it has."""
+def repeat(path: Path, source: Path, minutes: float) -> int:
+    """Repeat a clip without encoding it again; return how many frames it has."""
     times = round(minutes * 60 / (FRAMES * 1001 / 30000))
     with av.open(str(source)) as read, av.open(str(path), "w") as out:
         streams = {stream.index: out.add_stream_from_template(stream) for stream in read.streams}
@@ -143,18 +151,16 @@ def lengthened(path: Path, source: Path, minutes: float) -> int:
     return len(video.timeline(path).pts)
 
 
-def extracted(path: Path, frames: int, jobs: int) -> None:
-    """The stage's own work on a long clip, as often as there are threads for it."""
+def extract_together(path: Path, frames: int, jobs: int) -> None:
+    """Extract a long clip in each of ``jobs`` threads."""
     clips = [Clip(str(number), path, "01", "calm", "normal", 1, 1) for number in range(jobs)]
-    found = extract.samples(
-        clips, faces(clips, frames), {}, BadClips("fail"), engine=Threads(jobs), decoder="pyav", **OPTIONS
-    )
-    assert sum(sample is not None for sample in found) == jobs
+    samples = extract.samples(clips, faces(clips, frames), {}, BadClips("fail"), options=options(), **threads(jobs))
+    assert sum(sample is not None for sample in samples) == jobs
 
 
 def peak_mib(path: Path, frames: int, jobs: int) -> float:
-    """The most memory that a process holds which extracts and does nothing else, the libraries' files included."""
-    worker = multiprocessing.get_context("spawn").Process(target=extracted, args=(path, frames, jobs))
+    """Measure the peak memory of a process that only extracts, the libraries' files included."""
+    worker = multiprocessing.get_context("spawn").Process(target=extract_together, args=(path, frames, jobs))
     worker.start()
     peak, process = 0, psutil.Process(worker.pid)
     while worker.is_alive():
@@ -176,13 +182,13 @@ def main(clips: int, noisy: int, minutes: float, jobs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for b_frames in TARGETS:
             paths = [
-                generated(Path(folder) / f"{b_frames}-{number}.mp4", b_frames, noisy, number) for number in range(clips)
+                generate(Path(folder) / f"{b_frames}-{number}.mp4", b_frames, noisy, number) for number in range(clips)
             ]
-            ours(paths[0])  # the first call builds the filter bank
+            extract_clip(paths[0])  # the first call builds the filter bank
             ratios(paths, b_frames)
             side_by_side(paths, jobs)
         long = Path(folder) / "long.mp4"
-        frames = lengthened(long, Path(folder) / "3-0.mp4", minutes)
+        frames = repeat(long, Path(folder) / "3-0.mp4", minutes)
         size = long.stat().st_size / 2**20
         click.echo(f"{minutes:g} minutes, {frames} frames, {size:.0f} MiB:")
         libraries = peak_mib(long, frames, 0)

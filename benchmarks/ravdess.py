@@ -1,7 +1,8 @@
 """How long a full run on RAVDESS would take, and how much disk: computed from rates measured here.
 
-Nothing is downloaded: one generated clip of RAVDESS's kind, one tracking file of its size and one step of each network
-at the published sizes are timed, and multiplied by the corpus's own counts. Example: python benchmarks/ravdess.py
+Nothing is downloaded: one generated clip of RAVDESS's kind, one file of landmarks of its size and one step of each
+network at the published sizes are timed, and multiplied by the corpus's own counts. Example: python
+benchmarks/ravdess.py
 """
 
 from __future__ import annotations
@@ -19,23 +20,24 @@ import numpy as np
 import torch
 
 from cfnsr import config
+from cfnsr.cli.models import untrained_spec
 from cfnsr.config import preset
-from cfnsr.corpora.studio import openface as written
-from cfnsr.models.checkpoint import Specification, build
+from cfnsr.corpora.studio.prepare import openface as written
+from cfnsr.models.types import Batch
 from cfnsr.preprocessing import face_boxes
 from cfnsr.preprocessing.landmarks import openface
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.extract import FRAMES, generated, ours
+from benchmarks.extract import AUDIO, FRAMES, VIDEO, extract_clip, generate
 
 ROOT = Path(__file__).parents[1]
-CLIPS, TRACKED = 1440, 1440
+CLIPS = 1440
 STAGE_S = 4.0  # of a stage before its work: Python, torch and DVC's own (benchmarks/pipeline.py)
-FRAMES_OF_A_CLIP, SIDE_PX, MELS, STEPS, COEFFICIENTS = 30, 224, 128, 212, 13
+CROPS, SIDE_PX, STEPS = VIDEO["frames"], VIDEO["side_px"], 212
 
 
 def seconds(work: Callable[[], object], times: int = 3) -> float:
-    """The least of a few measurements; the first call is not one of them."""
+    """Return the least of a few measurements; the first call is not one of them."""
     work()
     measured = []
     for _ in range(times):
@@ -45,40 +47,23 @@ def seconds(work: Callable[[], object], times: int = 3) -> float:
     return min(measured)
 
 
-def tracking(folder: Path) -> Callable[[], object]:
-    """Reading the tracking of a clip, and making boxes of it."""
+def reading_landmarks(folder: Path) -> Callable[[], object]:
+    """Return a function that reads the landmarks of a clip and computes its face boxes."""
     points = np.random.default_rng(0).uniform(300, 700, (FRAMES, 68, 2))
-    written.write(folder / "clip.csv", points, 0.9, 29.97)
-    options = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.35, "smoothing_s": 0.2}
     path = folder / "clip.csv"
-    return lambda: face_boxes.boxes(openface.read(path), **options, source=path)
+    written.write(path, points, 0.9, 29.97)
+    options = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.35, "smoothing_s": 0.2}
+    return lambda: face_boxes.compute(openface.read(path), **options, where=path)
 
 
-def step(values: config.Params, name: str) -> Callable[[], object]:
-    """Forward and backward of two clips through a network at the published sizes."""
-    encoders = {
-        "video": values.encoders.video.model_dump(),
-        "audio": {**values.encoders.audio.model_dump(), "coefficients": COEFFICIENTS, "steps": STEPS},
-    }
-    specification: Specification = {
-        "name": name,
-        "labels": [str(number) for number in range(8)],
-        "encoders": {name: encoders[name]} if name in encoders else encoders,
-        "options": {} if name in encoders else values.systems[name].options,
-        "fold": "",
-        "seed": 1,
-        "pixels": {},
-        "preprocessing": {},
-        "data": "",
-    }
-    network = build(specification).train()
-    frames = torch.randn(2, 3, FRAMES_OF_A_CLIP, SIDE_PX, SIDE_PX)
-    mel, mfcc = torch.randn(2, MELS, STEPS), torch.randn(2, COEFFICIENTS, STEPS)
-
-    def once() -> None:
-        network(frames, mel, mfcc).fused.sum().backward()
-
-    return once
+def training_step(values: config.Params, name: str) -> Callable[[], object]:
+    """Return a function that runs forward and backward of two clips through a network at the published sizes."""
+    spec = untrained_spec(values, name)
+    network = spec.build().train()
+    arrays = {name: torch.randn(2, *shape) for name, shape in spec.inputs.items()}
+    arrays["frames"] = arrays["frames"].movedim(-1, 1)  # batch 3 time height width
+    batch = Batch(arrays, torch.zeros(2, dtype=torch.int64))
+    return lambda: network(batch).fused.sum().backward()
 
 
 @click.command(help=__doc__)
@@ -92,16 +77,16 @@ def main(network_mbit: float) -> None:
         params.write_text((ROOT / "params.yaml").read_text())
         preset.apply(params, ROOT / "presets/ravdess.yaml")
         values = config.load(params)
-        clip = generated(folder / "clip.mp4", 3, 6, 0)
+        clip = generate(folder / "clip.mp4", 3, 6, 0)
         torch.set_num_threads(1)
-        extract_s, tracking_s = seconds(lambda: ours(clip)), seconds(tracking(folder))
+        extract_s, landmarks_s = seconds(lambda: extract_clip(clip)), seconds(reading_landmarks(folder))
         torch.set_num_threads(cores)
-        step_s = {name: seconds(step(values, name), 2) / 2 for name in ("video", "audio", "cfnsr")}
-    with (ROOT / "cfnsr/corpora/ravdess/files.tsv").open() as table:
+        step_s = {name: seconds(training_step(values, name), 2) / 2 for name in ("video", "audio", "cfnsr")}
+    with (ROOT / "cfnsr/corpora/ravdess/prepare/files.tsv").open() as table:
         sizes = {row["name"]: int(row["bytes"]) for row in csv.DictReader(table, delimiter="\t")}
     fetched = sum(sizes.values())
     videos = sum(size for name, size in sizes.items() if name.startswith("Video"))
-    click.echo(f"a clip, one core: tracking {tracking_s * 1000:.0f} ms, frames and sound {extract_s * 1000:.0f} ms")
+    click.echo(f"a clip, one core: landmarks {landmarks_s * 1000:.0f} ms, frames and sound {extract_s * 1000:.0f} ms")
     click.echo(f"a clip's training step, {cores} cores: " + ", ".join(f"{k} {v:.2f} s" for k, v in step_s.items()))
     train, folds = CLIPS * (len(values.folds) - 2) / len(values.folds), len(values.folds)
     epochs = {"video": values.pretrain.video.epochs, "audio": values.pretrain.audio.epochs}
@@ -112,13 +97,13 @@ def main(network_mbit: float) -> None:
     learning_s = {k: step_s[k] * epochs[k] * folds * (train + (CLIPS - train) / 3) for k in step_s}
     for wanted in (2, 16):
         fetch_s = fetched * 8 / network_mbit / 1e6
-        prepare_s = (CLIPS * extract_s + TRACKED * tracking_s) / wanted + 73 * STAGE_S
+        prepare_s = (CLIPS * extract_s + CLIPS * landmarks_s) / wanted + 73 * STAGE_S
         learn_s = sum(learning_s.values()) * cores / wanted
         click.echo(
             f"{wanted} cores: fetching {fetch_s / 60:.0f} min at {network_mbit:g} Mbit/s, preparing"
             f" {prepare_s / 60:.0f} min, training on the CPU {learn_s / 86400:.0f} days (one GPU: not measured)"
         )
-    shards = CLIPS * (FRAMES_OF_A_CLIP * SIDE_PX**2 * 3 + 4 * STEPS * (MELS + COEFFICIENTS)) / 1e9
+    shards = CLIPS * (CROPS * SIDE_PX**2 * 3 + 4 * STEPS * (AUDIO["mels"] + AUDIO["coefficients"])) / 1e9
     click.echo(f"disk: {videos / 2e9:.1f} GB of clips (those with sound are about half of {videos / 1e9:.1f} GB)")
     click.echo(f"      {shards:.1f} GB of arrays")
 

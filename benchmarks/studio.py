@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from cfnsr import config
-from cfnsr.corpora import studio
+from cfnsr.corpora.studio import prepare
 
 
 @click.command(help=__doc__)
@@ -19,7 +19,7 @@ def main(params: Path) -> None:
     options = config.load(params).corpora.studio.model_dump()
     with tempfile.TemporaryDirectory() as folder:
         started, cpu = time.monotonic(), time.process_time()
-        studio.prepare("01", Path(folder), **options, source=None, jobs=0)
+        prepare.prepare("01", Path(folder), **options, source=None, jobs=0)
         wall_s, cpu_s = time.monotonic() - started, time.process_time() - cpu
         clips = len([*Path(folder).glob("*.mp4")])
     click.echo(

@@ -18,10 +18,7 @@ from cfnsr.errors import CfnsrError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cfnsr.corpora.download import Source
-
 HELP = {"help_option_names": ["-h", "--help"]}
-RESUME = Path("data/.resume")
 
 
 def stage(function: Callable[..., None]) -> click.Command:
@@ -54,22 +51,4 @@ def console() -> Console:
     """Return a console as wide as the terminal; without a terminal, wide enough for every table."""
     from rich.console import Console  # the stages do without
 
-    return Console(width=None if Console().is_terminal else 240)
-
-
-def source(params: config.Params, partial: Path) -> Source:
-    """Return where archives come from, as params.yaml says; unfinished downloads lie in ``partial``."""
-    from cfnsr.corpora.download import Source  # imports requests, which two stages need
-
-    values = params.fetch
-    local = Path(values.local) if values.local else None
-    if local is not None and not local.is_dir():
-        raise CfnsrError("params.yaml, fetch.local", f"{local} is no folder", "Name a folder, or leave it empty")
-    return Source(values.base_url, local, partial, values.tries, values.wait_s, values.timeout_s)
-
-
-def resume(output: Path) -> Path:
-    """Return where a killed training of this output keeps what it resumes from: outside every output."""
-    whole = output.resolve()
-    here = whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole.relative_to(whole.anchor)
-    return RESUME / here.with_suffix("")
+    return Console(width=None if Console().is_terminal else 200)

@@ -1,6 +1,6 @@
-"""params.yaml as frozen sections: what each value may be, checked once, before any work.
+"""params.yaml as frozen sections, checked once, before any work.
 
-A leaf: only the stages and the command line import it; the library takes plain keyword arguments.
+Only the stages and the command line import this package; all other code takes plain keyword arguments.
 """
 
 from __future__ import annotations
@@ -21,10 +21,14 @@ from cfnsr.errors import CfnsrError
 
 
 class Check(Section):
+    """Checks before training."""
+
     min_clips: Count
 
 
 class Report(Section):
+    """The results table and the page."""
+
     ci_level: Annotated[float, Field(gt=0, lt=1)]
     faces: bool
 
@@ -33,7 +37,7 @@ _TWO_DIGITS = {"studio": r"[0-9]{2}", "ravdess": r"0[1-9]|1[0-9]|2[0-4]"}
 
 
 class Params(Section):
-    """The whole of params.yaml; the comments there say what each value means."""
+    """All of params.yaml. The comments there say what each value means."""
 
     corpus: Literal["studio", "ravdess", "folder"]
     actors: Annotated[list[Name], Field(min_length=1)]
@@ -57,7 +61,7 @@ class Params(Section):
     report: Report
 
     @model_validator(mode="after")
-    def speakers_are_told_apart(self) -> Params:
+    def check_speakers(self) -> Params:
         no_repeats("actors", self.actors)
         for number, actor in enumerate(self.actors):
             if self.corpus in _TWO_DIGITS and not re.fullmatch(_TWO_DIGITS[self.corpus], actor):
@@ -70,8 +74,8 @@ class Params(Section):
                     raise ValueError(f"folds.{fold}: actor {actor!r} is not among the actors")
                 if actor in tested:
                     raise ValueError(
-                        f"folds.{fold}: actor {actor!r} already stands in {tested[actor]}, so one fold "
-                        "would test on whom it validates"
+                        f"folds.{fold}: actor {actor!r} is already in {tested[actor]}; a fold must not "
+                        "validate on its test speakers"
                     )
                 tested[actor] = fold
         try:
@@ -81,48 +85,48 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def folder_is_described(self) -> Params:
+    def check_folder(self) -> Params:
         if self.corpus == "folder":
             for key in ("videos", "sheet", "labels"):
                 if not getattr(self.corpora.folder, key):
                     raise ValueError(f"corpora.folder.{key}: is empty; `cfnsr folder VIDEOS SHEET` fills it in")
             no_repeats("corpora.folder.labels", self.corpora.folder.labels)
             if len(self.corpora.folder.labels) == 1:
-                raise ValueError("corpora.folder.labels: one emotion alone leaves nothing to recognise")
+                raise ValueError("corpora.folder.labels: one emotion alone cannot be recognised")
         return self
 
     @model_validator(mode="after")
-    def warmup_ends(self) -> Params:
+    def check_warmup(self) -> Params:
         for path, training in self._trainings().items():
             if self.train.warmup_epochs >= training.epochs:
                 raise ValueError(
                     f"train.warmup_epochs: {self.train.warmup_epochs}, but {path} has {training.epochs} epochs: "
-                    "the rate would never be reached"
+                    "the learning rate would never be reached"
                 )
         return self
 
     @model_validator(mode="after")
-    def batches_can_be_shared(self) -> Params:
+    def check_batch_sizes(self) -> Params:
         count = self.train.devices
         for path, training in self._trainings().items():
             if count > 1 and training.batch_size < 2 * count:
                 raise ValueError(
-                    f"train.devices: {count} processes share a batch, of which each takes two clips at least; "
+                    f"train.devices: {count} processes share a batch, and each needs two clips or more; "
                     f"{path}.batch_size is {training.batch_size}"
                 )
         return self
 
     def _trainings(self) -> dict[str, Training]:
-        """How each row of this run that learns is trained, by the path of its section."""
-        found = {f"pretrain.{name}": getattr(self.pretrain, name) for name in self.run.pretrain}
+        """Return the training settings of each row that is trained, by the path of its section."""
+        trainings = {f"pretrain.{name}": getattr(self.pretrain, name) for name in self.run.pretrain}
         for name in [*self.run.train, *([self.ablations.system] if self.run.ablate else [])]:
-            system = self.systems.get(name)  # what has no section is told elsewhere
+            system = self.systems.get(name)  # `check_rows` refuses names without a section
             if system is not None and system.training is not None:
-                found[f"systems.{name}.training"] = system.training
-        return found
+                trainings[f"systems.{name}.training"] = system.training
+        return trainings
 
     @model_validator(mode="after")
-    def rows_are_told_apart(self) -> Params:
+    def check_rows(self) -> Params:
         run, modalities = self.run, ("video", "audio")
         no_repeats("run", run.names("held_out"))
         no_repeats("run.seeds", [str(seed) for seed in run.seeds])
@@ -130,7 +134,7 @@ class Params(Section):
         if not run.rows:
             raise ValueError("run: names nothing to run")
         if run.evaluate and "held_out" not in run.protocols:
-            raise ValueError("run.evaluate: imported networks are evaluated beside held_out; name it in run.protocols")
+            raise ValueError("run.evaluate: imported networks are evaluated under held_out; add it to run.protocols")
         for key, names, known in (
             ("run.combine", run.combine, self.systems),
             ("run.train", run.train, self.systems),
@@ -140,21 +144,23 @@ class Params(Section):
         ):
             unknown = [name for name in names if name not in known]
             if unknown:
-                raise ValueError(f"{key}: {', '.join(unknown)} has no section; there are {', '.join(sorted(known))}")
+                raise ValueError(
+                    f"{key}: {', '.join(unknown)} has no section; the sections are {', '.join(sorted(known))}"
+                )
         clash = sorted({*self.ablations.variants} & {*self.systems, *modalities})
         if clash:
             raise ValueError(f"ablations.variants: {', '.join(clash)} is the name of a system or modality")
         for key, names, trains in (("run.combine", run.combine, False), ("run.train", run.train, True)):
-            misplaced = [name for name in names if (self.systems[name].training is not None) != trains]
-            if misplaced:
+            wrong = [name for name in names if (self.systems[name].training is not None) != trains]
+            if wrong:
                 other = "run.train" if key == "run.combine" else "run.combine"
-                raise ValueError(f"{key}: {', '.join(misplaced)} belongs in {other}, by its section's training")
+                raise ValueError(f"{key}: {', '.join(wrong)} belongs in {other}, by its section's training")
         learning = [*run.train, *run.ablate]
         imported = [modality for modality in modalities if modality in run.evaluate]
         if learning and imported:
             raise ValueError(
-                f"run: {', '.join(learning)} would train on imported {' and '.join(imported)}, whose weights have "
-                "learned from the fold's validation speakers; only what trains nothing may start from those"
+                f"run: {', '.join(learning)} would train on imported {' and '.join(imported)}, whose weights were "
+                "trained on the fold's validation speakers; only systems that train nothing may use them"
             )
         for name, options in self.ablations.variants.items():
             if options.items() <= self.systems[self.ablations.system].options.items():
@@ -164,17 +170,17 @@ class Params(Section):
                 if modality not in run.names(protocol):
                     raise ValueError(
                         f"run: the systems start from {modality}; add it to pretrain"
-                        + (" or evaluate" if protocol == "held_out" else ", as published starts from none imported")
+                        + (" or evaluate" if protocol == "held_out" else ", as test_selected has no imported rows")
                     )
         return self
 
     def of_result(self) -> dict[str, Any]:
-        """All that reaches a result: not where archives come from, nor the sections of corpora that are not read."""
+        """Return all values that a result depends on: without fetch, parallel, and the corpora that are not used."""
         of_corpus = getattr(self.corpora, self.corpus).model_dump()
         return self.model_dump(exclude={"fetch", "parallel", "corpora"}) | {"corpora": {self.corpus: of_corpus}}
 
     def system(self, name: str) -> System:
-        """One system's section.
+        """Return a system's section.
 
         Raises:
             CfnsrError: there is none.
@@ -186,7 +192,7 @@ class Params(Section):
         return self.systems[name]
 
     def variant(self, name: str) -> Options:
-        """The options of one ablation, where they differ from the system's own.
+        """Return the options of an ablation that differ from its system's.
 
         Raises:
             CfnsrError: there is none.

@@ -1,4 +1,4 @@
-"""The sections of params.yaml on the way from raw video to arrays."""
+"""The sections of params.yaml for data: corpora, landmarks, crops and arrays."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from cfnsr.config.sections import Count, Name, NotNegative, Positive, Section, S
 
 
 class Studio(Section):
+    """The synthetic corpus."""
+
     seed: Annotated[int, Field(ge=0)]
     statements: Annotated[list[Literal[1, 2]], Field(min_length=1)]
     repetitions: Annotated[int, Field(ge=1, le=2)]
@@ -27,17 +29,21 @@ class Studio(Section):
     hiss_db: Annotated[float, Field(lt=0, allow_inf_nan=False)]
 
     @model_validator(mode="after")
-    def nothing_twice(self) -> Studio:
-        no_repeats("statements", [str(one) for one in self.statements])
+    def check_repeats(self) -> Studio:
+        no_repeats("statements", [str(number) for number in self.statements])
         no_repeats("intensities", list(self.intensities))
         return self
 
 
 class Ravdess(Section):
+    """The RAVDESS corpus."""
+
     licence_accepted: bool
 
 
 class Folder(Section):
+    """A folder of videos."""
+
     videos: str
     sheet: str
     sheet_md5: str
@@ -45,12 +51,16 @@ class Folder(Section):
 
 
 class Corpora(Section):
+    """One section a corpus."""
+
     studio: Studio
     ravdess: Ravdess
     folder: Folder
 
 
 class Fetch(Section):
+    """Where archives come from."""
+
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s]*[^\s/]$")]
     local: str
     tries: Count
@@ -59,12 +69,16 @@ class Fetch(Section):
 
 
 class ParallelClips(Section):
+    """How clips are processed in parallel."""
+
     jobs: Annotated[int, Field(ge=0)]
     backend: Literal["threading", "loky", "ray"]
     address: Annotated[str, Field(pattern=r"^(auto|local|(ray://)?[A-Za-z0-9_.:\[\]-]+:[0-9]+)$")]
 
 
 class FaceAlign(Section):
+    """Detection of landmarks."""
+
     detector: Literal["sfd", "dlib"]
     points: bool
     device: Literal["auto", "cpu", "cuda"]
@@ -74,11 +88,15 @@ class FaceAlign(Section):
 
 
 class Landmarks(Section):
+    """Where landmarks come from."""
+
     source: Literal["openface", "face_align"]
     face_align: FaceAlign
 
 
 class Crop(Section):
+    """Face boxes from landmarks."""
+
     min_confidence: Share
     min_tracked: Annotated[float, Field(gt=0, le=1)]
     margin: NotNegative
@@ -86,12 +104,16 @@ class Crop(Section):
 
 
 class ExtractVideo(Section):
+    """Frames of a clip."""
+
     decoder: Literal["pyav", "decord"]
     frames: Count
     side_px: Annotated[int, Field(ge=16)]
 
 
 class ExtractAudio(Section):
+    """Audio features of a clip."""
+
     rate_hz: Annotated[int, Field(ge=8000)]
     offset_s: NotNegative
     window_s: Positive
@@ -103,12 +125,14 @@ class ExtractAudio(Section):
     silence_db: Annotated[float, Field(lt=0, allow_inf_nan=False)]
 
     @model_validator(mode="after")
-    def coefficients_come_from_mels(self) -> ExtractAudio:
+    def check_coefficients(self) -> ExtractAudio:
         if self.coefficients > self.mels:
             raise ValueError(f"coefficients ({self.coefficients}) cannot exceed mels ({self.mels})")
         return self
 
 
 class Extract(Section):
+    """The arrays that the networks read."""
+
     video: ExtractVideo
     audio: ExtractAudio

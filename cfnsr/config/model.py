@@ -1,4 +1,4 @@
-"""The sections of params.yaml on networks and training."""
+"""The sections of params.yaml for networks and training."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from cfnsr.config.sections import UNSEEN_BY_DVC, Count, Name, NotNegative, Posit
 
 
 class Pixels(Section):
+    """Normalisation of the frames."""
+
     mean: Annotated[list[NotNegative], Field(min_length=3, max_length=3)]
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)]
     order: Literal["rgb", "bgr"]
 
 
 class Training(Section):
+    """Settings of one network's training."""
+
     epochs: Count
     batch_size: Annotated[int, Field(ge=2)]
     learning_rate: Positive
@@ -23,6 +27,8 @@ class Training(Section):
 
 
 class Pretrain(Section):
+    """Training of each modality alone."""
+
     video: Training
     audio: Training
 
@@ -32,6 +38,8 @@ Times = Annotated[int, Field(ge=0)]
 
 
 class AugmentVideo(Section):
+    """Augmentation of frames."""
+
     flip: Share
     shift: Half
     crop_scale: Annotated[float, Field(gt=0, le=1)]
@@ -43,6 +51,8 @@ class AugmentVideo(Section):
 
 
 class AugmentAudio(Section):
+    """Augmentation of the log-mel."""
+
     gain_db: Annotated[float, Field(ge=0, le=60)]
     noise: Share
     noise_db: Annotated[float, Field(le=0, allow_inf_nan=False)]
@@ -54,12 +64,16 @@ class AugmentAudio(Section):
 
 
 class Augment(Section):
+    """Augmentation of training clips."""
+
     video: AugmentVideo
     audio: AugmentAudio
     modality_dropout: Share
 
 
 class Train(Section):
+    """Settings of every training."""
+
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["fp32", "bf16", "fp16", "auto"]
     compile: bool
@@ -81,42 +95,50 @@ Options = dict[Name, bool | int | float | str | list[int | float | str]]
 
 
 class Encoder(Section):
+    """The encoder of one modality."""
+
     name: Name
     options: Options
 
 
 class Encoders(Section):
+    """The encoders of both modalities."""
+
     video: Encoder
     audio: Encoder
 
 
 class System(Section):
+    """An audiovisual system; without training if it trains nothing."""
+
     options: Options
     training: Training | None = None
 
     @field_validator("options")
     @classmethod
-    def dvc_sees_them(cls, options: dict[str, object]) -> dict[str, object]:
+    def check_names(cls, options: dict[str, object]) -> dict[str, object]:
         unseen = sorted(UNSEEN_BY_DVC & set(options))
         if unseen:
-            raise ValueError(f"DVC does not see changes of a key named {', '.join(unseen)}; name it otherwise")
+            raise ValueError(f"DVC ignores changes of a key named {', '.join(unseen)}; choose another name")
         return options
 
 
 class Ablations(Section):
-    """Variants of one system: options that differ from its own, by the variant's name."""
+    """Ablations of one system: by name, the options that differ from the system's."""
 
     system: Name
     variants: dict[Name, Options]
 
 
 class Evaluate(Section):
-    checkpoints: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$")]  # DVC puts it into a shell's line
+    """Imported networks."""
+
+    checkpoints: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$")]  # it becomes part of a shell command
     batch_size: Count
 
 
 class Run(Section):
-    """Which cells each stage has: rows of the table."""
+    """The rows of the results table, by the stage that makes them."""
 
     protocols: Annotated[list[Literal["held_out", "test_selected"]], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
@@ -127,11 +149,11 @@ class Run(Section):
     evaluate: list[Name]
 
     def names(self, protocol: str) -> list[str]:
-        """The rows of a protocol, in the table's order: one modality, imported, systems, variants."""
+        """List the rows of a protocol in the table's order."""
         imported = self.evaluate if protocol == "held_out" else []
-        return [*self.pretrain, *imported, *self.combine, *self.train, *self.ablate]
+        return [*self.pretrain, *self.combine, *self.train, *self.ablate, *imported]
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """Protocol and name of every row, in the table's order."""
+        """The protocol and the name of every row, in the table's order."""
         return [(protocol, name) for protocol in self.protocols for name in self.names(protocol)]

@@ -1,4 +1,4 @@
-"""Download archives over HTTP: resumed where a transfer broke, checked by size and md5, fetched once.
+"""Fetch archives over HTTP: resumed where a transfer broke, checked by size and md5, fetched once.
 
 What has arrived lies in ``<name>.part`` and survives the process; only verified bytes get the archive's name.
 urllib3 repeats requests that fail before a body arrives; resuming within a body is done here.
@@ -41,14 +41,7 @@ _REMEDY = "Run the command again: it resumes where it stopped; or name a mirror 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file and what it must be.
-
-    Attributes:
-        name: its file name.
-        url: where it is.
-        size: its length in bytes.
-        md5: its checksum, hexadecimal.
-    """
+    """A file on a server, and the size in bytes and md5 (hexadecimal) that it must have."""
 
     name: str
     url: str
@@ -87,8 +80,8 @@ class Source:
 
     def own_folder(self, name: str) -> Path | None:
         """Return the user's own folder of this name, if there is one."""
-        folder = Path(self.local) / name if self.local else None
-        return folder if folder is not None and folder.is_dir() else None
+        folder = Path(self.local) / name
+        return folder if self.local and folder.is_dir() else None
 
     def has(self, archive: Archive) -> bool:
         """Return whether the archive is here already, the user's own or fetched before."""
@@ -104,11 +97,9 @@ class Source:
         own = self._own(archive)
         if own is not None:
             if not archive.is_at(own):
-                raise CfnsrError(
-                    own,
-                    f"has {own.stat().st_size:,} bytes and md5 {md5(own)}, not {archive.size:,} and {archive.md5}",
-                    "Remove it, and it will be fetched",
-                )
+                size = own.stat().st_size
+                problem = f"has {size:,} bytes and md5 {md5(own)}, not {archive.size:,} and {archive.md5}"
+                raise CfnsrError(own, problem, "Remove it, and it will be fetched")
             yield own
             return
         with progress.transfer(archive.name) as moved:
@@ -128,9 +119,7 @@ class Source:
     def fetch(self, archive: Archive, moved: Callable[[int, int], None] = lambda done, total: None) -> Path:
         """Fetch an archive into ``partial``, or find it there.
 
-        Args:
-            archive: what to get.
-            moved: called with the bytes that are there, and with all.
+        ``moved`` is called with the number of bytes that are there, and of all.
 
         Raises:
             CfnsrError: it cannot be had, or is not what it must be.
@@ -150,11 +139,9 @@ class Source:
         checksum = md5(part)
         if checksum != archive.md5:
             part.unlink()
-            raise CfnsrError(
-                archive.url,
-                f"its md5 is {checksum}, where {archive.md5} was expected",
-                "Run the command again: the file was deleted; if it recurs, the server has another file",
-            )
+            problem = f"its md5 is {checksum}, where {archive.md5} was expected"
+            remedy = "Run the command again: the file was deleted; if it recurs, the server has another file"
+            raise CfnsrError(archive.url, problem, remedy)
         part.replace(path)
         return path
 
@@ -172,7 +159,7 @@ class Source:
             try:
                 retries = retries.increment("GET", archive.url, error=ProtocolError(problem))
             except MaxRetryError as error:
-                raise CfnsrError(archive.url, f"{problem}, {self.tries} times in a row", _REMEDY) from error
+                raise self._given_up(archive, problem) from error
             retries.sleep()
 
     def _request(
@@ -183,54 +170,45 @@ class Source:
         Raises:
             CfnsrError: another request would not help.
         """
-        have = _size(part)
+        have, connected = _size(part), False
         # No compression: ranges count the bytes of what is sent.
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        if have:
-            headers["Range"] = f"bytes={have}-"
-        connected = False
+        headers |= {"Range": f"bytes={have}-"} if have else {}
         try:
             timeout = (_CONNECT_S, self.timeout_s)
             with session.get(archive.url, headers=headers, stream=True, timeout=timeout) as response:
                 connected = True
                 if response.status_code in _TEMPORARY:
-                    problem = f"the server answered {response.status_code} {response.reason}"
-                    raise CfnsrError(archive.url, f"{problem}, {self.tries} times in a row", _REMEDY)
+                    raise self._given_up(archive, f"the server answered {response.status_code} {response.reason}")
                 start = _first_byte(response, archive, have)
                 if start is None:  # the server will not send the rest; it may yet send the whole
                     part.unlink()
                     return f"the server answered {response.status_code} to a request for a range"
                 _save(response, archive, part, start, moved)
         except _LongPauseError as error:
-            problem = f"the server asks for a pause of {error.seconds / 60:.0f} minutes"
+            problem = f"the server asks for a pause of {error.args[0] / 60:.0f} minutes"
             raise CfnsrError(archive.url, problem, "Run the command again after that: it resumes") from error
         except (requests.RequestException, HTTPError) as error:
             problem = f"the connection failed ({_innermost(error)})"
             if not connected:  # urllib3 has tried as often as it may
-                raise CfnsrError(archive.url, f"{problem}, {self.tries} times in a row", _REMEDY) from error
+                raise self._given_up(archive, problem) from error
             return problem
         return "the server sent nothing new"
 
+    def _given_up(self, archive: Archive, problem: str) -> CfnsrError:
+        return CfnsrError(archive.url, f"{problem}, {self.tries} times in a row", _REMEDY)
+
     def _own(self, archive: Archive) -> Path | None:
-        path = Path(self.local) / archive.name if self.local else None
-        return path if path is not None and path.is_file() else None
+        path = Path(self.local) / archive.name
+        return path if self.local and path.is_file() else None
 
     def _retries(self) -> Retry:
-        return _Retries(
-            total=self.tries - 1,
-            backoff_factor=self.wait_s,
-            backoff_max=_LONGEST_PAUSE_S,
-            status_forcelist=_TEMPORARY,
-            raise_on_status=False,
-        )
+        pauses = {"backoff_factor": self.wait_s, "backoff_max": _LONGEST_PAUSE_S}
+        return _Retries(total=self.tries - 1, status_forcelist=_TEMPORARY, raise_on_status=False, **pauses)
 
 
 class _LongPauseError(Exception):
-    """The server asks for a longer pause than anyone would sit through."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
+    """The server asks for a longer pause than anyone would sit through; its argument is in seconds."""
 
 
 class _Retries(Retry):
@@ -265,11 +243,7 @@ def _innermost(error: BaseException) -> str:
 
 
 def _first_byte(response: requests.Response, archive: Archive, have: int) -> int | None:
-    """Return at which byte of the archive an answer's body begins; none if it is not the range asked for.
-
-    Raises:
-        CfnsrError: the answer is not the archive's.
-    """
+    """Return at which byte of the archive an answer begins; None for a wrong range; raise if it is another file."""
     kind = response.headers.get("Content-Type", "")
     if response.status_code not in {200, 206, 416}:
         page = " with a web page" if "html" in kind else ""
@@ -289,11 +263,8 @@ def _first_byte(response: requests.Response, archive: Archive, have: int) -> int
 
 def _check_size(archive: Archive, size: str | None) -> None:
     if size is not None and size.isdecimal() and int(size) != archive.size:
-        raise CfnsrError(
-            archive.url,
-            f"the server has {int(size):,} bytes, where {archive.size:,} were expected",
-            "The server has another file: name another in fetch.base_url",
-        )
+        problem = f"the server has {int(size):,} bytes, where {archive.size:,} were expected"
+        raise CfnsrError(archive.url, problem, "The server has another file: name another in fetch.base_url")
 
 
 def _save(

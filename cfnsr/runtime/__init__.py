@@ -1,1 +1,1 @@
-"""How a run behaves. Changes no result."""
+"""How a run behaves: outputs, processes, parallel work, DVC. Changes no result, so no stage depends on it."""

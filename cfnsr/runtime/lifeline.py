@@ -1,7 +1,7 @@
-"""A stage does not outlive the DVC that runs it.
+"""End a stage when the DVC that runs it ends.
 
-A `dvc repro` that is killed leaves its stage running. Were it to go on, it would write its old result over
-that of the next run (docs/decisions/0003-atomic-outputs.md).
+A `dvc repro` that is killed leaves its stage running. The stage would then write its old result over that of the next
+run (docs/decisions/0003-atomic-outputs.md).
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ import time
 import psutil
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_LOOK_EVERY_S = 0.1
+_POLL_S = 0.1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def hold() -> None:
-    """End this process as soon as the DVC that started it has ended; without DVC, nothing.
+    """End this process as soon as the DVC that started it has ended. Without DVC, do nothing.
 
-    On Linux the kernel sees to it. A thread does too, for other systems and for shells that stay between DVC
-    and its command.
+    On Linux the kernel ends it. A thread does too, on other systems, and if a shell runs between DVC and its command.
     """
     stage = os.environ.get("DVC_STAGE")
     if stage is None or os.name != "posix":
@@ -38,18 +37,18 @@ def hold() -> None:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends. On Linux alone."""
+    """Have the kernel kill this process when the thread that started it ends. Works on Linux only."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _runner(stage: str) -> psutil.Process | None:
-    """The DVC that runs ``stage``: the nearest ancestor that is not itself within the stage; none if it is gone."""
+    """Find the DVC that runs a stage: the nearest ancestor outside the stage. Return None if it has ended."""
     try:
         process = psutil.Process().parent()
         while process is not None and _is_within(process, stage):
             process = process.parent()
-        # DVC starts its commands in its own process group; whoever adopts an orphan is in another.
+        # DVC starts its commands in its own process group; a process that adopts an orphan is in another.
         return process if process is not None and os.getpgid(process.pid) == os.getpgrp() else None
     except (psutil.NoSuchProcess, ProcessLookupError):
         return None
@@ -58,13 +57,13 @@ def _runner(stage: str) -> psutil.Process | None:
 def _is_within(process: psutil.Process, stage: str) -> bool:
     try:
         return process.environ().get("DVC_STAGE") == stage
-    except psutil.AccessDenied:  # not ours to look into: then it is no shell of ours either
+    except psutil.AccessDenied:  # another user's process: then it is not part of the stage
         return False
 
 
 def _watch(runner: psutil.Process) -> None:
     while runner.is_running() and runner.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_S)
     _end()
 
 

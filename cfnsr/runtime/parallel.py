@@ -1,6 +1,6 @@
 """Work on many clips at a time: threads or processes of this machine (joblib), or the cores of a Ray cluster.
 
-It changes no byte of a result. docs/decisions/0018-clips-side-by-side.md says why Ray is not reached through joblib.
+It changes no byte of a result. docs/decisions/0020-clips-in-parallel.md says why Ray is not reached through joblib.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cfnsr import cli
+from cfnsr import cli, config
+from cfnsr.cli.models import untrained_spec
 from cfnsr.models import summary
 from tests.support import zoo
 
@@ -35,6 +36,11 @@ def test_sizes_are_those_of_params(root: Path) -> None:
     result = run(root)
     assert result.exit_code == 0
     assert "One clip of 8 frames of 64x64" in result.output and "1,429,929" in result.output
+
+
+def test_shapes_are_those_of_the_shards(root: Path) -> None:
+    spec = untrained_spec(config.load(root / "params.yaml"), "cfnsr")
+    assert spec.inputs == {"frames": [8, 64, 64, 3], "mel": [128, 212], "mfcc": [13, 212]}
 
 
 def test_layers_of_one_network(root: Path) -> None:

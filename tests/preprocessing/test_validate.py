@@ -58,20 +58,20 @@ def black(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def test_a_sound_corpus_passes_and_survives_its_file(tmp_path: Path) -> None:
+def test_sound_corpus_passes(tmp_path: Path) -> None:
     found = validated(corpus.write(tmp_path / "shards"))
     assert found.clips == dict.fromkeys(corpus.ACTORS, 8)
     assert found.shapes == {"frames": [4, 16, 16, 3], "mel": [32, 36], "mfcc": [13, 36]}
 
 
-def test_speakers_that_the_run_does_not_name_are_not_looked_at(tmp_path: Path) -> None:
+def test_speakers_not_listed_are_not_read(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path)
     before = validated(folder)
     corpus.write(tmp_path, actors=["77"], clips=1)
     assert validated(folder) == before
 
 
-def test_the_fingerprint_names_the_data(tmp_path: Path) -> None:
+def test_fingerprint_depends_on_data_and_preprocessing(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path)
     before = validated(folder).fingerprint
     assert validated(folder, preprocessing={"size": 17}).fingerprint != before
@@ -106,7 +106,7 @@ def test_contradictions_stop_the_run(tmp_path: Path, damage: Callable[[Path], No
         validated(folder)
 
 
-def test_skipped_clips_stop_the_run_or_stand_in_the_gates_file(tmp_path: Path) -> None:
+def test_skipped_clips_stop_or_are_recorded(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path / "shards")
     index = pd.read_parquet(folder / "02" / "clips.parquet")
     lost = pd.DataFrame([{"clip": "clip-02-x", "skipped": "has no sound"}])
@@ -117,7 +117,7 @@ def test_skipped_clips_stop_the_run_or_stand_in_the_gates_file(tmp_path: Path) -
     assert validated(folder, bad=bad).clips["02"] == 8 and bad.skipped == {"02/clip-02-x": "has no sound"}
 
 
-def test_too_few_clips_and_missing_speakers_are_refused(tmp_path: Path) -> None:
+def test_too_few_clips_or_speakers_are_refused(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path)
     with pytest.raises(CfnsrError, match=r"holds 8 clips, under check\.min_clips = 9"):
         validated(folder, min_clips=9)
@@ -156,7 +156,7 @@ EXPECTED = Counter(LABELS)
         ),
     ],
 )
-def test_what_contradicts_itself_is_counted_and_stops_the_run(
+def test_contradictions_are_counted(
     tmp_path: Path, damage: Callable[[Path], None], told: str, counted: dict[str, int]
 ) -> None:
     folder = corpus.write(tmp_path / "shards")
@@ -174,7 +174,7 @@ def test_what_contradicts_itself_is_counted_and_stops_the_run(
     }
 
 
-def test_several_faults_are_told_as_one_and_how_many_more(tmp_path: Path) -> None:
+def test_several_faults_are_one_line(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path)
     edit_array(folder / "02", "mfcc", nan)
     edit_array(folder / "03", "frames", black)
@@ -182,7 +182,7 @@ def test_several_faults_are_told_as_one_and_how_many_more(tmp_path: Path) -> Non
         validated(folder)
 
 
-def test_what_is_odd_and_no_contradiction_is_counted_alone(tmp_path: Path) -> None:
+def test_oddities_are_counted_and_do_not_stop(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path / "shards")
     edit_array(folder / "02", "frames", one_black_frame)
     edit_index(folder / "03", "padded_s", 0.25)
@@ -195,7 +195,7 @@ def test_what_is_odd_and_no_contradiction_is_counted_alone(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("skipped", [True, False])
-def test_a_missing_clip_stops_the_run_unless_it_was_skipped(tmp_path: Path, skipped: bool) -> None:
+def test_missing_clip_stops_unless_skipped(tmp_path: Path, skipped: bool) -> None:
     folder = corpus.write(tmp_path)
     index = pd.read_parquet(folder / "02" / "clips.parquet")
     gone = index.iloc[[-1]].assign(skipped="has no sound")

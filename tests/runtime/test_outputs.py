@@ -5,11 +5,14 @@ import stat
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from cfnsr.runtime.outputs import atomic_file, atomic_folder
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime.outputs import atomic_file, atomic_folder, prune
 
 
-def test_a_file_that_is_linked_to_a_cache_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+def test_a_file_linked_to_a_cache_is_replaced(tmp_path: Path) -> None:
     out, cached = tmp_path / "out.json", tmp_path / "cached"
     cached.write_text("old")
     os.link(cached, out)
@@ -20,7 +23,7 @@ def test_a_file_that_is_linked_to_a_cache_is_replaced_and_not_written_through(tm
     assert stat.S_IMODE(out.stat().st_mode) == 0o644
 
 
-def test_a_folder_whose_files_are_linked_to_a_cache_is_replaced_whole(tmp_path: Path) -> None:
+def test_a_folder_linked_to_a_cache_is_replaced(tmp_path: Path) -> None:
     out, cached = tmp_path / "out", tmp_path / "cached"
     out.mkdir()
     cached.write_text("old")
@@ -33,14 +36,14 @@ def test_a_folder_whose_files_are_linked_to_a_cache_is_replaced_whole(tmp_path: 
 
 
 @pytest.mark.parametrize("writer", [atomic_file, atomic_folder])
-def test_an_error_leaves_what_was_there_and_nothing_else(tmp_path: Path, writer) -> None:
+def test_an_error_leaves_nothing_behind(tmp_path: Path, writer) -> None:
     with pytest.raises(ZeroDivisionError), writer(tmp_path / "out"):
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("writer", [atomic_file, atomic_folder])
-def test_what_a_killed_run_left_of_this_output_is_cleared_and_of_others_is_not(tmp_path: Path, writer) -> None:
+def test_leftovers_of_this_output_alone_are_removed(tmp_path: Path, writer) -> None:
     abandoned, others = tmp_path / ".partial-out.x1", tmp_path / ".partial-output.x1"
     abandoned.mkdir()
     (abandoned / "half").touch()
@@ -51,8 +54,8 @@ def test_what_a_killed_run_left_of_this_output_is_cleared_and_of_others_is_not(t
 
 
 @pytest.mark.parametrize("writer", [atomic_file, atomic_folder])
-def test_a_run_that_should_have_ended_cannot_overwrite_its_successor(tmp_path: Path, writer) -> None:
-    """Two writers of one output: the earlier one loses its ground when the later begins."""
+def test_an_earlier_writer_cannot_overwrite_a_later_one(tmp_path: Path, writer) -> None:
+    """A killed run whose process is still alive fails once the next run has begun to write."""
     out = tmp_path / "out"
     earlier, later = writer(out), writer(out)
     earlier.__enter__()
@@ -62,3 +65,60 @@ def test_a_run_that_should_have_ended_cannot_overwrite_its_successor(tmp_path: P
         earlier.__exit__(None, None, None)
     assert (out / "mark" if writer is atomic_folder else out).read_text() == "later"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def create(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix:
+            path.touch()
+        else:
+            path.mkdir(exist_ok=True)
+    return folder
+
+
+def test_unlisted_outputs_are_deleted(tmp_path: Path) -> None:
+    folder = create(
+        tmp_path, "video/fold_1.json", "video/fold_2.json", "old/fold_1.json", "stray.txt", "video/deep/x.txt"
+    )
+    deleted = prune(folder, ["video/fold_1.json"])
+    assert deleted == [folder / name for name in ("old", "stray.txt", "video/deep", "video/fold_2.json")]
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*")) == ["video", "video/fold_1.json"]
+
+
+def test_listed_folders_and_hidden_files_stay(tmp_path: Path) -> None:
+    folder = create(tmp_path, "01/clips.parquet", "02/clips.parquet", ".partial-03.x/frames.npy", "01/deep/x.txt")
+    assert prune(folder, ["01"]) == [folder / "02"]
+    assert (folder / "01/deep/x.txt").exists() and (folder / ".partial-03.x/frames.npy").exists()
+
+
+def test_a_missing_output_is_named_before_any_deletion(tmp_path: Path) -> None:
+    folder = create(tmp_path, "01/clips.parquet", "02/clips.parquet")
+    with pytest.raises(CfnsrError, match=r"03: is missing. Run `dvc repro`"):
+        prune(folder, ["01", "03"])
+    assert (folder / "02").exists()
+
+
+def test_a_link_is_removed_without_its_target(tmp_path: Path) -> None:
+    folder, precious = create(tmp_path / "shards", "01/x.npy"), create(tmp_path / "precious", "x.npy")
+    (folder / "02").symlink_to(precious)
+    assert prune(folder, ["01"]) == [folder / "02"]
+    assert (precious / "x.npy").exists() and not (folder / "02").is_symlink()
+
+
+names = st.sets(st.sampled_from([f"{system}/{fold}.json" for system in "abc" for fold in "123"]))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(existing=names, listed=names)
+def test_exactly_the_listed_outputs_remain(
+    tmp_path_factory: pytest.TempPathFactory, existing: set[str], listed: set[str]
+) -> None:
+    folder = create(tmp_path_factory.mktemp("cells"), *existing)
+    if listed <= existing:
+        prune(folder, listed)
+        assert {str(path.relative_to(folder)) for path in folder.rglob("*.json")} == listed
+    else:
+        with pytest.raises(CfnsrError, match="is missing"):
+            prune(folder, listed)

@@ -45,6 +45,9 @@ stages:
 STAGE_PY = """
 import os, sys, time
 from pathlib import Path
+from cfnsr.runtime import lifeline
+
+lifeline.hold()
 name, *inputs = sys.argv[1:]
 control = Path("control")
 (control / f"{name}.gpus").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"))
