@@ -1,8 +1,8 @@
 """Predict how long a run takes on one machine or on many, and which part limits it.
 
-The costs of the parts are in cost_model.json: measured at the published size on two cores of an Intel Xeon with AMX,
-before the code was reorganised. Work on clips is divided by cores; what DVC does and what one process writes are not,
-and that is where runs stop scaling. Example: python benchmarks/cost_model.py --clips 100000 --nodes 16
+cost_model.json holds the costs of the parts, measured at the published size on two cores of an Intel Xeon with AMX.
+Work on clips is divided by cores; what DVC does and what one process writes are not, and that is where runs stop
+scaling. Example: python benchmarks/cost_model.py --clips 100000 --nodes 16
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 UNIMODAL = ("video", "audio")
-DATA_STAGES_PER_SPEAKER = 4  # download, landmarks, crop, extract
+PER_SPEAKER = 4  # stages: download, landmarks, crop, extract
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class Costs:
         load: of loading a clip in training.
         train, predict: of a clip on all cores, by network.
         start: of a stage's process until it begins to work, by kind of stage.
-        stage, stage_kb: of DVC for each stage; and for each KB of dvc.lock.
-        begin, begin_kb: of DVC before the first stage; and for each KB of dvc.lock.
+        begin, stage: of DVC before the first stage, and for each stage; ``_kb``: more for each KB of dvc.lock.
         data_kb, job_kb: KB that a stage of data and a job add to dvc.lock.
         keep_gb: of DVC to hash a GB of outputs and move it to its cache.
         join, gather_gb: to join a Ray cluster, and of the process that writes a GB of its results.
@@ -91,20 +90,20 @@ def dvc_seconds(costs: Costs, *, data: int, jobs: int) -> float:
 
 def phases(costs: Costs, work: Work, nodes: int = 1) -> dict[str, float]:
     """Predict the seconds of each phase: extraction on a Ray cluster of all nodes, jobs side by side on them."""
-    gigabytes, clips, jobs = work.clips * costs.array_mb / 1000, work.clips, work.folds * len(work.epochs)
+    clips, jobs, gigabytes = work.clips, work.folds * len(work.epochs), work.clips * costs.array_mb / 1000
     extraction = clips * costs.extract / (nodes * costs.cores)
-    data, combined = DATA_STAGES_PER_SPEAKER * work.speakers + 2, work.folds * work.combined
+    data, combined = PER_SPEAKER * work.speakers + 2, work.folds * work.combined
     lock_kb = data * costs.data_kb + (jobs + combined) * costs.job_kb
     before, after = costs.begin + costs.begin_kb * lock_kb, costs.stage + costs.stage_kb * lock_kb
     fused = [name for name in work.epochs if name not in UNIMODAL]
-    in_turn = sum(work.folds * job_seconds(costs, work, name) for name in work.epochs)
-    training, dvc = in_turn, dvc_seconds(costs, data=data, jobs=jobs + combined)
+    training = sum(work.folds * job_seconds(costs, work, name) for name in work.epochs)
+    dvc = dvc_seconds(costs, data=data, jobs=jobs + combined)
     if nodes > 1:  # `cfnsr launch`
         rows = [[job_seconds(costs, work, name) for name in names] * work.folds for names in (UNIMODAL, fused)]
         training = sum(side_by_side(durations, nodes, 0, 0) for durations in rows)
         waiting = sum(side_by_side(durations, nodes, before, after) for durations in rows) - training
         dvc = dvc_seconds(costs, data=data, jobs=0) + combined * after + waiting
-    starting = DATA_STAGES_PER_SPEAKER * work.speakers * costs.start["data"] + combined * costs.start["combine"]
+    starting = PER_SPEAKER * work.speakers * costs.start["data"] + combined * costs.start["combine"]
     starting += costs.start["check"] + costs.start["report"] + (work.speakers * costs.join if nodes > 1 else 0.0)
     return {
         "making clips": clips * costs.make / costs.cores,

@@ -1,6 +1,6 @@
-"""What a sample costs to load at the published size, 30 frames of 224x224, and to mirror and shift.
+"""Measure loading a clip at the published size, 30 frames of 224x224, mirrored and shifted.
 
-Writes a shard, and takes turns between our loader with that augmentation and the floor of copying the same bytes once.
+Writes a shard, and takes turns between the loader with that augmentation and copying the same bytes once.
 Example: python benchmarks/load.py
 """
 
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from cfnsr import config
-from cfnsr.corpora.clip import Sample
 from cfnsr.corpora.filenames import LABELS
 from cfnsr.data import dataset, shards
 from cfnsr.training.augment import Augment
@@ -24,12 +23,13 @@ FRAMES, SIDE = 30, 224
 ROOT = Path(__file__).parents[1]
 
 
-def written(folder: Path, clips: int) -> Path:
+def write(folder: Path, clips: int) -> Path:
     random = np.random.default_rng(0)
     frames = random.integers(0, 255, (FRAMES, SIDE, SIDE, 3), dtype=np.uint8)
     mel, mfcc = (random.normal(size=(rows, 212)).astype(np.float32) for rows in (128, 13))
     rows = [{"clip": str(number), "actor": "01", "label": LABELS[number % 8]} for number in range(clips)]
-    shards.write(folder / "01", rows, (Sample(frames, mel, mfcc, 3.7, 0.0) for _ in rows), {})
+    arrays = {"frames": frames, "mel": mel, "mfcc": mfcc}
+    shards.write(folder / "01", rows, (shards.Sample(arrays, 3.7, 0.0) for _ in rows), {})
     return folder
 
 
@@ -39,15 +39,16 @@ def written(folder: Path, clips: int) -> Path:
 def main(clips: int, epochs: int) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        loaded = dataset.Clips(written(Path(folder), clips), ["01"], list(LABELS))
-        training = dataset.shuffled(loaded, 8, seed=1)
-        augment = Augment(**config.load(ROOT / "params.yaml").train.augment.model_dump(), seed=1)
+        loaded = dataset.Clips(write(Path(folder), clips), ["01"], list(LABELS))
+        augment = Augment(**config.load(ROOT / "params.yaml").train.augment.model_dump())
+        generator = torch.Generator().manual_seed(1)
         mapped = np.load(Path(folder) / "01" / "frames.npy", mmap_mode="r")
         copy = np.empty((8, FRAMES, SIDE, SIDE, 3), np.uint8)
         spent = {"loader": [], "floor": []}
-        for _ in range(epochs + 1):
+        for epoch in range(epochs + 1):
             started = time.process_time()
-            seen = sum(len(augment(share.clips).label) for share in training)
+            batches = dataset.shuffled(loaded, 8, seed=1, epoch=epoch)
+            seen = sum(len(augment(batch, generator)) for batch in batches)
             spent["loader"].append((time.process_time() - started) / seen)
             started = time.process_time()
             for first in range(0, clips, 8):

@@ -1,18 +1,14 @@
-"""What a training step costs at the published size: CFN-SR, forward, backward and Adam.
+"""Measure a training step at the published size: CFN-SR, forward, backward and Adam.
 
-Takes turns, in one process, between plain fp32 with channels first, as the published code computes; channels last; and
-the precision that `auto` picks. Then memory is kept, which makes ours, and turns go on between it, the same without
-torch's deterministic mode, and the plain step once more. Example:
-python benchmarks/step.py --clips 2
+Takes turns in one process between plain fp32 with channels first, as the published code computes; channels last; and
+the precision that `auto` selects. Then freed memory is kept, as in training, and turns continue with that, the same
+without torch's deterministic mode, and the plain step again. Example: python benchmarks/step.py --clips 2
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 import numpy as np
@@ -20,49 +16,65 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cfnsr import config
-from cfnsr.config import preset
 from cfnsr.corpora.filenames import LABELS
-from cfnsr.data import dataset
-from cfnsr.evaluation import device, memory
-from cfnsr.models import checkpoint, summary
+from cfnsr.evaluation import device
+from cfnsr.evaluation.predict import Normalise
+from cfnsr.models.spec import ModelSpec
+from cfnsr.models.types import Batch
 from cfnsr.training.optimiser import Adam
 
-ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
+SPEC = ModelSpec(
+    name="cfnsr",
+    labels=list(LABELS),
+    encoders={
+        "video": {"name": "resnext3d", "layers": [3, 4, 6, 3], "width": 64, "cardinality": 32, "stem_relu": True},
+        "audio": {"name": "mfcc_cnn", "dropout": 0.2, "head_dropout": 0.4},
+    },
+    options={
+        "residual": True,
+        "self_attention": True,
+        "cross_modal": True,
+        "attention_layers": 5,
+        "heads": 8,
+        "feed_forward": 256,
+        "attention_dropout": 0.1,
+        "position_dropout": 0.3,
+        "audio_dropout": 0.4,
+    },
+    inputs={"frames": [30, 224, 224, 3], "mel": [128, 212], "mfcc": [13, 212]},
+    protocol="held_out",
+    fold="fold_1",
+    seed=1234,
+    pixels={"mean": [110.0] * 3, "std": [40.0] * 3, "order": "rgb"},
+    preprocessing={},
+    data="",
+    imported=[],
+)
 
 
-def paper_scale() -> tuple[nn.Module, summary.Inputs]:
-    with tempfile.TemporaryDirectory() as folder:
-        params = Path(shutil.copy(ROOT / "params.yaml", folder))
-        preset.apply(params, ROOT / "presets" / "paper_scale.yaml")
-        values = config.load(params)
-    inputs = summary.Inputs.of(values.extract.video.model_dump(), values.extract.audio.model_dump())
-    encoders = values.encoders.model_dump()
-    encoders["audio"] |= {"coefficients": inputs.coefficients, "steps": inputs.steps}
-    options = values.system("cfnsr").options
-    return checkpoint.build({"name": "cfnsr", "labels": LABELS, "encoders": encoders, "options": options}), inputs
+def random_batch(spec: ModelSpec, clips: int) -> Batch:
+    """Make a batch of random clips as it lies in the shards."""
+    generator = torch.Generator().manual_seed(0)
+    arrays = {name: torch.randn(clips, *shape, generator=generator) for name, shape in spec.inputs.items()}
+    arrays["frames"] = (40 * arrays["frames"] + 110).clamp(0, 255).to(torch.uint8)
+    return Batch(arrays, torch.arange(clips) % len(spec.labels))
 
 
 def stepper(
-    network: nn.Module, inputs: summary.Inputs, clips: int, *, precision: str, last: bool
+    network: nn.Module, spec: ModelSpec, clips: int, *, precision: str, channels_last: bool
 ) -> Callable[[], None]:
-    random = torch.Generator().manual_seed(0)
-    shape = (clips, inputs.frames, inputs.side_px, inputs.side_px, 3)
-    pixels = torch.randint(0, 255, shape, dtype=torch.uint8, generator=random)
-    mel = torch.randn(clips, inputs.mels, inputs.steps, generator=random)
-    mfcc = torch.randn(clips, inputs.coefficients, inputs.steps, generator=random)
-    label = torch.arange(clips) % len(LABELS)
-    mean, deviation = torch.full((3,), 110.0), torch.full((3,), 40.0)
+    """Return a function that trains one step."""
+    batch, normalise = random_batch(spec, clips), Normalise(**spec.pixels, device=CPU)
     adam = Adam(network.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
-        frames = dataset.normalised(pixels, mean, deviation)
-        if not last:
-            frames = frames.contiguous()
+        normalised = normalise(batch)
+        if not channels_last:
+            normalised = normalised.replace(frames=normalised["frames"].contiguous())
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            fused = network(frames, mel, mfcc).fused
-        F.nll_loss(fused.float(), label).backward()
+            fused = network(normalised).fused
+        F.nll_loss(fused.float(), batch.label).backward()
         adam.step()
         adam.zero_grad(set_to_none=True)
 
@@ -70,7 +82,7 @@ def stepper(
 
 
 def turns_of(kinds: dict[str, Callable[[], None]], turns: int) -> dict[str, float]:
-    """Seconds of each kind, the median of its turns; the first does not count."""
+    """Measure the seconds of each kind of step: the median of its turns, the first left out."""
     spent: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(turns + 1):
         for name, step in kinds.items():
@@ -86,10 +98,9 @@ def turns_of(kinds: dict[str, Callable[[], None]], turns: int) -> dict[str, floa
 @click.option("--threads", default=2, show_default=True)
 def main(clips: int, turns: int, threads: int) -> None:
     device.make_reproducible(1, threads, CPU)
-    network, inputs = paper_scale()
-    picked = device.pick_precision("auto", CPU)
+    network, picked = SPEC.build(), device.pick_precision("auto", CPU)
     plain, last, auto = (
-        stepper(network, inputs, clips, precision=precision, last=channels_last)
+        stepper(network, SPEC, clips, precision=precision, channels_last=channels_last)
         for precision, channels_last in (("fp32", False), ("fp32", True), (picked, True))
     )
 
@@ -100,7 +111,7 @@ def main(clips: int, turns: int, threads: int) -> None:
 
     first = "plain fp32, channels first"
     spent = turns_of({first: plain, "channels last": last, f"and {picked}": auto}, turns)
-    memory.keep()  # from here on; there is no way back within a process
+    device.keep_freed_memory()  # cannot be undone within a process
     kept = {"and memory kept: ours": auto, "ours, not deterministic": free, "plain, memory kept": plain}
     spent |= turns_of(kept, turns)
     click.echo(f"CFN-SR at the published size, a step of {clips} clips on {threads} threads")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,10 +79,13 @@ def new_trainer(values: Params, name: str, trial: Trial, manifest: Manifest, sha
     device = devices.pick(shared["device"])
     devices.keep_freed_memory()
     devices.make_reproducible(trial.seed, shared["threads"], device, deterministic=shared["deterministic"])
-    network: Any = spec.build()
+    encoders: dict[str, Any] | None = None
     if spec.name not in MODALITIES and shared["freeze_encoders"]:
-        for modality in MODALITIES:
-            getattr(network, modality).stages.requires_grad_(False)
+        unimodal: list[Any] = [replace(spec, name=modality).build() for modality in MODALITIES]
+        encoders = {network.modality: network.encoder for network in unimodal}
+        for encoder in encoders.values():
+            encoder.stages.requires_grad_(False)
+    network = spec.build(encoders)
     settings = TrainingSettings.of(training, shared, devices.pick_precision(shared["precision"], device))
     fold = FoldDatasets.open(trial, shards, manifest)
     normalise = Normalise(**spec.pixels, device=device)

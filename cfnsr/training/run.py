@@ -17,10 +17,11 @@ from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
+from cfnsr.errors import CfnsrError
 from cfnsr.evaluation import device as devices
 from cfnsr.evaluation import missing_modality
 from cfnsr.evaluation.outputs import write_outputs
-from cfnsr.evaluation.predict import Normalise
+from cfnsr.evaluation.predict import Normalise, Predictor
 from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.outputs import atomic_folder
 from cfnsr.training import distributed, torchrun
@@ -72,18 +73,20 @@ def run(
         clips = fold.train.index[["clip", "source_md5"]].to_numpy().tolist()
         described = [asdict(spec), asdict(settings), shared, asdict(manifest), clips, device.type]
         resume = ResumeCheckpoint(paths.resume, fingerprint(network.state_dict(), *described))
+        if len(set(distributed.all_gather(resume.path.name))) > 1:  # torchrun may have started them on several machines
+            raise CfnsrError("train.devices", "the processes differ in code, params or data", "Use one commit for all")
         normalise = Normalise(**spec.pixels, device=device)
         trainer = new_trainer(network.to(device), fold, settings, shared["augment"], normalise)
-        predictor = SharedPredictor(network, normalise, settings.batch_size)
+        shared_predictor = SharedPredictor(network, normalise, settings.batch_size)
 
         if distributed.rank() > 0:
-            fit(trainer, fold, predictor, resume=resume, report=lambda epoch: None)
+            fit(trainer, fold, shared_predictor, resume=resume, report=lambda epoch: None)
             return ""
         with atomic_folder(paths.curves) as curves:
             with _epoch_log(curves) as report:
-                fitted = fit(trainer, fold, predictor, resume=resume, report=report)
+                fitted = fit(trainer, fold, shared_predictor, resume=resume, report=report)
             _write_test_curve(curves / "test.csv", fitted)
-        monitor = fitted.test_monitor
+        monitor, predictor = fitted.test_monitor, Predictor(network, normalise, settings.batch_size)
         assert monitor.last is not None and monitor.best is not None
         choices = {
             "selected": predictor.predict(fold.test),

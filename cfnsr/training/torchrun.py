@@ -60,9 +60,9 @@ def _cause(failures: dict[int, Any]) -> CfnsrError:
     for failure in failures.values():
         if "where" in failure.error_file_data:
             return CfnsrError(*(failure.error_file_data[key] for key in ("where", "problem", "remedy")))
-    rank = min(failures, key=lambda rank: failures[rank].exitcode)  # signals are negative
-    code = failures[rank].exitcode
-    ending = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+    codes = {rank: failure.exitcode for rank, failure in failures.items()}  # negative where a signal ended it
+    rank = min(codes, key=lambda rank: (codes[rank] == -signal.SIGTERM, codes[rank]))  # torchrun sends SIGTERM itself
+    ending = signal.Signals(-codes[rank]).name if codes[rank] < 0 else f"exit status {codes[rank]}"
     return CfnsrError("train.devices", f"process {rank} ended with {ending}", "Run it again: it resumes")
 
 

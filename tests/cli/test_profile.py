@@ -1,70 +1,53 @@
-"""``cfnsr profile``, and the clock behind it."""
-
 from __future__ import annotations
 
 import re
-import time
+from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
+from click.testing import CliRunner
 
-from cfnsr.training import clock
-from cfnsr.training.clock import Clock
-from tests.support.repository import Repository
-
-
-def test_the_clock_adds_up_each_phase() -> None:
-    watch = Clock(torch.device("cpu"))
-    for _ in range(2):
-        with watch("work"):
-            time.sleep(0.02)
-        with watch("rest"):
-            pass
-    assert list(watch.seconds) == ["work", "rest"]
-    assert 0.04 <= watch.seconds["work"] < 0.2 and watch.seconds["rest"] < 0.01
+from cfnsr.cli.profile import PHASES, profile
+from tests.support import corpus
+from tests.support.training import write_params
 
 
-def test_making_an_item_is_timed_and_using_it_is_not() -> None:
-    def slow() -> object:
-        for number in range(3):
-            time.sleep(0.02)
-            yield number
-
-    watch = Clock(torch.device("cpu"))
-    seen = []
-    for number in clock.each(slow(), "load", watch):
-        time.sleep(0.05)
-        seen.append(number)
-    assert seen == [0, 1, 2] and 0.06 <= watch.seconds["load"] < 0.15
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ``data`` folder of a tiny corpus that stands for studio, and its params.yaml."""
+    folder = tmp_path_factory.mktemp("workspace")
+    corpus.write(folder / "data/studio/shards")
+    corpus.manifest(folder / "data/studio/shards").write(folder / "data/studio/manifest.json")
+    write_params(folder / "params.yaml", **{"train.freeze_encoders": True})
+    return folder
 
 
-def test_nothing_is_timed_where_nobody_asks() -> None:
-    with clock.unwatched("anything"):
-        layer = nn.Identity()
-    assert list(clock.each([layer], "load", clock.unwatched)) == [layer]
+def run(folder: Path, *arguments: str, status: int = 0) -> str:
+    places = ["--params", str(folder / "params.yaml"), "--data", str(folder / "data")]
+    result = CliRunner().invoke(profile, [*arguments, *places[: 2 if "--data" in arguments else 4]])
+    assert result.exit_code == status, result.output
+    return result.output
 
 
 @pytest.mark.parametrize("name", ["cfnsr", "audio", "cfnsr_no_cross_modal"])
-def test_it_prints_where_a_steps_time_goes_and_writes_nothing(finished: Repository, name: str) -> None:
-    before = finished.run("git", "status", "--porcelain")
-    printed = finished.run("cfnsr", "profile", name, "--steps", "3")
-    shares = {phase: int(share) for phase, share in re.findall(r"│ (\w+) +│ +[\d.]+ │ +(\d+)% │", printed)}
-    assert list(shares) == ["load", "augment", "forward", "backward", "optimiser", "all"]
-    assert abs(sum(shares.values()) - 200) <= 5
+def test_each_phase_of_a_step_is_printed(folder: Path, name: str) -> None:
+    before = sorted(folder.rglob("*"))
+    printed = run(folder, name, "--steps", "6")
+    times = {phase: float(ms) for phase, ms in re.findall(r"│ (\w+) +│ +([\d.]+) │ +\d+% │", printed)}
+    assert list(times) == [*PHASES, "all"] and all(times.values())
+    assert times["all"] == pytest.approx(sum(times[phase] for phase in PHASES), abs=0.5)
     assert re.search(r"Loading and augmenting take \d+% of a step: the (data|network) limit", printed)
-    assert finished.run("git", "status", "--porcelain") == before
+    assert sorted(folder.rglob("*")) == before  # nothing is written
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("arguments", "message"),
     [
         (("averaging",), "averaging: trains nothing. Name another row"),
         (("ghost",), "systems: no section 'ghost'"),
         (("cfnsr", "--fold", "fold_9"), "no fold 'fold_9'; there are fold_1, fold_2"),
-        (("cfnsr", "--data", "docs"), "manifest.json: is missing. Run `dvc repro check`"),
+        (("cfnsr", "--data", "docs"), "manifest.json: "),
     ],
 )
-def test_what_cannot_be_profiled_is_told_in_one_line(finished: Repository, given: tuple[str, ...], told: str) -> None:
-    printed = finished.run("cfnsr", "profile", *given, status=1)
-    assert told in printed and len(printed.strip().splitlines()) == 1
+def test_what_cannot_be_profiled_is_told(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    printed = run(folder, *arguments, status=1)
+    assert message in printed and len(printed.strip().splitlines()) == 1

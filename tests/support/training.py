@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ruamel.yaml import YAML
 from torch import nn
 
 from cfnsr import config
@@ -133,3 +134,22 @@ def run_job(
         shared={**SHARED, **(shared or {})},
     )
     return paths
+
+
+def write_params(path: Path, **changes: Any) -> None:
+    """Write a params.yaml of tiny sizes, with changes by dotted key."""
+    yaml = YAML()
+    values = yaml.load(Path(__file__).parents[2] / "params.yaml")
+    sizes: dict[str, Any] = {
+        f"encoders.video.options.{name}": ENCODERS["video"][name] for name in ("width", "cardinality")
+    }
+    for row in ("pretrain.video", "pretrain.audio", "systems.cfnsr.training"):
+        sizes |= {f"{row}.epochs": 2, f"{row}.batch_size": 4}
+    for key, value in {**sizes, "train.threads": 1, "systems.cfnsr.options.attention_layers": 1, **changes}.items():
+        *sections, name = key.split(".")
+        section = values
+        for part in sections:
+            section = section[part]
+        section[name] = value
+    with path.open("w") as file:
+        yaml.dump(values, file)

@@ -102,14 +102,14 @@ def test_patience_counts_across_kills(folder: Path, tmp_path: Path) -> None:
 def train_in_process(folder: Path, out: Path) -> None:
     """Train a video network for many epochs; the target of a process that is killed."""
     torch.set_num_threads(1)
-    run_job(folder, corpus.manifest(folder / "shards"), "video", out=out, training={"epochs": 8})
+    run_job(folder, corpus.manifest(folder / "shards"), "video", out=out, training={"epochs": 6})
 
 
 def test_ten_random_kills_end_in_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     print(f"seed {SEED}")
     chance, whole, killed = random.Random(SEED), tmp_path / "whole", tmp_path / "killed"
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.support.training"])  # so that each process starts at once
+    processes.set_forkserver_preload(["tests.support.training", "dvc.repo"])  # so that each process starts at once
 
     def start(out: Path) -> Any:
         process = processes.Process(target=train_in_process, args=(folder, out))

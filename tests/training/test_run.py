@@ -79,8 +79,7 @@ def test_record_and_curves_tell_what_was_trained(audio: JobPaths, made_up: tuple
 def test_predictions_cover_each_choice_and_set(audio: JobPaths) -> None:
     table = pd.read_parquet(audio.predictions)
     actors = table.groupby("choice")["actor"].unique().map(list).to_dict()
-    test = dict.fromkeys(("selected", "last_epoch", "best_test_epoch"), ["01"])
-    assert actors == {**test, "validation": ["02"]}
+    assert actors == {"selected": ["01"], "last_epoch": ["01"], "best_test_epoch": ["01"], "validation": ["02"]}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -191,6 +190,13 @@ def test_balanced_weights_of_equal_classes_change_nothing(
 ) -> None:
     paths = run_job(*made_up, out=tmp_path, shared={"class_weights": "balanced"})
     assert digest(paths) == digest(audio)
+
+
+def test_single_modalities_have_no_modality_dropout(
+    made_up: tuple[Path, Manifest], audio: JobPaths, tmp_path: Path
+) -> None:
+    dropped = {"augment": {**SHARED["augment"], "modality_dropout": 1.0}}
+    assert digest(run_job(*made_up, out=tmp_path, shared=dropped)) == digest(audio)
 
 
 def test_patience_ends_a_job(made_up: tuple[Path, Manifest], tmp_path: Path) -> None:
