@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that need the finished run last, so that one worker makes it while the other runs the rest."""
+    items.sort(key=lambda item: "finished" in getattr(item, "fixturenames", ()))
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Repository:
     """Return a repository that is made once a run of the tests, by whichever worker comes first."""
     shared = factory.getbasetemp()
@@ -34,6 +40,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
         shared = shared.parent
     with FileLock(shared / f"{name}.lock"):
         if not (shared / f"{name}-whole").exists():
+            shutil.rmtree(shared / name, ignore_errors=True)  # of a worker that failed
             make(shared / name)
             (shared / f"{name}-whole").touch()
     return Repository(shared / name)

@@ -57,7 +57,7 @@ def test_runs_killed_in_every_stage_end_alike(stubbed: Repository, tmp_path: Pat
     for stage in stages:
         hold = broken.hold(stage)
         dvc = broken.start("dvc", "repro", "--no-run-cache")
-        process = hold.process()
+        process = hold.process(dvc)
         if victim == "dvc":
             kill(dvc, broken)
             assert not alive([process])
@@ -106,7 +106,7 @@ def linked(stubbed: Repository, tmp_path: Path) -> Repository:
 def test_a_stage_ends_with_its_dvc(linked: Repository) -> None:
     hold = linked.hold("extract")
     dvc = linked.start("dvc", "repro", "-f", "extract@studio-01")
-    orphan = hold.process()
+    orphan = hold.process(dvc)
     kill(dvc, linked)
     assert not alive([orphan])
 
@@ -114,11 +114,11 @@ def test_a_stage_ends_with_its_dvc(linked: Repository) -> None:
 @pytest.mark.parametrize("moment", ["start", "half"])
 def test_an_orphan_cannot_change_the_cache(linked: Repository, moment: str) -> None:
     """A stage that outlives its DVC writes when the next run, with another number, has ended."""
-    linked.edit("lifeline.hold()", "", "stages/__init__.py")
+    linked.edit("lifeline.hold()", "pass", "stages/__init__.py")
     linked.edit("    side_px: 64", "    side_px: 48")
     hold = linked.hold("extract", moment=moment)  # pyright: ignore[reportArgumentType]
     dvc = linked.start("dvc", "repro", "extract@studio-01")
-    orphan = hold.process()
+    orphan = hold.process(dvc)
     dvc.kill()
     dvc.wait()
     assert dvc.stdout is not None
@@ -155,7 +155,7 @@ def test_the_second_of_two_runs_is_refused(stubbed: Repository, tmp_path: Path) 
     repository.edit("    side_px: 64", "    side_px: 48")
     hold = repository.hold("extract")
     first = repository.start("dvc", "repro", "extract@studio-01")
-    hold.process()
+    hold.process(first)
     printed = repository.run("dvc", "repro", "extract@studio-01", status=255)
     assert re.search(r"is busy, it is being blocked by:\s+\(PID \d+\): .*dvc repro", printed)
     assert "Traceback" not in printed

@@ -1,4 +1,4 @@
-"""Lists of params.yaml that grow and shrink: what they no longer name leaves no trace."""
+"""Lists of params.yaml that grow and shrink: what they no longer list leaves no trace. With stubs."""
 
 from __future__ import annotations
 
@@ -8,52 +8,43 @@ import pytest
 
 from tests.support.repository import Repository
 
-OF_ACTOR_04 = [f"{stage}@studio-04" for stage in ("download", "crop", "extract")]
+OF_ACTOR_04 = [f"{stage}@studio-04" for stage in ("download", "landmarks", "crop", "extract")]
+STAGES = {"video": "pretrain", "audio": "pretrain", "averaging": "combine"}
 
 
-def cells(systems: list[str], folds: list[str]) -> set[str]:
-    stages = {"video": "pretrain", "audio": "pretrain"}
-    return {f"{stages.get(name, 'train')}@studio-held_out-{name}-{fold}-1234" for name in systems for fold in folds}
+def jobs(names: list[str], folds: list[str]) -> set[str]:
+    return {f"{STAGES.get(name, 'train')}@studio-held_out-{name}-{fold}-1234" for name in names for fold in folds}
 
 
-def test_lists_that_grow_run_what_is_new_and_lists_that_shrink_run_nothing_but_the_readers(
-    finished: Repository, tmp_path: Path
-) -> None:
-    there = finished.copy(tmp_path / "there")
+def test_grown_lists_run_what_is_new(stubbed: Repository, tmp_path: Path) -> None:
+    """And lists that shrink run nothing but the stages that gather, and end as if they had never grown."""
+    repository = stubbed.copy(tmp_path / "repository")
+    repository.edit("  - '03'\n", "  - '03'\n  - '04'\n")
+    repository.edit("  fold_2:\n    - '02'\n", "  fold_2:\n    - '02'\n  fold_3:\n    - '04'\n")
+    grown = repository.repro()
+    everything = jobs(["video", "audio", "averaging", "cfnsr"], ["fold_1", "fold_2", "fold_3"])
+    assert sorted(grown[:4]) == sorted(OF_ACTOR_04) and grown[4] == "check@studio"
+    assert set(grown[5:]) == everything | {"best@studio", "report@studio"}
 
-    there.edit("  - '03'\n", "  - '03'\n  - '04'\n")
-    there.edit("  fold_2:\n    - '02'\n", "  fold_2:\n    - '02'\n  fold_3:\n    - '04'\n")
-    left = there.folder / "data/.resume/data/studio/cells/held_out/dropped/fold_1/1234"
-    left.mkdir(parents=True)
-    (left / "killed.pt").touch()
-    grown = there.repro()
-    assert not left.parents[1].exists()
-    everything = cells(["video", "audio", "averaging", "cfnsr"], ["fold_1", "fold_2", "fold_3"])
-    assert grown[:3] == OF_ACTOR_04 and grown[3] == "check@studio"
-    assert set(grown[4:]) == everything | {"best@studio", "report@studio"}
-
-    there.run("git", "checkout", "-q", "params.yaml")
-    assert there.repro() == ["check@studio", "best@studio", "report@studio"]
-    assert there.entries() == finished.entries() and there.results() == finished.results()
-    data = there.folder / "data/studio"
+    repository.run("git", "checkout", "-q", "params.yaml")
+    # `best` deletes jobs too, so that the report reads what it has read before: DVC remembers that run.
+    assert repository.repro() == ["check@studio", "best@studio"]
+    assert repository.entries() == stubbed.entries() and repository.results() == stubbed.results()
+    data = repository.folder / "data/studio"
     assert sorted(path.name for path in (data / "shards").iterdir()) == ["01", "02", "03"]
-    for kind in ("cells", "predictions", "curves", "models"):
+    for kind in ("jobs", "models"):
         assert {path.name for path in (data / kind).glob("held_out/*/*")} == {"fold_1", "fold_2"}
 
-    text = (there.folder / "params.yaml").read_text()
-    (there.folder / "params.yaml").write_text(text.replace("    - averaging\n", ""))
-    assert there.repro() == ["best@studio", "report@studio"]
-    for kind in ("cells", "predictions", "curves", "models"):
+    repository.list_rows(combine=[])
+    assert repository.repro() == ["best@studio", "report@studio"]
+    for kind in ("jobs", "models"):
         assert {path.name for path in (data / kind / "held_out").iterdir()} == {"video", "audio", "cfnsr"}
-    files = there.results()
-    page = files.pop("studio/report.html")
-    assert not [name for name, text in files.items() if b"averaging" in text or "averaging" in name]
-    assert page.count(b"averaging") == 1  # among the params that differ from the preset
-    there.commit("smaller")
+    assert not [name for name, text in repository.results().items() if b"averaging" in text or "averaging" in name]
+    repository.commit("smaller")
 
-    stranger = there.clone(tmp_path / "stranger")
+    stranger = repository.clone(tmp_path / "stranger")
     assert set(stranger.repro()) == set(stranger.stages)
-    assert stranger.entries() == there.entries() and stranger.results() == there.results()
+    assert stranger.entries() == repository.entries() and stranger.results() == repository.results()
     assert not stranger.run("git", "status", "--porcelain")
 
 
@@ -61,25 +52,56 @@ def test_lists_that_grow_run_what_is_new_and_lists_that_shrink_run_nothing_but_t
     ("stage", "lost"),
     [
         ("check", "shards/02"),
-        ("report", "cells/held_out/cfnsr/fold_2/1234.json"),
-        ("report", "predictions/held_out/video/fold_1/1234.parquet"),
+        ("report", "jobs/held_out/cfnsr/fold_2/1234"),
+        ("best", "jobs/held_out/video/fold_1/1234"),
         ("best", "models/held_out/cfnsr/fold_1/1234"),
     ],
 )
-def test_a_reader_fails_on_what_is_missing_and_deletes_nothing(
-    finished: Repository, tmp_path: Path, stage: str, lost: str
-) -> None:
-    there = finished.copy(tmp_path / "there")
-    data = there.folder / "data/studio"
+def test_a_missing_output_fails_and_deletes_nothing(stubbed: Repository, tmp_path: Path, stage: str, lost: str) -> None:
+    """In the real stages that gather."""
+    repository = stubbed.copy(tmp_path / "repository")
+    data = repository.folder / "data/studio"
     (data / lost).rename(tmp_path / "elsewhere")
     stray = data / Path(lost).parts[0] / "stray"
     stray.mkdir()
-    folders = [f"data/studio/{name}" for name in ("cells", "predictions", "curves")]
-    arguments = {
-        "check": ["studio", "data/studio/shards", "data/studio/manifest.json", "data/studio/validation.json"],
-        "best": ["data/studio/predictions", "data/studio/models", "data/studio/manifest.json", "data/studio/best"],
-        "report": [*folders, "data/studio/shards", "data/studio/manifest.json", "metrics/studio"],
-    }
-    said = there.run("python", "-m", f"stages.{stage}", *arguments[stage], status=1)
-    assert f"data/studio/{lost}: is missing. Run `dvc repro`" in said and "Traceback" not in said
+    printed = repository.stage(repository.entries()[f"{stage}@studio"]["cmd"], status=1)
+    assert f"data/studio/{lost}: is missing. Run `dvc repro`" in printed and "Traceback" not in printed
     assert stray.exists()
+
+
+def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None:
+    """Each list of `run`, two protocols and two seeds."""
+    repository = stubbed.copy(tmp_path / "repository")
+    repository.list_rows(
+        protocols=["held_out", "test_selected"],
+        seeds=["1234", "1235"],
+        combine=["multiplication", "averaging"],
+        ablate=["cfnsr_no_residual"],
+        evaluate=["msaf"],
+    )
+    for fold in ("fold_1", "fold_2"):
+        checkpoint = repository.folder / f"checkpoints/msaf/{fold}.safetensors"
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_text(fold)
+    before = set(stubbed.stages)
+    ran = repository.repro()
+    folds, seeds = ("fold_1", "fold_2"), ("1234", "1235")
+    rows = {
+        *((stage, "test_selected", name) for name, stage in {**STAGES, "cfnsr": "train"}.items()),
+        *((stage, "held_out", name) for name, stage in {**STAGES, "cfnsr": "train"}.items()),
+        *(("combine", protocol, "multiplication") for protocol in ("held_out", "test_selected")),
+        *(("ablate", protocol, "cfnsr_no_residual") for protocol in ("held_out", "test_selected")),
+        ("evaluate", "held_out", "msaf"),
+    }
+    expected = {
+        f"{stage}@studio-{protocol}-{name}-{fold}-{seed}"
+        for stage, protocol, name in rows
+        for fold in folds
+        for seed in seeds
+    }
+    assert set(ran) == (expected - before) | {"best@studio", "report@studio"}
+    table = repository.results()["studio/results.csv"].decode()
+    assert len(table.splitlines()) == 1 + len(rows)
+    order = [line.split(",")[0] for line in table.splitlines()[1:8]]
+    assert order == ["video", "audio", "multiplication", "averaging", "cfnsr", "cfnsr_no_residual", "msaf"]
+    assert "checkpoints" not in repository.run("git", "status", "--porcelain")

@@ -1,4 +1,4 @@
-"""The real pipeline, by a real DVC, in a git repository of its own: tiny scale, from raw video to the table."""
+"""The results of the real tiny pipeline, from raw video to the table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.preprocessing import face_boxes
 from tests.support.repository import ROOT, Repository
 
-pytestmark = pytest.mark.xdist_group("pipeline")
+CHECK = "python -m stages.check studio data/studio"
 
 
 @pytest.fixture(scope="module")
@@ -35,69 +35,61 @@ def manifest(repository: Repository) -> Manifest:
     return Manifest.read(repository.folder / "data/studio/manifest.json")
 
 
-def test_every_stage_ran_and_a_second_repro_runs_none(repository: Repository, params: config.Params) -> None:
-    stages = repository.stages
-    cells = len(params.folds) * (2 + len(params.run.train))
-    assert len(stages) == 3 * len(params.actors) + len(["landmarks", "check", "best", "report"]) + cells
+def test_a_second_run_has_nothing_to_do(repository: Repository, params: config.Params) -> None:
+    jobs = len(params.folds) * len(params.run.rows)
+    gathered = ["published_landmarks", "check", "best", "report"]
+    assert len(repository.stages) == 4 * len(params.actors) + len(gathered) + jobs
     assert not repository.repro()
     assert "Data and pipelines are up to date" in repository.run("dvc", "status")
 
 
-def test_every_stage_says_what_it_does(repository: Repository) -> None:
-    for line in repository.run("dvc", "stage", "list").splitlines():
-        name, _, description = line.partition(" ")
-        assert description.strip() and "Outputs" not in description, name
-
-
-def test_the_table_is_printed_with_where_the_time_went(repository: Repository, params: config.Params) -> None:
-    text = repository.run("cfnsr", "results")
+def test_results_prints_the_table_and_times(repository: Repository, params: config.Params) -> None:
+    text = repository.cli("results")
     results = pd.read_csv(repository.folder / "metrics/studio/results.csv")
-    assert results["name"].tolist() == ["video", "audio", *params.run.train]
+    assert results["name"].tolist() == [name for _, name in params.run.rows]
     for _, row in results.iterrows():
         line = next(line for line in text.splitlines() if f"│ {row['name']} " in line)
         assert f"{100 * row['accuracy']:.1f}" in line and f"{row['parameters']:,}" in line
     assert "Studio is synthetic" in text
-    for stage in ("download", "landmarks", "crop", "extract", "check", "pretrain", "train", "report"):
+    for stage in {name.partition("@")[0] for name in repository.stages}:
         assert f"│ {stage} " in text
 
 
 @pytest.mark.parametrize("width", [72, 80, 120, 170, 240])
-def test_no_figure_is_cut_off_in_a_terminal_however_narrow(
-    repository: Repository, params: config.Params, width: int
-) -> None:
-    said = repository.run("env", "FORCE_COLOR=1", f"COLUMNS={width}", "cfnsr", "results")
-    rows = [line for line in said.splitlines() if any(f"│ {name} " in line for name in ("video", *params.run.train))]
-    assert len(rows) == 1 + len(params.run.train) and "…" not in said
-    assert all(len(re.findall("│", row)) == (18 if width > 180 else 6) for row in rows)
+def test_no_terminal_cuts_off_a_figure(repository: Repository, params: config.Params, width: int) -> None:
+    said = repository.cli("results", FORCE_COLOR="1", NO_COLOR="1", COLUMNS=str(width))
+    rows = [line for line in said.splitlines() if any(f"│ {name} " in line for name in ("video", "cfnsr"))]
+    assert len(rows) == 2 and "…" not in said
+    assert all(len(re.findall("│", row)) == (19 if width > 180 else 7) for row in rows)
     assert ("too narrow" in said) == (width < 180)
 
 
-def test_a_clone_says_that_its_results_are_not_its_own(repository: Repository, tmp_path: Path) -> None:
-    shown = repository.clone(tmp_path / "clone").run("cfnsr", "results")
+def test_a_clone_names_its_results_as_committed(repository: Repository, tmp_path: Path) -> None:
+    shown = repository.clone(tmp_path / "clone").cli("results")
     assert "No stage has run here: these results came with the repository." in shown
-    assert "No stage has run here" not in repository.run("cfnsr", "results")
+    assert "No stage has run here" not in repository.cli("results")
 
 
-def test_the_page_is_there_and_a_copy_says_when_and_where(repository: Repository, tmp_path: Path) -> None:
-    assert "metrics/studio/report.html: open it in a browser" in repository.run("cfnsr", "report")
+def test_a_copy_of_the_page_has_run_info(repository: Repository, tmp_path: Path) -> None:
+    assert "metrics/studio/report.html: open it in a browser" in repository.cli("report")
     page = (repository.folder / "metrics/studio/report.html").read_text()
     assert "All params are those of the preset tiny." in page and 'id="chart-confusion"' in page
     out = tmp_path / "run.html"
-    repository.run("cfnsr", "report", "--with-run-info", str(out))
+    repository.cli("report", "--with-run-info", str(out))
     told = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]*)</dd>", out.read_text()))
     assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?", told["Commit"]) and told["Trained on"].startswith("cpu (")
     assert told["pretrain, 4 runs"].endswith(" s") and float(told["All stages"].removesuffix(" s")) > 5
     assert str(Path.home()) not in page and "torch" not in page.partition('<script type="application/json"')[0]
 
 
-def test_dvcs_metrics_are_two_columns_a_system(repository: Repository, params: config.Params) -> None:
+def test_dvc_shows_two_metrics_a_system(repository: Repository, params: config.Params) -> None:
     shown = json.loads(repository.run("dvc", "metrics", "show", "--json"))
     (figures,) = (file["data"] for file in shown[""]["data"].values())
     results = pd.read_csv(repository.folder / "metrics/studio/results.csv").set_index("name")
     assert list(figures) == ["accuracy", "uar", "clips", "skipped"]
     assert figures["clips"] == 8 * len(params.folds) and figures["skipped"] == 0  # one speaker a fold is tested
     for name in ("accuracy", "uar"):
-        assert list(figures[name]) == ["video", "audio", *params.run.train]
+        assert list(figures[name]) == [name for _, name in params.run.rows]
         assert figures[name] == pytest.approx(results[name].to_dict(), abs=1e-4)
     shown = json.loads(repository.run("dvc", "metrics", "show", "--json", "data/studio/validation.json"))
     found = shown[""]["data"]["data/studio/validation.json"]["data"]
@@ -125,14 +117,14 @@ def test_dvcs_plots_draw_from_the_files(repository: Repository) -> None:
     assert not shown.get("errors")
 
 
-def test_no_speaker_stands_in_two_sets_and_predictions_are_of_the_test_speakers(
+def test_predictions_are_of_the_test_speakers(
     repository: Repository, manifest: Manifest, params: config.Params
 ) -> None:
     for fold, sets in manifest.protocols["held_out"].items():
         assert not set(sets.test) & set(sets.validation) and not set(sets.train) & {*sets.test, *sets.validation}
         assert list(sets.test) == params.folds[fold]
-        for name in ("video", "audio", *params.run.train):
-            file = repository.folder / f"data/studio/predictions/held_out/{name}/{fold}/1234.parquet"
+        for _, name in params.run.rows:
+            file = repository.folder / f"data/studio/jobs/held_out/{name}/{fold}/1234/predictions.parquet"
             predictions = pd.read_parquet(file)
             told = predictions["choice"] == "validation"
             assert set(predictions.loc[~told, "actor"]) == set(sets.test)
@@ -143,82 +135,66 @@ def test_the_index_describes_the_clips(repository: Repository, params: config.Pa
     for actor in params.actors:
         shard = shards.read(repository.folder / "data/studio/shards" / actor)
         assert len(shard.index) == 8 and shard.index["label"].nunique() == 8
-        assert shard.frames.shape[1:] == (params.extract.video.frames, *[params.extract.video.side_px] * 2, 3)
-        assert shard.mfcc.shape[1:] == (13, 212) and shard.mel.shape[1:] == (128, 212)
+        assert shard.arrays["frames"].shape[1:] == (params.extract.video.frames, *[params.extract.video.side_px] * 2, 3)
+        assert shard.arrays["mfcc"].shape[1:] == (13, 212) and shard.arrays["mel"].shape[1:] == (128, 212)
         assert shard.index["duration_s"].between(2.9, 5.3).all()
         assert (shard.index["box_confidence"] > 0.7).all() and shard.index["source_md5"].is_unique
 
 
-def test_face_boxes_hold_every_landmark_and_stay_inside_the_picture(
-    repository: Repository, params: config.Params
-) -> None:
+def test_face_boxes_hold_every_landmark(repository: Repository, params: config.Params) -> None:
     from cfnsr.preprocessing.landmarks import openface
 
     boxes, _ = face_boxes.read(repository.folder / "data/studio/faces/01.parquet")
     for clip, found in boxes.items():
         track = openface.read(repository.folder / f"data/studio/raw/01/{clip}.csv")
-        low = found.squares[:, None, :2] - found.squares[:, None, 2:] / 2
-        high = found.squares[:, None, :2] + found.squares[:, None, 2:] / 2
+        low = found.boxes[:, None, :2] - found.boxes[:, None, 2:] / 2
+        high = found.boxes[:, None, :2] + found.boxes[:, None, 2:] / 2
         assert ((track.points >= low) & (track.points <= high)).all()
         size = params.corpora.studio
         assert low.min() >= 0 and high[..., 0].max() <= size.width and high[..., 1].max() <= size.height
 
 
 def test_a_contact_sheet_shows_every_clip(repository: Repository) -> None:
-    repository.run("cfnsr", "sheet", "01", "sheet.png")
+    repository.cli("sheet", "01", "sheet.png")
     drawn = cv2.imread(str(repository.folder / "sheet.png"))
     shard = shards.read(repository.folder / "data/studio/shards/01")
-    clips, frames, size = shard.frames.shape[:3]
+    clips, frames, size = shard.arrays["frames"].shape[:3]
     assert drawn.shape == (clips * (size + 18), frames * size, 3)
-    assert np.array_equal(drawn[18 : 18 + size, :size, ::-1], shard.frames[0, 0])
+    assert np.array_equal(drawn[18 : 18 + size, :size, ::-1], shard.arrays["frames"][0, 0])
 
 
-def test_a_systems_options_run_its_own_cells_alone(repository: Repository, params: config.Params) -> None:
-    path = repository.folder / "params.yaml"
-    before = path.read_text()
-    path.write_text(before.replace("heads: 8 ", "heads: 4 "))
-    try:
-        text = repository.run("dvc", "status", "--json")
-        changed = set(json.loads(text))
-        assert {f"train@studio-held_out-cfnsr-{fold}-1234" for fold in params.folds} <= changed
-        assert not [name for name in changed if "averaging" in name or name.startswith(("pretrain", "extract"))]
-    finally:
-        path.write_text(before)
-
-
-def test_a_wrong_value_stops_a_stage_with_one_line(repository: Repository) -> None:
+def test_a_wrong_value_stops_with_one_line(repository: Repository) -> None:
     path = repository.folder / "params.yaml"
     before = path.read_text()
     path.write_text(before.replace("min_clips: ", "min_clips: -"))
     try:
-        text = repository.run("cfnsr", "check", status=1)
-        assert "check.min_clips" in text and "Traceback" not in text and len(text.strip().splitlines()) == 1
-        assert "Traceback" not in repository.run(
-            "python", "-m", "stages.check", "studio", "data/studio/shards", "y", "z", status=1
-        )
+        for text in (repository.cli("check", status=1), repository.stage(CHECK, status=1)):
+            assert "check.min_clips" in text and "Traceback" not in text and len(text.strip().splitlines()) == 1
     finally:
         path.write_text(before)
 
 
-def test_the_readmes_program_runs(repository: Repository) -> None:
-    program = (repository.folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
-    shapes = repository.run("python", "-c", f"{program}\nprint(log_probabilities.shape, network.training)")
-    assert shapes.splitlines()[-1] == "(8, 8) False"
-
-
-def test_a_systems_section_is_checked_when_its_cell_starts(repository: Repository) -> None:
+def test_a_job_checks_its_systems_options(repository: Repository) -> None:
     path = repository.folder / "params.yaml"
     before = path.read_text()
     path.write_text(before.replace("      heads: 8 ", "      hats: 8 "))
     try:
-        text = repository.run("dvc", "repro", "-s", "train@studio-held_out-cfnsr-fold_1-1234", status=255)
+        text = repository.stage("python -m stages.train cfnsr held_out fold_1 1234 data/studio", status=1)
         assert "cfnsr.options.hats: unknown option" in text and "Traceback" not in text
     finally:
         path.write_text(before)
-        repository.run("dvc", "checkout", "train@studio-held_out-cfnsr-fold_1-1234")
+
+
+def test_the_report_deletes_what_is_left_to_resume(repository: Repository) -> None:
+    left = repository.folder / "data/.resume/studio/held_out/dropped/fold_1/1234/killed.pt"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    before = repository.results()
+    repository.stage("python -m stages.report data/studio metrics/studio")
+    assert not left.parents[3].exists() and repository.results() == before
 
 
 @pytest.mark.parametrize("stage", sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py")))
 def test_each_stage_has_help_with_an_example(repository: Repository, stage: str) -> None:
-    text = repository.run("python", "-m", f"stages.{stage}", "--help")
-    assert text.startswith(f"Usage: python -m stages.{stage}") and "Example: python -m stages" in text
+    text = repository.stage(f"python -m stages.{stage} --help")
+    assert text.startswith("Usage: ") and f"Example: python -m stages.{stage}" in text

@@ -1,8 +1,7 @@
-"""Results through object storage."""
+"""Results through object storage. With stubs."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,23 +11,21 @@ from moto.server import ThreadedMotoServer
 from tests.support import store
 from tests.support.repository import Repository
 
-EMPTY_FOLDER = hashlib.md5(b"[]").hexdigest() + ".dir"
-
 
 @pytest.fixture(scope="module")
 def stored(
-    finished: Repository, shop: ThreadedMotoServer, tmp_path_factory: pytest.TempPathFactory
+    stubbed: Repository, shop: ThreadedMotoServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Repository]:
     """A finished run, pushed as the docs say; its remote is committed, so that a clone knows it."""
     with pytest.MonkeyPatch.context() as patch:
         store.bucket(shop, "results", patch)
-        there = finished.copy(tmp_path_factory.mktemp("stored") / "there")
-        store.link(there, shop, "s3://results/cfnsr")
-        there.run("dvc", "push", "--run-cache")
-        yield there
+        repository = stubbed.copy(tmp_path_factory.mktemp("stored") / "repository")
+        store.link(repository, shop, "s3://results/cfnsr")
+        repository.run("dvc", "push", "--run-cache")
+        yield repository
 
 
-def test_a_colleague_gets_the_report_by_one_command(stored: Repository, tmp_path: Path) -> None:
+def test_one_command_fetches_the_report(stored: Repository, tmp_path: Path) -> None:
     colleague = stored.clone(tmp_path / "colleague")
     colleague.run("dvc", "pull", "report")
     for name in ("report.html", "report.md"):
@@ -37,18 +34,18 @@ def test_a_colleague_gets_the_report_by_one_command(stored: Repository, tmp_path
     assert not (colleague.folder / "data/studio/shards").exists()
 
 
-def test_a_colleague_goes_on_from_what_was_made_and_nothing_trains(stored: Repository, tmp_path: Path) -> None:
+def test_a_pulled_clone_trains_nothing(stored: Repository, tmp_path: Path) -> None:
     colleague = stored.clone(tmp_path / "colleague")
     colleague.run("dvc", "pull", "--allow-missing")
     assert not colleague.repro("--allow-missing")
     assert colleague.entries() == stored.entries() and colleague.results() == stored.results()
     colleague.edit("      heads: 8 ", "      heads: 4 ")
     ran = colleague.repro("--allow-missing")
-    cells = {name for name in ran if name.startswith("train@studio-held_out-cfnsr-")}
-    assert len(cells) == 2 and set(ran) - cells == {"best@studio", "report@studio"}
+    jobs = {name for name in ran if name.startswith("train@studio-held_out-cfnsr-")}
+    assert len(jobs) == 2 and set(ran) - jobs == {"best@studio", "report@studio"}
 
 
-def test_what_was_once_run_need_not_run_again_elsewhere(stored: Repository, tmp_path: Path) -> None:
+def test_the_run_cache_is_shared(stored: Repository, tmp_path: Path) -> None:
     """Not even what stands in no commit: the run cache knows it."""
     tried = stored.copy(tmp_path / "tried")
     tried.edit("      heads: 8 ", "      heads: 2 ")
@@ -61,7 +58,7 @@ def test_what_was_once_run_need_not_run_again_elsewhere(stored: Repository, tmp_
     assert colleague.results() == tried.results()
 
 
-def test_raw_clips_are_not_pushed_and_the_run_cache_is(stored: Repository, shop: ThreadedMotoServer) -> None:
+def test_raw_clips_are_not_pushed(stored: Repository, shop: ThreadedMotoServer) -> None:
     pages = store.client(shop).get_paginator("list_objects_v2").paginate(Bucket="results")
     keys = {one["Key"].removeprefix("cfnsr/") for page in pages for one in page["Contents"]}
     objects = {key.removeprefix("files/md5/").replace("/", "") for key in keys if key.startswith("files/md5/")}
@@ -69,5 +66,4 @@ def test_raw_clips_are_not_pushed_and_the_run_cache_is(stored: Repository, shop:
     outs = {out["path"]: out["md5"] for entry in stored.entries().values() for out in entry["outs"]}
     cached = {path: md5 for path, md5 in outs.items() if not path.startswith("metrics/") or "report." in path}
     for path, md5 in cached.items():
-        empty = md5 == EMPTY_FOLDER  # studio's landmarks: there is nothing in them to tell
-        assert (md5 in objects) != ("/raw/" in path or (path.endswith("/landmarks") and not empty)), path
+        assert (md5 in objects) != ("/raw/" in path or path.endswith("/published_landmarks")), path

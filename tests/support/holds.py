@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,14 +28,21 @@ class Hold:
         folder.mkdir(exist_ok=True)
         (folder / f"{self._name}.{moment}").touch()
 
-    def process(self, deadline_s: float = DEADLINE_S) -> psutil.Process:
-        """Wait until a stub is held, and return its process."""
-        until = time.monotonic() + deadline_s
+    def process(self, runner: subprocess.Popen[str] | None) -> psutil.Process:
+        """Wait until a stub is held, and return its process.
+
+        Args:
+            runner: what runs the stubs; it must not end before. None for a daemon.
+        """
+        until = time.monotonic() + DEADLINE_S
         while time.monotonic() < until:
+            ended = runner is not None and runner.poll() is not None
             for taken in self._folder.glob(f"{self._name}.[0-9]*"):
                 return psutil.Process(int(taken.suffix[1:]))
+            if runner is not None and ended:
+                raise AssertionError(f"no stub of {self._name} was held:\n{runner.communicate()[0]}")
             time.sleep(0.01)
-        raise AssertionError(f"no stub of {self._name} was held within {deadline_s} s")
+        raise AssertionError(f"no stub of {self._name} was held within {DEADLINE_S} s")
 
     def release(self) -> None:
         """Let the stub go on; a hold that nobody has taken is removed."""

@@ -1,83 +1,105 @@
-"""Run a stage, and print as JSON which keys of params.yaml it read: ``python -m tests.support.recorded crop ...``."""
+"""Record which keys of params.yaml each stage reads.
+
+In a repository under ``watch`` every stage writes them beside the logs of its time, outside every output.
+"""
 
 from __future__ import annotations
 
+import atexit
 import json
-import re
-import sys
-from importlib import import_module
+import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from cfnsr import config
 from tests.support.repository import Repository
 
-# docs/decisions/0004-what-stages-depend-on.md: what changes no byte of a good result.
+FOLDER = Path("data/logs/params")
+# docs/decisions/0004-what-stages-depend-on.md: keys that do not change the bytes of a good result.
 UNDECLARED = {
-    *("parallel.jobs", "parallel.engine", "parallel.address", "on_bad_clip"),
+    *("parallel.jobs", "parallel.backend", "parallel.address", "on_bad_clip"),
     *(f"fetch.{name}" for name in ("base_url", "tries", "wait_s", "timeout_s")),
 }
+WATCH = """
+from tests.support import recorded
 
-read: set[str] = set()
+recorded.start()
+"""
+
+
+def watch(repository: Repository) -> None:
+    """Have every stage of a repository record what it reads; ``stages/__init__.py`` is no dep of any stage."""
+    with (repository.folder / "stages/__init__.py").open("a") as file:
+        file.write(WATCH)
+
+
+def check(repository: Repository, name: str) -> None:
+    """Check that a stage that has run under ``watch`` read the keys that it declares, and no others."""
+    declared = repository.entries()[name]["params"]["params.yaml"]
+    read = set(json.loads((repository.folder / FOLDER / f"{name}.json").read_text()))
+    of_key = {key: {one for one in read if one == key or one.startswith(f"{key}.")} for key in declared}
+    assert all(of_key.values()), f"{name} declares, and does not read: {[key for key in of_key if not of_key[key]]}"
+    undeclared = read - set().union(*of_key.values()) - UNDECLARED
+    assert not undeclared, f"{name} reads, and does not declare: {sorted(undeclared)}"
+
+
+def start() -> None:
+    """Record from now on what this process reads; called by a stage's process."""
+    from cfnsr import config
+
+    read: set[str] = set()
+    load = config.load
+    config.load = lambda path: Watched(load(path), "", read)  # pyright: ignore[reportAttributeAccessIssue]
+    path = (FOLDER / f"{os.environ['DVC_STAGE'].rpartition(':')[2]}.json").resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atexit.register(lambda: path.write_text(json.dumps(sorted(read))))
 
 
 class Watched:
-    """Stands for a section of params.yaml, and notes what is taken from it, by its path."""
+    """Stands for a section of params.yaml, and records what is read of it.
 
-    def __init__(self, section: BaseModel, path: str) -> None:
-        self._section, self._path = section, path
+    Args:
+        section: the section.
+        path: of the section, ``extract.video``; empty for the whole file.
+        read: paths of the keys that were read.
+    """
+
+    def __init__(self, section: BaseModel, path: str, read: set[str]) -> None:
+        self._section, self._path, self._read = section, path, read
 
     def __getattr__(self, name: str) -> Any:
+        if name in type(self._section).model_fields:
+            return self._watched(getattr(self._section, name), self._key(name))
         if name == "model_dump":
             return self._dump
-        if name == "system":
-            return lambda system: watched(self._section.system(system), f"systems.{system}")  # pyright: ignore
-        if name == "variant":
-            return lambda variant: watched(self._section.variant(variant), f"ablations.variants.{variant}")  # pyright: ignore
-        if name == "of_result":
+        if (self._path, name) == ("", "system"):
+            return lambda system: self._watched(self._section.system(system), f"systems.{system}")  # pyright: ignore
+        if (self._path, name) == ("", "variant"):
+            return lambda variant: self._watched(self._section.variant(variant), f"ablations.variants.{variant}")  # pyright: ignore
+        if (self._path, name) == ("", "of_result"):
             return self._of_result
         if (self._path, name) == ("run", "rows"):
-            read.update(f"run.{key}" for key in type(self._section).model_fields)
+            self._read.update(f"run.{key}" for key in type(self._section).model_fields)
             return self._section.rows  # pyright: ignore
-        assert name in type(self._section).model_fields, f"no stage is expected to call {name}"
-        return watched(getattr(self._section, name), f"{self._path}.{name}".removeprefix("."))
+        raise AssertionError(f"no stage is expected to read {name} of {self._path or 'params.yaml'}")
+
+    def _watched(self, value: Any, path: str) -> Any:
+        if isinstance(value, BaseModel):
+            return Watched(value, path, self._read)
+        self._read.add(path)
+        return value
+
+    def _key(self, name: str) -> str:
+        return f"{self._path}.{name}".removeprefix(".")
 
     def _of_result(self) -> dict[str, Any]:
         values = self._section.of_result()  # pyright: ignore
-        read.update(name for name in values if name != "corpora")
-        read.update(f"corpora.{name}" for name in values["corpora"])
+        self._read.update(name for name in values if name != "corpora")
+        self._read.update(f"corpora.{name}" for name in values["corpora"])
         return values
 
-    def _dump(self, *, exclude: set[str] = frozenset()) -> dict[str, Any]:  # pyright: ignore
-        read.update(f"{self._path}.{name}" for name in set(type(self._section).model_fields) - set(exclude))
-        return self._section.model_dump(exclude=set(exclude))
-
-
-def watched(value: Any, path: str) -> Any:
-    if isinstance(value, BaseModel):
-        return Watched(value, path)
-    read.add(path)
-    return value
-
-
-def hold(repository: Repository, name: str) -> None:
-    """Run one of a repository's stages; what it reads of params.yaml must be what it declares."""
-    entry = repository.entries()[name]
-    repository.run(*re.sub(r"-m stages\.(\w+)", r"-m tests.support.recorded \1", entry["cmd"]).split())
-    taken = set(json.loads((repository.folder / "read.json").read_text()))
-    found = {
-        key: {one for one in taken if one == key or one.startswith(f"{key}.")} for key in entry["params"]["params.yaml"]
-    }
-    assert all(found.values()), f"declared, but not read: {[key for key in found if not found[key]]}"
-    undeclared = taken - set().union(*found.values()) - UNDECLARED
-    assert not undeclared, f"read, but not declared: {sorted(undeclared)}"
-
-
-if __name__ == "__main__":
-    stage, *arguments = sys.argv[1:]
-    load = config.load
-    config.load = lambda path: watched(load(path), "")
-    import_module(f"stages.{stage}").main(arguments, standalone_mode=False)
-    Path("read.json").write_text(json.dumps(sorted(read)))
+    def _dump(self, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:
+        names = (set(type(self._section).model_fields) if include is None else include) - (exclude or set())
+        self._read.update(map(self._key, names))
+        return self._section.model_dump(include=include, exclude=exclude)

@@ -19,7 +19,6 @@ import psutil
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from cfnsr import cli
 from tests.support.holds import Hold
 
 ROOT = Path(__file__).parents[2]
@@ -139,6 +138,8 @@ class Repository:
         Returns:
             What it printed.
         """
+        from cfnsr import cli  # not before conftest.py has annotations checked
+
         return self._invoke(cli.main, arguments, status, environment)
 
     def stage(self, command: str, status: int = 0) -> str:
@@ -150,7 +151,7 @@ class Repository:
         self, command: click.Command, arguments: Sequence[str], status: int | None, environment: dict[str, str]
     ) -> str:
         with chdir(self.folder):
-            # no name of a stage, though these tests may be one of DVC's commands themselves
+            # no stage of DVC's: `DVC_STAGE` unset
             result = CliRunner(env={"DVC_STAGE": None, "COLUMNS": "200", **environment}).invoke(command, arguments)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -167,6 +168,16 @@ class Repository:
         text = path.read_text()
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
         path.write_text(text.replace(old, new))
+
+    def list_rows(self, **lists: list[str]) -> None:
+        """Replace lists of the section ``run`` in params.yaml."""
+        path = self.folder / "params.yaml"
+        head, run = path.read_text().split("\nrun:\n")
+        for key, names in lists.items():
+            lines = "".join(f"\n    - {name}" for name in names) or " []"
+            run, count = re.subn(rf"(?m)^  {key}:.*(\n    - .*)*", f"  {key}:{lines}", run, count=1)
+            assert count == 1, key
+        path.write_text(f"{head}\nrun:\n{run}")
 
     @property
     def stages(self) -> list[str]:

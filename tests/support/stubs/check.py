@@ -1,6 +1,7 @@
 """The real pruning and the real manifest, of shards that are not read."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from cfnsr.data import splits
@@ -14,6 +15,7 @@ def check(call: Call) -> None:
     actors, folds = call.params["actors"], call.params["folds"]
     for path in prune(Path(sys.argv[2]) / "shards", actors):
         print(f"removed {path}, which params.yaml no longer lists")
+    call = replace(call)  # which reads the shards that are left
     written = Manifest(
         corpus=sys.argv[1],
         labels=["neutral", "happy"],

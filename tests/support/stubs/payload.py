@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +40,27 @@ class Call:
         stage: its name in dvc.yaml.
         item: its values of the matrix, from the command line.
         params: all of params.yaml.
-        digest: of its arguments, its params and its data.
+        declared: the keys of params.yaml that it declares.
+        inputs: the paths of the data that it depends on.
         outputs: the paths it must write.
     """
 
     stage: str
     item: dict[str, str]
     params: dict[str, Any]
-    digest: str
+    declared: list[str]
+    inputs: list[Path]
     outputs: list[Path]
+
+    @cached_property
+    def digest(self) -> str:
+        """The md5 of the call's arguments, params and data."""
+        digest = hashlib.md5(" ".join(sys.argv[1:]).encode())
+        for key in self.declared:
+            digest.update(f"{key}={_value(self.params, key)!r}".encode())
+        for path in self.inputs:
+            _add(digest, path)
+        return digest.hexdigest()
 
     def bytes_of(self, name: str, count: int = 512) -> bytes:
         """Return bytes that depend on the call and on a name."""
@@ -59,7 +72,8 @@ class Call:
             if partial.is_file():
                 partial.write_bytes(self.bytes_of(output.name))
             for name in names:
-                (partial / name).parent.mkdir(exist_ok=True)
+                if "/" in name:  # only then: the folder itself may have been removed by a run that comes after
+                    (partial / name).parent.mkdir(exist_ok=True)
                 (partial / name).write_bytes(self.bytes_of(name))
 
 
@@ -71,7 +85,8 @@ def run(write: Callable[[Call], None]) -> None:
     """
     try:
         call = _call(["python", "-m", f"stages.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
-        _stop(call.stage, "start")
+        if call.digest:  # from here on it knows what it depends on
+            _stop(call.stage, "start")
         write(call)
     except CfnsrError as error:
         sys.exit(f"Error: {error}")
@@ -158,23 +173,19 @@ def _call(command: list[str]) -> Call:
     params = yaml.load(Path("params.yaml").read_bytes(), yaml.CSafeLoader)
     stages = yaml.load(Path("dvc.yaml").read_bytes(), yaml.CSafeLoader)["stages"]
     line = " ".join(command)
-    for stage, entry in stages.items():
+    for name, entry in stages.items():
         match = re.fullmatch(_pattern(" ".join(entry["cmd"].split()), params), line)
         if match:
-            item = match.groupdict()
+            stage, item = name, match.groupdict()
             break
     else:
         sys.exit(f"no stage of dvc.yaml has the command `{line}`")
     fill = lambda text: _fill(text, params, item)  # noqa: E731
-    digest = hashlib.md5(line.encode())
-    for key in sorted(fill(key) for key in entry["params"]):
-        digest.update(f"{key}={_value(params, key)!r}".encode())
-    for path in sorted(fill(dep) for dep in entry["deps"]):
-        if not path.startswith(CODE):
-            _add(digest, Path(path))
+    declared = sorted(fill(key) for key in entry["params"])
+    inputs = [Path(dep) for dep in sorted(map(fill, entry["deps"])) if not dep.startswith(CODE)]
     outputs = [*entry.get("outs", []), *entry.get("metrics", []), *entry.get("plots", [])]
     paths = [fill(next(iter(output)) if isinstance(output, dict) else output) for output in outputs]
-    return Call(stage, item, params, digest.hexdigest(), [Path(path) for path in paths])
+    return Call(stage, item, params, declared, inputs, [Path(path) for path in paths])
 
 
 def _pattern(command: str, params: dict[str, Any]) -> str:

@@ -1,5 +1,5 @@
-"""An empty folder: studio publishes no landmarks apart from its clips."""
+"""A table of one speaker's landmarks."""
 
-from tests.support.stubs.payload import run
+from tests.support.stubs.payload import named, run
 
-run(lambda call: call.write(call.outputs[0]))
+run(named("01.parquet"))

@@ -5,7 +5,8 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
+from itertools import pairwise
 from pathlib import Path
 
 from cfnsr.data.jobs import JobPaths
@@ -14,8 +15,9 @@ from tests.support.stubs.payload import Call, expected, held, run
 
 
 def report(call: Call) -> None:
-    data, metrics = Path(sys.argv[1]), Path(sys.argv[2])
+    data = Path(sys.argv[1])
     rows = expected(data, "jobs").rows
+    call = replace(call)  # which reads the jobs that are left
     names = [name if protocol == "held_out" else f"{name}, {protocol}" for protocol, name in rows]
     figures = {}
     for (_, name), trials in rows.items():
@@ -38,7 +40,7 @@ def report(call: Call) -> None:
             elif output.name == "recall.csv":
                 _write(partial, ["name", "label", "recall", "clips"], ((name, "happy", 0.5, 8) for name in names))
             elif output.name == "comparisons.csv":
-                pairs = [(first, second, 0.1, 0.5, 0.5) for first, second in zip(names, names[1:], strict=False)]
+                pairs = [(first, second, 0.1, 0.5, 0.5) for first, second in pairwise(names)]
                 _write(partial, [field.name for field in fields(Difference)], pairs)
             else:
                 partial.write_text(f"{call.digest}\n{names}\n")
