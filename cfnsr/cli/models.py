@@ -66,8 +66,8 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
     Only tensors are read from it, never code. Evaluate it by the preset `evaluate` (docs/checkpoints.md).
 
     \b
-    Example: cfnsr import-checkpoint --system cfnsr --fold fold_1
-             RAVDESS_best_0.pth checkpoints/cfnsr/fold_1.safetensors
+    Example:
+      cfnsr import-checkpoint --system cfnsr --fold fold_1 RAVDESS_best_0.pth checkpoints/cfnsr/fold_1.safetensors
     """
     from cfnsr.models import checkpoint  # imports torch
     from cfnsr.models import published as exchange
@@ -84,7 +84,9 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
 def export_checkpoint(model: Path, out: Path) -> None:
     """Write MODEL (safetensors) as a state dict (.pth) for the published code.
 
-    Example: cfnsr export-checkpoint checkpoints/cfnsr/fold_1.safetensors cfnsr_fold_1.pth
+    \b
+    Example:
+      cfnsr export-checkpoint checkpoints/cfnsr/fold_1.safetensors cfnsr_fold_1.pth
     """
     from cfnsr.models import published  # imports torch
 

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cfnsr.cli import timing
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(timing, "_facts", {})
+    (tmp_path / "dvc.yaml").write_text("stages: {crop: {}, pretrain: {}, train: {}}\n")
+    return tmp_path / "data/logs"
+
+
+def log(monkeypatch: pytest.MonkeyPatch, stage: str, **facts: str) -> None:
+    monkeypatch.setenv("DVC_STAGE", stage)
+    timing.log_fact(**facts)
+    timing.log_time()
+
+
+def test_times_are_summed_in_the_stages_order(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stage in ("train@studio-a", "pretrain@studio-a", "pretrain@studio-b", "crop@ravdess-01", "gone@studio"):
+        log(monkeypatch, stage)
+    times = timing.read_times("studio")
+    assert list(times) == ["pretrain", "train"] and times["pretrain"][0] == 2 and times["train"][1] > 0
+    assert list(timing.read_times("ravdess")) == ["crop"]
+
+
+def test_facts_stand_beside_the_times(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log(monkeypatch, "sub/dvc.yaml:train@studio-a", device="cpu, 2 threads")
+    assert json.loads((logs / "train@studio-a.json").read_text())["device"] == "cpu, 2 threads"
+    assert timing.read_facts("studio", "device") == ["cpu, 2 threads"] and timing.read_facts("ravdess", "device") == []
+
+
+def test_without_dvc_nothing_is_written(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    timing.log_time()
+    assert not logs.exists()
