@@ -39,7 +39,7 @@ def link(repository: Repository, server: ThreadedMotoServer, url: str) -> None:
     """Make a bucket's folder the remote of a repository, and commit that, so that a clone knows it."""
     repository.run("dvc", "remote", "add", "--default", "store", url)
     repository.run("dvc", "remote", "modify", "store", "endpointurl", endpoint(server))
-    there.commit("a remote")
+    repository.commit("a remote")
 
 
 def bucket(server: ThreadedMotoServer, name: str, patch: pytest.MonkeyPatch) -> None:
