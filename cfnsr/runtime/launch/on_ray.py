@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from cfnsr.errors import CfnsrError
-from cfnsr.runtime import cluster
-from cfnsr.runtime.cluster import RayError, ray
+from cfnsr.runtime import parallel
 from cfnsr.runtime.launch import Outcome, repro
+
+ray = parallel.import_ray()
 
 
 def _run(job: str, root: Path) -> tuple[int, str]:
@@ -40,7 +41,7 @@ class OnRay:
 
     def __init__(self, root: Path, address: str, *, threads: int, gpus: int | None, devices: int, retries: int = 3):
         self._root = root
-        available = cluster.join(address, "--ray")
+        available = parallel.join_cluster(address, "--ray")
         if gpus is None:
             gpus = devices if available.get("GPU", 0) else 0
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -77,7 +78,7 @@ class RayJob:
             return None
         try:
             status, machine = ray.get(self._reference)
-        except RayError as error:
+        except ray.exceptions.RayError as error:
             return Outcome(self._job, None, "", str(error).strip().splitlines()[0])
         return Outcome(self._job, status, machine)
 
