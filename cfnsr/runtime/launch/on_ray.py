@@ -72,6 +72,7 @@ class RayJob:
 
     def __init__(self, ray: Any, job: str, reference: Any) -> None:
         self._ray, self._job, self._reference = ray, job, reference
+        self._cancelled = False
 
     def outcome(self) -> Outcome | None:
         """Return what became of the job; None while it is queued or runs."""
@@ -86,4 +87,6 @@ class RayJob:
 
     def cancel(self) -> None:
         """Interrupt the job, or take it out of the queue."""
-        self._ray.cancel(self._reference)
+        if not self._cancelled:  # a second interrupt would cut short how the job ends
+            self._ray.cancel(self._reference)
+            self._cancelled = True

@@ -64,7 +64,9 @@ def run(job: str, root: Path, *, die_with_parent: bool = False) -> int:
     """
     process = start(job, root, die_with_parent=die_with_parent)
     try:
-        return process.wait()
+        while process.poll() is None:  # Ray's interrupt is no signal: it would not end a blocking wait
+            time.sleep(_POLL_S)
+        return process.returncode
     except BaseException:
         while process.poll() is None:
             end_stages(process.pid)
