@@ -14,8 +14,7 @@ from pathlib import Path
 
 import click
 
-UNIMODAL = ("video", "audio")
-PER_SPEAKER = 4  # stages: download, landmarks, crop, extract
+UNIMODAL, PER_SPEAKER = ("video", "audio"), 4  # stages a speaker: download, landmarks, crop, extract
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ class Work:
 def job_seconds(costs: Costs, work: Work, name: str) -> float:
     """Predict the seconds of one training job: two folds are predicted after each epoch, the others trained on."""
     held_out = 2 * work.clips / work.folds
-    trained = work.clips - held_out
-    predicted = held_out * (work.epochs[name] + 1)
+    trained, predicted = work.clips - held_out, held_out * (work.epochs[name] + 1)
     if name not in UNIMODAL:  # mean features of the training clips; test clips without each modality; attention
         predicted += trained + 1.5 * held_out
     epochs = work.epochs[name] * trained * (costs.load + costs.train[name])

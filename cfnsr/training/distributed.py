@@ -23,7 +23,10 @@ Value = TypeVar("Value")
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Connect this process with the others that torchrun started, and hand its errors over to the first one."""
+    """Connect this process with the others that torchrun started; at the end of the context the process ends.
+
+    Without torchrun, do nothing. A ``CfnsrError`` is handed over to the process that called ``torchrun.launch``.
+    """
     if not torchrun.is_worker():
         yield
         return
@@ -32,7 +35,8 @@ def process_group(device: torch.device) -> Iterator[None]:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         yield
-        distributed.destroy_process_group()
+        sys.stdout.flush()
+        os._exit(0)  # all files are written; gloo's threads sometimes abort a process that exits the usual way
     except CfnsrError as error:
         torchrun.record(error)
         sys.exit(1)

@@ -26,6 +26,7 @@ from cfnsr.training.optimiser import Adam
 from cfnsr.training.resume import ResumeCheckpoint
 from cfnsr.training.settings import TrainingSettings
 
+STATE = ("network", "optimiser", "schedule", "scaler")  # what a resumed training needs of a trainer
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -106,11 +107,8 @@ def fit(
         loss = float(-validation[np.arange(len(selection)), selection.classes].mean())
         epoch = Epoch(number, train_loss, loss, accuracy(validation, selection.classes))
         if not math.isfinite(train_loss + loss):
-            raise CfnsrError(
-                f"epoch {number}",
-                f"the loss is NaN or infinite (training {train_loss}, validation {loss})",
-                "Set train.precision to fp32, or lower the learning rate",
-            )
+            problem = f"the loss is NaN or infinite (training {train_loss}, validation {loss})"
+            raise CfnsrError(f"epoch {number}", problem, "Set train.precision to fp32, or lower the learning rate")
         epochs.append(epoch)
         if not selected or epoch.is_better_than(epochs[selected - 1]):
             selected = number
@@ -169,18 +167,11 @@ class Trainer:
 
     def batches(self, epoch: int) -> torch.utils.data.DataLoader[Batch]:
         """Return the loader of an epoch's batches; of each batch this process's share."""
-        rank, world_size = distributed.rank(), distributed.world_size()
-        return dataset.shuffled(
-            self.clips, self.settings.batch_size, seed=self.seed, epoch=epoch, rank=rank, world_size=world_size
-        )
+        processes = {"rank": distributed.rank(), "world_size": distributed.world_size()}
+        return dataset.shuffled(self.clips, self.settings.batch_size, seed=self.seed, epoch=epoch, **processes)
 
     def train_epoch(self, epoch: int, max_batches: int | None = None) -> float:
-        """Train on every training clip once, and return the mean loss in nats.
-
-        Args:
-            epoch: its number, from 1.
-            max_batches: number of batches after which to stop; none trains on all.
-        """
+        """Train on every training clip once, or on ``max_batches`` batches, and return the mean loss in nats."""
         generator = self._seed(epoch)
         _set_train_mode(self.network)
         loader = self.batches(epoch)
@@ -242,15 +233,12 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
+        return {name: getattr(self, name).state_dict() for name in STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what ``state_dict`` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("network", "optimiser", "schedule", "scaler")}
+        for name in STATE:
+            getattr(self, name).load_state_dict(state[name])
 
 
 def _set_train_mode(network: nn.Module) -> None:

@@ -55,6 +55,7 @@ def training(root: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], 
     yield process, workers, printed
     process.kill()
     process.wait()
+    process.stdout.close()
 
 
 def wait_for_end(processes: list[psutil.Process]) -> None:
