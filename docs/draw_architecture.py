@@ -106,7 +106,8 @@ def arrow(upper: tuple[float, float], lower: tuple[float, float]) -> str:
     first, second = y1 + BOX_HEIGHT, y2 - 3
     middle = (second - first) / 2
     return (
-        f'<path d="M{start:g} {first:g}C{start + bend:g} {first + middle:g} {end + bend:g} {second - middle:g} {end:g} {second:g}" '
+        f'<path d="M{start:g} {first:g}'
+        f'C{start + bend:g} {first + middle:g} {end + bend:g} {second - middle:g} {end:g} {second:g}" '
         'fill="none" stroke="#5c6b85" stroke-opacity="0.75" marker-end="url(#tip)"/>'
     )
 
