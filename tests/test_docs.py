@@ -114,8 +114,15 @@ NEEDS: dict[str, Callable[[Repository], None]] = {
     "cfnsr import-checkpoint": a_published_file,
     "dvc pull": a_remote,
 }
-# A reader's own names, as they are in the tests; and three speakers cannot be five folds.
-OURS = {"~/videos": "its/VideoFlash", "--folds 5": "--folds 3", "[1234,1235,1236]": "[1234,1235]"}
+# A reader's own names and folders, as they are in the tests; and of three speakers none is the fifth, nor are they five
+# folds.
+OURS = {
+    "~/videos": "its/VideoFlash",
+    "--folds 5": "--folds 3",
+    "[1234,1235,1236]": "[1234,1235]",
+    "landmarks/05.parquet /tmp/": "landmarks/01.parquet tmp/",
+    " /tmp/": " tmp/",
+}
 
 
 def make_documented(folder: Path, finished: Repository) -> None:
@@ -143,9 +150,11 @@ def repository(
 def run(repository: Repository, command: str) -> str:
     for theirs, ours in OURS.items():
         command = command.replace(theirs, ours)
+    if command.startswith("python -m stages."):  # by hand, with a reader's own paths: the real stage
+        return repository.stage(command)
     printed = repository.run(*shlex.split(command))
     # `dvc queue` and `dvc exp run --run-all` end with 0 where an experiment failed
-    assert not re.search(r"Traceback|^ERROR|Failed", printed, re.MULTILINE), printed
+    assert not re.search(r"Traceback|^ERROR: |Failed", printed, re.MULTILINE), printed
     return printed
 
 
