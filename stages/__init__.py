@@ -1,6 +1,15 @@
-"""One script a DVC stage."""
+"""One script for each DVC stage."""
+
+import os
 
 from cfnsr.runtime import lifeline
 
-# Here, before a stage's script imports anything: torch alone takes seconds, in which DVC may be killed.
-lifeline.hold()
+# Set before torch loads: its threads then wait asleep, and leave the processor to other processes
+# (measured by benchmarks/wait_policy.py).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Before a stage's script imports anything: importing torch takes seconds, in which DVC may be killed.
+if "TORCHELASTIC_RUN_ID" in os.environ:  # one of several processes that torchrun started: it ends with torchrun
+    lifeline.die_with_parent()
+else:
+    lifeline.hold()

@@ -34,7 +34,7 @@ class ArraySpec:
     dimensions: tuple[str, ...]
 
 
-# The table of arrays: shards, batches and the manifest hold the arrays named here. docs/extending.md says how to add one.
+# The table of arrays: shards, batches and the manifest hold these; docs/extending.md says how to add one.
 ARRAYS = {
     "frames": ArraySpec(np.uint8, ("time", "height", "width", "channel")),  # face crops, RGB, 0 to 255
     "mel": ArraySpec(np.float32, ("mel", "step")),  # log-mel spectrogram in dB

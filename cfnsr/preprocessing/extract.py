@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,8 @@ from cfnsr.runtime import parallel
 from cfnsr.runtime.bad_clips import BadClips
 
 
-class ExtractOptions(NamedTuple):
+@dataclass(frozen=True)
+class ExtractOptions:
     """The section ``extract`` of params.yaml.
 
     Attributes:

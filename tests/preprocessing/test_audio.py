@@ -51,3 +51,12 @@ def test_clip_without_sound_is_refused(tmp_path: Path) -> None:
     brief = numbered(tmp_path / "brief.mp4", frames=10, sound_s=0.2)
     with pytest.raises(CfnsrError, match=r"brief\.mp4: the sound ends before 0.5 s"):
         audio.waveform(brief, **WINDOW)
+
+
+def test_stereo_is_as_loud_as_mono(tmp_path: Path) -> None:
+    loudest = []
+    for channels in ("mono", "stereo"):
+        path = numbered(tmp_path / f"{channels}.mp4", frames=10, sound_s=3.0, channels=channels)
+        sound, _ = audio.waveform(path, **WINDOW)
+        loudest.append(audio.features(sound, **ANALYSIS)["mel"].max())
+    assert loudest[0] == pytest.approx(loudest[1], abs=0.1)  # dB

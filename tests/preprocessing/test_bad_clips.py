@@ -269,15 +269,6 @@ def test_unusual_clip_works(speaker: Speaker, kind: str) -> None:
         assert row[column] == pytest.approx(value, abs=0.06), column
 
 
-def test_stereo_is_as_loud_as_mono(speaker: Speaker) -> None:
-    heard = []
-    for channels in ("mono", "stereo"):
-        numbered(speaker.video, frames=FRAMES, sound_s=3.0, channels=channels)
-        assert speaker.run("fail").exit_code == 0
-        heard.append(shards.read(speaker.folder / "shard").arrays["mel"][-1].max())
-    assert heard[0] == pytest.approx(heard[1], abs=0.1)  # dB
-
-
 def test_speaker_without_usable_clips_stops(speaker: Speaker) -> None:
     for path in speaker.raw.iterdir():
         path.write_bytes(b"")

@@ -170,13 +170,13 @@ def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network:
     clip = clips[0]
     exact = openface.read(clip.path.with_suffix(".csv"))
     when = video.timeline(clip.path)
-    indices = video.evenly_spaced(when.pts, 8)
+    indices = video.evenly_spaced(when.pts, 4)
     detect = face_align._detector("dlib", "cpu", 3, False)
     images = video.frames(clip.path, when.pts, indices, decoder="pyav")
     for index, (_, box) in zip(indices, detect(images), strict=True):
         assert box is not None
         network.know(exact.points[index], box)
-    track = finder(points=True)(clip)
+    track = finder(points=True, frames=4)(clip)
     assert not network.answers
     away = np.linalg.norm(track.points[indices] - exact.points[indices], axis=2)
     width = np.ptp(exact.points[..., 0])

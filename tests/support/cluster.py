@@ -8,8 +8,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
@@ -39,14 +43,15 @@ class TwoNodes:
 
 @contextmanager
 def two_nodes() -> Iterator[TwoNodes]:
-    """Of one core each."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.cluster"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield TwoNodes(process)
-    finally:
-        process.communicate()
+    """Start two nodes of one core each; one cluster at a time, whichever worker of pytest asks."""
+    with FileLock(Path(tempfile.gettempdir()) / "cfnsr-tests-cluster.lock"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.cluster"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            yield TwoNodes(process)
+        finally:
+            process.communicate()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A copy of the working tree under git and DVC, in which tests may do as they like."""
+"""A copy of the working tree under git and DVC, which tests may change."""
 
 from __future__ import annotations
 
@@ -78,24 +78,26 @@ class Repository:
         return self.folder.with_name(f"{self.folder.name}.holds")
 
     def copy(self, folder: Path) -> Repository:
-        """Another one in the same state, its cache included."""
+        """Copy the repository, its cache included."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Repository(folder)
 
     def clone(self, folder: Path) -> Repository:
-        """What a stranger gets: what is committed, no data and no cache."""
+        """Clone the repository: what is committed, no data and no cache."""
         self.run("git", "clone", "-q", ".", str(folder))
         return Repository(folder)
 
     def commit(self, message: str) -> None:
+        """Commit everything."""
         self.run("git", "add", "-A")
         self.run("git", "commit", "-q", "--allow-empty", "-m", message)
 
     @property
     def environment(self) -> dict[str, str]:
+        """The environment of its commands: this Python, this repository's code, no settings of the user's."""
         bin_folder = str(Path(sys.executable).parent)
-        mine = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "GIT", "PYTEST"))}
-        return mine | {
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "GIT", "PYTEST"))}
+        return inherited | {
             "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
             "NO_COLOR": "1",
             "COLUMNS": "200",
@@ -109,7 +111,7 @@ class Repository:
         }
 
     def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command there, in a process group of its own; what it prints goes to ``stdout``."""
+        """Start a command in the repository, in a process group of its own; its output goes to ``stdout``."""
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -121,7 +123,7 @@ class Repository:
         )
 
     def run(self, *command: str, status: int = 0) -> str:
-        """Run a command there; returns what it printed, and fails on another exit status than ``status``."""
+        """Run a command in the repository, check its exit status, and return what it printed."""
         process = self.start(*command)
         printed, _ = process.communicate()
         assert process.returncode == status, f"{command} ended with {process.returncode}:\n{printed}"
@@ -159,11 +161,11 @@ class Repository:
         return result.output
 
     def repro(self, *arguments: str) -> list[str]:
-        """``dvc repro``; returns the stages that ran, in their order."""
+        """Run ``dvc repro``, and return the stages that ran, in their order."""
         return re.findall(r"^Running stage '(.+)':", self.run("dvc", "repro", *arguments), re.MULTILINE)
 
     def edit(self, old: str, new: str, name: str = "params.yaml") -> None:
-        """Replace a text that stands in a file once."""
+        """Replace a text that a file contains once."""
         path = self.folder / name
         text = path.read_text()
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
@@ -181,24 +183,26 @@ class Repository:
 
     @property
     def stages(self) -> list[str]:
+        """The stages of dvc.yaml, one for each combination of its matrix."""
         return self.run("dvc", "stage", "list", "--name-only").split()
 
     @property
     def lock(self) -> bytes:
+        """The content of ``dvc.lock``."""
         return (self.folder / "dvc.lock").read_bytes()
 
     def entries(self) -> dict[str, Any]:
-        """What ``dvc.lock`` says of each stage that there is."""
+        """Read the entry of each stage in ``dvc.lock``."""
         known = YAML(typ="safe", pure=True).load(self.lock.decode())["stages"]
         return {name: known[name] for name in self.stages}
 
     def results(self) -> dict[str, bytes]:
-        """Every file under ``metrics``."""
+        """Read every file under ``metrics``."""
         folder = self.folder / "metrics"
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     def corrupt(self) -> list[str]:
-        """Objects of DVC's cache that are not what their name says."""
+        """List the objects of DVC's cache whose content is not what their name says."""
         objects = [path for path in (self.folder / ".dvc/cache/files/md5").glob("??/*") if path.is_file()]
         assert objects
         return [
@@ -208,7 +212,7 @@ class Repository:
         ]
 
     def working(self) -> dict[psutil.Process, str]:
-        """The stages' processes that are alive in this repository, and which stage each is."""
+        """Find the processes of stages in this repository, and the stage of each."""
         found = {}
         for process in psutil.process_iter():
             try:

@@ -35,11 +35,11 @@ def client(server: ThreadedMotoServer):
     return boto3.client("s3", endpoint_url=endpoint(server), region_name=_REGION, **_KEYS)
 
 
-def link(there: Repository, server: ThreadedMotoServer, url: str) -> None:
+def link(repository: Repository, server: ThreadedMotoServer, url: str) -> None:
     """Make a bucket's folder the remote of a repository, and commit that, so that a clone knows it."""
-    there.run("dvc", "remote", "add", "--default", "store", url)
-    there.run("dvc", "remote", "modify", "store", "endpointurl", endpoint(server))
-    there.commit("a remote")
+    repository.run("dvc", "remote", "add", "--default", "store", url)
+    repository.run("dvc", "remote", "modify", "store", "endpointurl", endpoint(server))
+    repository.commit("a remote")
 
 
 def bucket(server: ThreadedMotoServer, name: str, patch: pytest.MonkeyPatch) -> None:

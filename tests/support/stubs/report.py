@@ -18,12 +18,12 @@ def report(call: Call) -> None:
     data = Path(sys.argv[1])
     rows = expected(data, "jobs").rows
     call = replace(call)  # which reads the jobs that are left
-    names = [name if protocol == "held_out" else f"{name}, {protocol}" for protocol, name in rows]
-    figures = {}
-    for (_, name), trials in rows.items():
+    accuracies = {}
+    for (protocol, name), trials in rows.items():
         records = b"".join(JobPaths.of(data, name, trial).record.read_bytes() for trial in trials)
-        figures[name] = int(hashlib.md5(records).hexdigest()[:4], 16) / 0xFFFF
-    accuracies = dict(zip(names, figures.values(), strict=True))
+        label = name if protocol == "held_out" else f"{name}, {protocol}"
+        accuracies[label] = int(hashlib.md5(records).hexdigest()[:4], 16) / 0xFFFF
+    names = list(accuracies)
     for output in call.outputs:
         with held(call.stage, output) as partial:
             if output.name == "metrics.json":
