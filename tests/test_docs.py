@@ -90,7 +90,7 @@ def small_preset(repository: Repository) -> None:
 
 
 def videos(repository: Repository) -> None:
-    sheet_of(crema_d(repository.folder / "its"), repository.folder / "sheet.csv")
+    sheet_of(crema_d(repository.folder / "its"), repository.folder / "labels.csv")
 
 
 def a_published_file(repository: Repository) -> None:
@@ -262,7 +262,7 @@ def test_a_command_within_a_sentence_is_one(page: str, command: str, caplog: pyt
 
 
 def test_every_published_flag_has_a_key() -> None:
-    text = (ROOT / "README.md").read_text()
+    text = "".join(page.read_text() for page in PAGES)
     rows = dict(re.findall(r"^\| `--(\w+)` \| (.+) \|$", text, re.MULTILINE))
     assert set(rows) == {
         *("datadir", "k_fold", "lr", "batch_size", "num_workers", "epochs", "checkpointdir"),

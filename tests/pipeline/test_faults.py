@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime import dvc_repository
 from tests.support.holds import wait_until
 from tests.support.repository import Repository
 
@@ -34,17 +36,17 @@ def kill(dvc: subprocess.Popen[str], repository: Repository) -> None:
 
 def repair(repository: Repository) -> None:
     """Do what `cfnsr check` says where DVC was killed while it wrote its own files."""
-    for _ in TORN:
-        if not any((repository.folder / name).exists() for name in TORN):
+    for _ in range(1 + len(TORN)):
+        try:
+            dvc_repository.check_files(repository.folder)
+        except CfnsrError:
+            printed = repository.cli("check", status=1)
+        else:
             return
-        printed = repository.cli("check", status=None)
-        torn = [name for name in TORN if f"{name}: is incomplete" in printed]
-        if not torn:
-            assert "Error" not in printed
-            return
+        (torn,) = [name for name in TORN if f"{name}: is incomplete" in printed]
         assert "elete it" in printed and "Traceback" not in printed
-        (repository.folder / torn[0]).unlink()
-    repository.cli("check")
+        (repository.folder / torn).unlink()
+    raise AssertionError(printed)
 
 
 @pytest.mark.parametrize("victim", ["stage", "dvc"])

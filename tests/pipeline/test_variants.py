@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.holds import wait_until
 from tests.support.repository import Repository
 
 CFNSR = ["train@studio-held_out-cfnsr-fold_1-1234", "train@studio-held_out-cfnsr-fold_2-1234"]
@@ -69,26 +68,14 @@ def test_two_workers_run_the_queue(stubbed: Repository, tmp_path: Path) -> None:
     assert first.cwd() != second.cwd() and str(repository.folder) in first.cwd()
     for hold in holds:
         hold.release()
-    wait_until(
-        lambda: not re.search(r"Running|Queued", repository.run("dvc", "queue", "status")), "the queue has ended"
-    )
+    workers.communicate()  # the workers keep its output open until they end
     status = repository.run("dvc", "queue", "status")
     assert len(re.findall(r"heads-\d .*Success", status)) == 2, status
-    workers.communicate()
     assert repository.lock == stubbed.lock and repository.results() == stubbed.results()
     shown = csv.DictReader(io.StringIO(repository.run("dvc", "exp", "show", "--csv")))
     assert {row["systems.cfnsr.options.heads"] for row in shown if row["Experiment"]} == {"2", "4"}
     repository.run("dvc", "exp", "apply", "heads-2")
     assert not repository.repro()
-
-
-def test_another_scale_and_back_runs_nothing(stubbed: Repository, tmp_path: Path) -> None:
-    repository = stubbed.copy(tmp_path / "repository")
-    repository.edit("    side_px: 64", "    side_px: 48")
-    assert repository.repro("check@studio") == [*(f"extract@studio-0{actor}" for actor in (1, 2, 3)), "check@studio"]
-    repository.edit("    side_px: 48", "    side_px: 64")
-    assert not repository.repro()
-    assert repository.lock == stubbed.lock and repository.results() == stubbed.results()
 
 
 def test_a_preset_and_back_runs_nothing(stubbed: Repository, tmp_path: Path) -> None:
@@ -101,9 +88,8 @@ def test_a_preset_and_back_runs_nothing(stubbed: Repository, tmp_path: Path) -> 
     before = repository.entries()
     params = (repository.folder / "params.yaml").read_bytes()
     repository.cli("preset", "tight")
-    ran = repository.repro()
-    assert not [name for name in ran if name.startswith(("download", "published_landmarks", "landmarks"))]
-    assert [name for name in ran if name.startswith("crop")] == [f"crop@studio-0{actor}" for actor in (1, 2, 3)]
+    again = [f"{stage}@studio-0{actor}" for actor in (1, 2, 3) for stage in ("crop", "extract")]
+    assert sorted(repository.repro("check")) == sorted([*again, "check@studio"])
     repository.cli("preset", "tiny")
     assert (repository.folder / "params.yaml").read_bytes() == params
     assert not repository.repro()
@@ -127,25 +113,24 @@ def test_another_corpus_and_back_runs_nothing(stubbed: Repository, tmp_path: Pat
     repository.edit("corpora:\n", f"corpora:\n  mirror:\n{section}\n")
     repository.run("dvc", "commit", "-f")
     studio, results = repository.entries(), repository.results()
-    repository.edit("corpus: studio", "corpus: mirror")
+    repository.edit("\ncorpus: studio\n", "\ncorpus: mirror\n")
     ran = repository.repro("check")
     per_actor = ("download", "landmarks", "crop", "extract")
     of_actors = [f"{stage}@mirror-0{actor}" for stage in per_actor for actor in (1, 2, 3)]
     assert sorted(ran) == sorted([*of_actors, "published_landmarks@mirror", "check@mirror"])
-    repository.edit("corpus: mirror", "corpus: studio")
+    repository.edit("\ncorpus: mirror\n", "\ncorpus: studio\n")
     assert not repository.repro()
     assert repository.entries() == studio
     assert {name: one for name, one in repository.results().items() if name.startswith("studio/")} == results
-    repository.edit("corpus: studio", "corpus: mirror")
+    repository.edit("\ncorpus: studio\n", "\ncorpus: mirror\n")
     assert not repository.repro("check")
 
 
 def test_two_jobs_at_a_time_end_alike(stubbed: Repository, tmp_path: Path) -> None:
     repository = stubbed.copy(tmp_path / "repository")
     repository.edit("      heads: 8 ", "      heads: 4 ")
-    repository.edit("    head_dropout: 0.4", "    head_dropout: 0.3")
     serial = repository.copy(tmp_path / "serial")
-    holds = [repository.hold("pretrain", number) for number in range(2)]
+    holds = [repository.hold("train", number) for number in range(2)]
     launch = repository.start("cfnsr", "launch", "--jobs", "2")
     for hold in holds:  # both are there before one goes on
         hold.process(launch)
@@ -153,7 +138,7 @@ def test_two_jobs_at_a_time_end_alike(stubbed: Repository, tmp_path: Path) -> No
         hold.release()
     printed, _ = launch.communicate()
     assert launch.returncode == 0, printed
-    assert set(repository.repro()) <= {"combine@studio-held_out-averaging-fold_1-1234"} | set(repository.stages)
+    assert repository.repro() == ["best@studio", "report@studio"]
     serial.repro()
     assert repository.entries() == serial.entries() and repository.results() == serial.results()
     assert not repository.repro() and not repository.corrupt()

@@ -13,8 +13,6 @@ import grimp
 import pytest
 from ruamel.yaml import YAML
 
-from tests.support.repository import Repository
-
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
 # docs/decisions/0004-what-stages-depend-on.md: modules that decide no number of a result.
@@ -131,12 +129,6 @@ def test_every_dep_and_every_param_exists(stage: str) -> None:
         for part in fill(key, values).split("."):
             assert part in section, key
             section = section[part]
-
-
-def test_the_readme_shows_dvcs_graph(stubbed: Repository) -> None:
-    drawn = stubbed.run("dvc", "dag", "--collapse-foreach-matrix", "--mermaid").strip()
-    shown = (ROOT / "README.md").read_text().split("```mermaid\n")[1].split("```")[0].strip()
-    assert shown.replace("\t", "    ") == drawn.replace("\t", "    ")
 
 
 @pytest.mark.parametrize("stage", STAGES)
