@@ -58,7 +58,7 @@ def test_the_run_cache_is_shared(stored: Repository, tmp_path: Path) -> None:
     assert colleague.results() == tried.results()
 
 
-def test_raw_clips_are_not_pushed(stored: Repository, shop: ThreadedMotoServer) -> None:
+def test_clips_and_landmarks_are_not_pushed(stored: Repository, shop: ThreadedMotoServer) -> None:
     pages = store.client(shop).get_paginator("list_objects_v2").paginate(Bucket="results")
     keys = {one["Key"].removeprefix("cfnsr/") for page in pages for one in page["Contents"]}
     objects = {key.removeprefix("files/md5/").replace("/", "") for key in keys if key.startswith("files/md5/")}
@@ -66,4 +66,4 @@ def test_raw_clips_are_not_pushed(stored: Repository, shop: ThreadedMotoServer) 
     outs = {out["path"]: out["md5"] for entry in stored.entries().values() for out in entry["outs"]}
     cached = {path: md5 for path, md5 in outs.items() if not path.startswith("metrics/") or "report." in path}
     for path, md5 in cached.items():
-        assert (md5 in objects) != ("/raw/" in path or path.endswith("/published_landmarks")), path
+        assert (md5 in objects) != (path.split("/")[2] in {"raw", "published_landmarks", "landmarks"}), path
