@@ -17,18 +17,18 @@ from cfnsr.runtime.outputs import prune
 @click.argument("corpus")
 @click.argument("corpus_folder", type=IN_FOLDER)
 def main(params: Params, corpus: str, corpus_folder: Path) -> None:
-    """Refuse shards that contradict themselves; write manifest.json and validation.json into CORPUS_FOLDER.
+    """Check all shards; write manifest.json and validation.json into CORPUS_FOLDER.
 
     Example: python -m stages.check studio data/studio
     """
     shards = corpus_folder / "shards"
     for path in prune(shards, params.actors):
-        click.echo(f"removed {path}, which params.yaml no longer names")
+        click.echo(f"deleted {path}, which params.yaml no longer lists")
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
     labels = module.labels(**options)
     landmarks = {"source": params.landmarks.source}
-    if params.landmarks.source == "face_align":  # what decides the points, not what they are computed on
+    if params.landmarks.source == "face_align":  # only the options that decide the points
         landmarks |= params.landmarks.face_align.model_dump(include={"detector", "points"})
     preprocessing = {
         "landmarks": landmarks,

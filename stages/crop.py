@@ -14,13 +14,13 @@ from cfnsr.runtime.bad_clips import BadClips
 @click.argument("landmarks_file", metavar="LANDMARKS", type=IN_FILE)
 @click.argument("out", type=OUT_FILE)
 def main(params: Params, landmarks_file: Path, out: Path) -> None:
-    """Compute one steady square face box a frame from one speaker's LANDMARKS, into OUT (Parquet).
+    """Compute a face box for each frame from one speaker's LANDMARKS; write them into OUT (Parquet).
 
     Example: python -m stages.crop data/studio/landmarks/01.parquet data/studio/faces/01.parquet
     """
     bad = BadClips(params.on_bad_clip)
-    by_clip, refused = landmarks.read(landmarks_file)
-    for clip, reason in refused.items():
+    by_clip, skipped = landmarks.read(landmarks_file)
+    for clip, reason in skipped.items():
         bad.handle(clip, CfnsrError(f"{landmarks_file}, clip {clip}", reason, "Fetch the clip and its landmarks again"))
     boxes = {}
     for clip, points in by_clip.items():

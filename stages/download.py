@@ -15,11 +15,11 @@ from cfnsr.runtime.outputs import atomic_folder
 @click.argument("actor")
 @click.argument("out", type=OUT_FOLDER)
 def main(params: Params, corpus: str, actor: str, out: Path) -> None:
-    """Make or fetch the clips of one speaker: videos, and the landmarks that come with them, into OUT.
+    """Make or fetch one speaker's videos, and the landmarks that come with them; write them into OUT.
 
     Example: python -m stages.download studio 01 data/studio/raw/01
     """
-    from cfnsr.corpora.download import PARTIAL, Source  # here, as --help needs no network
+    from cfnsr.corpora.source import PARTIAL, Source  # here: --help needs no network
 
     registry.load("cfnsr.corpora", corpus, where="corpus", kind="corpus", folders_only=True)
     options = getattr(params.corpora, corpus).model_dump()

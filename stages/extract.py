@@ -19,18 +19,18 @@ from cfnsr.runtime.bad_clips import BadClips
 @click.argument("boxes_file", metavar="BOXES", type=IN_FILE)
 @click.argument("out", type=OUT_FOLDER)
 def main(params: Params, corpus: str, raw: Path, boxes_file: Path, out: Path) -> None:
-    """Decode one speaker's clips in RAW: face crops by BOXES, log-mel and MFCC, into the shard OUT.
+    """Decode one speaker's clips in RAW; write face crops at BOXES, log-mel and MFCC into the shard OUT.
 
     Example: python -m stages.extract studio data/studio/raw/01 data/studio/faces/01.parquet data/studio/shards/01
     """
     bad = BadClips(params.on_bad_clip)
     clips = corpora.get(corpus).clips(raw, bad)
-    boxes, refused = face_boxes.read(boxes_file)
+    boxes, skipped = face_boxes.read(boxes_file)
     options = ExtractOptions(params.extract.video.model_dump(), params.extract.audio.model_dump())
-    samples = extract.samples(clips, boxes, refused, bad, options=options, **params.parallel.model_dump())
-    with progress.bar(raw.name) as advance:
-        counted = progress.each(samples, len(clips), advance)
-        shards.write(out, extract.index_rows(clips, boxes), counted, bad.skipped)
+    samples = extract.samples(clips, boxes, skipped, bad, options=options, **params.parallel.model_dump())
+    with progress.items() as bar:
+        tracked = bar.track(samples, total=len(clips), description=raw.name)
+        shards.write(out, extract.index_rows(clips, boxes), tracked, bad.skipped)
     bad.report()
 
 

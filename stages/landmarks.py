@@ -17,9 +17,9 @@ from cfnsr.runtime.bad_clips import BadClips
 @click.argument("published", type=IN_FOLDER)
 @click.argument("out", type=OUT_FILE)
 def main(params: Params, corpus: str, raw: Path, published: Path, out: Path) -> None:
-    """Read or detect 68 landmarks in each frame of one speaker's clips in RAW, into OUT (Parquet).
+    """Write 68 landmarks for each frame of one speaker's clips in RAW into OUT (Parquet).
 
-    They lie in PUBLISHED or beside the clips, or are detected in the frames, as `landmarks.source` says.
+    `landmarks.source` says whether they are read from PUBLISHED or from files beside the clips, or detected.
 
     \b
     Example: python -m stages.landmarks studio data/studio/raw/01 data/studio/published_landmarks
@@ -34,12 +34,12 @@ def main(params: Params, corpus: str, raw: Path, published: Path, out: Path) -> 
         decoder=params.extract.video.decoder,
         **params.landmarks.face_align.model_dump(),
     )
-    found = {}
-    with progress.bar(raw.name) as advance:
-        for clip in progress.each(clips, len(clips), advance):
+    by_clip = {}
+    with progress.items() as bar:
+        for clip in bar.track(clips, description=raw.name):
             with bad.guard(clip.id):
-                found[clip.id] = find(clip)
-    landmarks.write(out, found, bad.skipped)
+                by_clip[clip.id] = find(clip)
+    landmarks.write(out, by_clip, bad.skipped)
     bad.report()
 
 

@@ -13,13 +13,13 @@ from cfnsr.runtime.outputs import atomic_folder
 @click.argument("corpus")
 @click.argument("out", type=OUT_FOLDER)
 def main(params: Params, corpus: str, out: Path) -> None:
-    """Fetch the landmarks that are published apart from the clips, one Parquet file a speaker, into OUT.
+    """Fetch the landmarks that are published apart from the clips; write one Parquet file a speaker into OUT.
 
-    OUT stays empty if a corpus has none, or if `landmarks.source` in params.yaml finds landmarks in the frames.
+    OUT stays empty if the corpus has none, or if `landmarks.source` in params.yaml detects landmarks in the frames.
 
     Example: python -m stages.published_landmarks ravdess data/ravdess/published_landmarks
     """
-    from cfnsr.corpora.download import PARTIAL, Source  # here, as --help needs no network
+    from cfnsr.corpora.source import PARTIAL, Source  # here: --help needs no network
     from cfnsr.preprocessing import published_landmarks
 
     registry.load("cfnsr.corpora", corpus, where="corpus", kind="corpus", folders_only=True)

@@ -1,14 +1,14 @@
-"""The corpora, one package each; the package's name is what ``corpus`` in params.yaml may say.
+"""The corpora, one package each. ``corpus`` in params.yaml gives the package's name.
 
-A package offers, with the options of its own section of params.yaml as keywords:
+A package has these functions; their options are the corpus's section of params.yaml:
 
 - ``labels(**options) -> list[str]``: the emotions in the order of their class index.
-- ``clips(folder, bad) -> list[Clip]``: what ``prepare`` has written, with label and speaker, sorted by name.
-- ``expected(actor, **options) -> Counter[str] | None``: how many clips of each emotion the speaker must have.
+- ``clips(folder, bad) -> list[Clip]``: the clips that ``prepare`` wrote, with label and speaker, sorted by name.
+- ``expected(actor, **options) -> Counter[str] | None``: the number of clips of each emotion that a speaker must have.
 
-Its subpackage ``prepare`` offers ``prepare(actor, folder, *, source, jobs, **options)``, which writes one speaker's
-videos into a folder. Landmarks that come with a clip lie beside it, in a file of the same stem. Neither side imports
-the other: a change to labels must not make or fetch clips again.
+Its subpackage ``prepare`` has a function ``prepare(actor, folder, *, source, jobs, **options)``, which writes one
+speaker's videos into a folder, and landmarks that come with a clip beside it, in a file of the same stem. Neither
+imports the other: a change to labels must not make or fetch clips again.
 """
 
 from __future__ import annotations

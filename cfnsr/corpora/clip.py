@@ -1,4 +1,4 @@
-"""A clip of a corpus, and how a folder of clips is read."""
+"""A clip of a corpus, and the functions that read a folder of clips."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Clip:
     Attributes:
         id: unique within the corpus; names the clip in every table.
         path: the video.
-        actor: the speaker, as params.yaml names him or her: ``"04"``.
+        actor: the speaker, as in params.yaml: ``"04"``.
         label: the emotion's name, one of the corpus's ``labels``.
-        intensity: ``"normal"`` or ``"strong"``; empty where the corpus does not say.
-        statement: which sentence was spoken, from 1; 0 where the corpus does not say.
-        repetition: which take of it, from 1; 0 where the corpus does not say.
+        intensity: ``"normal"`` or ``"strong"``; empty if the corpus does not say.
+        statement: number of the sentence, from 1; 0 if the corpus does not say.
+        repetition: number of the sentence's recording, from 1; 0 if the corpus does not say.
     """
 
     id: str
@@ -35,7 +35,7 @@ class Clip:
 
     @classmethod
     def from_filename(cls, path: Path) -> Clip:
-        """Describe a clip by its RAVDESS file name.
+        """Read label and speaker from a clip's RAVDESS file name.
 
         Raises:
             CfnsrError: the name does not follow RAVDESS's pattern.
@@ -44,28 +44,22 @@ class Clip:
         return cls(path.stem, path, actor, *take)
 
 
-def videos(folder: Path) -> list[Path]:
-    """List the videos in a folder, sorted by name.
-
-    Raises:
-        CfnsrError: there is none.
-    """
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in filenames.VIDEO_SUFFIXES)
-    if not paths:
-        raise CfnsrError(folder, "holds no video", "Run the download stage of this speaker again")
-    return paths
-
-
 def describe(folder: Path, bad: BadClips, describe_clip: Callable[[Path], Clip] = Clip.from_filename) -> list[Clip]:
     """Describe every clip in one speaker's folder, sorted by name.
 
     Args:
         folder: of one speaker's videos.
-        bad: receives the clips that ``describe_clip`` raises an error for.
-        describe_clip: reads label and speaker from a path.
+        bad: handles the clips for which ``describe_clip`` raises an error.
+        describe_clip: returns the clip of a path.
+
+    Raises:
+        CfnsrError: the folder has no video.
     """
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in filenames.VIDEO_SUFFIXES)
+    if not paths:
+        raise CfnsrError(folder, "has no video", "Run the download stage of this speaker again")
     clips = []
-    for path in videos(folder):
+    for path in paths:
         with bad.guard(path.stem):
             clips.append(describe_clip(path))
     return clips

@@ -1,6 +1,6 @@
 """File names that a corpus's ``prepare`` writes and its ``clips`` reads.
 
-A clip of RAVDESS is called ``modality-channel-emotion-intensity-statement-repetition-actor.mp4``: Livingstone and
+A clip of RAVDESS is named ``modality-channel-emotion-intensity-statement-repetition-actor.mp4``: Livingstone and
 Russo, "The Ryerson Audio-Visual Database of Emotional Speech and Song", PLoS ONE 2018.
 """
 
@@ -15,7 +15,7 @@ from cfnsr.errors import CfnsrError
 
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 INTENSITIES = ("normal", "strong")
-FACE_AND_VOICE, SPEECH = "01", "01"
+VIDEO_AND_AUDIO, SPEECH = "01", "01"
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".flv", ".mkv", ".webm", ".mpg"})
 LABELS_FILE = "labels.parquet"  # corpus `folder`: one speaker's rows of the user's labels file, beside the clips
 
@@ -26,13 +26,13 @@ _FIELDS = re.compile(
 
 
 class Take(NamedTuple):
-    """What an actor recorded once: one clip.
+    """A recording of a sentence with an emotion.
 
     Attributes:
         label: the emotion, one of ``LABELS``.
         intensity: one of ``INTENSITIES``.
-        statement: which sentence, from 1.
-        repetition: which take of it, from 1.
+        statement: number of the sentence, from 1.
+        repetition: number of the sentence's recording, from 1.
     """
 
     label: str
@@ -42,7 +42,7 @@ class Take(NamedTuple):
 
 
 def takes(statements: Collection[int], repetitions: int, intensities: Collection[str]) -> list[Take]:
-    """List the clips of an actor; there is no strong neutral."""
+    """List the recordings of an actor; there is no strong neutral."""
     return [
         Take(label, intensity, statement, repetition)
         for label in LABELS
@@ -54,13 +54,13 @@ def takes(statements: Collection[int], repetitions: int, intensities: Collection
 
 
 def stem(take: Take, actor: str) -> str:
-    """Name a clip with face and voice, without ending: ``01-01-03-01-02-01-04``."""
+    """Return the file name of a clip with video and audio, without its suffix: ``01-01-03-01-02-01-04``."""
     emotion, strength = LABELS.index(take.label) + 1, INTENSITIES.index(take.intensity) + 1
-    return f"{FACE_AND_VOICE}-{SPEECH}-{emotion:02d}-{strength:02d}-{take.statement:02d}-{take.repetition:02d}-{actor}"
+    return f"{VIDEO_AND_AUDIO}-{SPEECH}-{emotion:02d}-{strength:02d}-{take.statement:02d}-{take.repetition:02d}-{actor}"
 
 
 def parse(path: Path) -> tuple[Take, str]:
-    """Read take and actor from a clip's file name.
+    """Read recording and actor from a clip's file name.
 
     Raises:
         CfnsrError: the name does not follow RAVDESS's pattern.
@@ -69,7 +69,7 @@ def parse(path: Path) -> tuple[Take, str]:
     if match is None:
         raise CfnsrError(
             path,
-            "not a RAVDESS file name (seven two-digit fields joined by '-')",
+            "is not a RAVDESS file name (seven two-digit fields joined by '-')",
             "Rename the file, or remove it from the corpus's folder",
         )
     label, intensity = LABELS[int(match["emotion"]) - 1], INTENSITIES[int(match["intensity"]) - 1]

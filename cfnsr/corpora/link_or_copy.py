@@ -1,4 +1,4 @@
-"""Put a file that the user has where the pipeline looks for it, and report a full disk in one line."""
+"""Link or copy a file of the user into the pipeline, and report a full disk in one line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cfnsr.errors import CfnsrError
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Link a file where the disk allows it, and copy it where it does not.
+    """Link a file if the disk allows it, or else copy it.
 
-    A link that shares blocks until one side is written (reflink) comes first; then a hard link, whose file DVC
-    makes read-only, as it then stands in the cache.
+    A reflink, which shares blocks until either file is written, is tried first, then a hard link. DVC makes a
+    hard-linked file read-only, because the file is then in its cache.
     """
     for link in (reflink, hardlink):
-        with suppress(OSError, NotImplementedError):  # the latter where the platform has no such link
+        with suppress(OSError, NotImplementedError):  # NotImplementedError: the platform has no such link
             link(str(source.resolve()), str(target))
             return
     with disk_space(target.parent, source.stat().st_size):
@@ -29,10 +29,10 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 @contextmanager
 def disk_space(folder: Path, needed: int) -> Iterator[None]:
-    """Check that a folder's disk has room for ``needed`` bytes, around writing them.
+    """Check that a folder's disk has room for ``needed`` bytes, before and while they are written.
 
     Raises:
-        CfnsrError: the disk is full, before or meanwhile.
+        CfnsrError: the disk is full.
     """
     if shutil.disk_usage(folder).free < needed:
         raise _full(folder, needed)

@@ -1,4 +1,4 @@
-"""Unpack chosen files of a zip archive; refuse names that lead out of the folder, links and absurd sizes."""
+"""Unpack chosen files of a zip archive; refuse names outside the folder, links and extreme sizes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from cfnsr.corpora.link_or_copy import disk_space
 from cfnsr.errors import CfnsrError
 
-# Video hardly shrinks, a table of numbers to a tenth or so; a zip bomb to a thousandth.
-_LARGEST_RATIO = 200
-_REMEDY = "Delete it, and fetch it again"
+_LARGEST_RATIO = 200  # of sizes; a table of numbers has a ratio of about 10, a zip bomb of 1000
+_REMEDY = "Delete it and fetch it again"
 
 
 @contextmanager
@@ -23,7 +22,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a zip archive and check all of its names.
 
     Raises:
-        CfnsrError: it is no whole zip archive, or has a name that leads elsewhere, a link, or a file of absurd size.
+        CfnsrError: it is not a complete zip archive, or contains a name outside the folder, a link or an extreme size.
     """
     with _zip_errors(path):
         file = zipfile.ZipFile(path)
@@ -44,7 +43,7 @@ def read(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 
 def choose(file: zipfile.ZipFile, is_needed: Callable[[str], bool]) -> dict[str, zipfile.ZipInfo]:
-    """Return the files whose name, without folders, is needed; by that name, sorted.
+    """Return the files whose name, without folders, is needed; by name, sorted.
 
     Raises:
         CfnsrError: two of them have the same name.
@@ -55,7 +54,7 @@ def choose(file: zipfile.ZipFile, is_needed: Callable[[str], bool]) -> dict[str,
         if entry.is_dir() or not is_needed(name):
             continue
         if name in entries:
-            raise CfnsrError(file.filename, f"holds {name} twice", _REMEDY)
+            raise CfnsrError(file.filename, f"contains {name} twice", _REMEDY)
         entries[name] = entry
     return dict(sorted(entries.items()))
 
@@ -65,8 +64,8 @@ def unpack(path: Path, folder: Path, is_needed: Callable[[str], bool]) -> list[P
 
     Args:
         path: a zip file.
-        folder: where to; it exists.
-        is_needed: whether the file of a name is written.
+        folder: an existing folder.
+        is_needed: whether to write the file of a name.
 
     Returns:
         The files written, sorted.
@@ -87,21 +86,21 @@ def unpack(path: Path, folder: Path, is_needed: Callable[[str], bool]) -> list[P
 
 @contextmanager
 def _zip_errors(path: Path) -> Iterator[None]:
-    """Turn zipfile's errors about a bad archive into one clear line."""
+    """Turn zipfile's errors about a bad archive into a ``CfnsrError``."""
     try:
         yield
-    # NotImplementedError is zipfile's word for a compression that it does not know, RuntimeError for a password.
+    # zipfile raises NotImplementedError for an unknown compression, and RuntimeError for a password.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise CfnsrError(path, f"is not a whole zip archive ({error})", _REMEDY) from error
+        raise CfnsrError(path, f"is not a complete zip archive ({error})", _REMEDY) from error
 
 
 def _check(archive: Path, entry: zipfile.ZipInfo) -> None:
     name = entry.filename
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
-        raise CfnsrError(archive, f"holds the name {name!r}, which leads out of its folder", _REMEDY)
+        raise CfnsrError(archive, f"contains {name!r}, which is outside the folder", _REMEDY)
     if stat.S_ISLNK(entry.external_attr >> 16):
-        raise CfnsrError(archive, f"holds {name!r}, which is a link", _REMEDY)
+        raise CfnsrError(archive, f"contains {name!r}, which is a link", _REMEDY)
     if entry.file_size > _LARGEST_RATIO * max(entry.compress_size, 1024):
-        problem = f"holds {name!r}, {entry.file_size:,} bytes packed into {entry.compress_size:,}"
+        problem = f"contains {name!r}, {entry.file_size:,} bytes packed into {entry.compress_size:,}"
         raise CfnsrError(archive, problem, _REMEDY)

@@ -1,4 +1,4 @@
-"""Read a clip's sound and compute its features: log-mel and MFCC."""
+"""Read a clip's audio and compute its features: log-mel and MFCC."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from cfnsr.preprocessing.video import open_media
 def sound(
     path: Path, *, rate_hz: int, offset_s: float, window_s: float, silence_db: float, **analysis: Any
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Compute the features of a window of a clip's sound.
+    """Compute the features of a window of a clip's audio.
 
     Args:
         path: the clip.
         rate_hz: sampling rate in Hz.
         offset_s: start of the window in seconds.
         window_s: length of the window in seconds.
-        silence_db: a clip whose loudest log-mel value is below is silent.
+        silence_db: a clip whose log-mel stays below this level is silent.
         analysis: see ``features``.
 
     Returns:
-        The features by array name, and how many seconds of silence were appended because the sound ended before.
+        The features by array name, and the seconds of silence that were appended because the audio ended early.
 
     Raises:
         CfnsrError: see ``waveform``; or the clip is silent.
@@ -50,7 +50,7 @@ def sound(
 def waveform(
     path: Path, *, rate_hz: int, offset_s: float, window_s: float
 ) -> tuple[Float32[np.ndarray, " sample"], float]:
-    """Read the mono sound of a window of a clip.
+    """Read a window of a clip's audio as mono.
 
     Args:
         path: the clip.
@@ -59,10 +59,10 @@ def waveform(
         window_s: length of the window in seconds.
 
     Returns:
-        The samples, -1 to 1, and how many seconds of silence were appended because the sound ended before.
+        The samples, -1 to 1, and the seconds of silence that were appended because the audio ended early.
 
     Raises:
-        CfnsrError: the file cannot be read, or has no sound in the window.
+        CfnsrError: the file cannot be read, or its audio ends before the window.
     """
     start, length = round(offset_s * rate_hz), round(window_s * rate_hz)
     parts: list[np.ndarray] = []
@@ -77,7 +77,7 @@ def waveform(
                 have += parts[-1].size
             if have >= start + length:
                 break
-        else:  # the sound ended: take what the resampler still holds
+        else:  # the audio has ended: take what is left in the resampler
             parts += [_mono(part) for part in resampler.resample(None)]
     samples = np.concatenate(parts)[start : start + length] if parts else np.empty(0, np.float32)
     if not samples.size:
@@ -91,7 +91,7 @@ def waveform(
 
 
 def _mono(frame: AudioFrame) -> Float32[np.ndarray, " sample"]:
-    """Average the channels, as librosa does; libav's own mixing would make stereo 3 dB louder than mono."""
+    """Average the channels, as librosa does; libav's mixing would make stereo 3 dB louder than mono."""
     return frame.to_ndarray().mean(axis=0)
 
 
@@ -105,19 +105,19 @@ def features(
     coefficients: int,
     top_db: float,
 ) -> dict[str, np.ndarray]:
-    """Compute log-mel spectrogram in dB and MFCC, equal to librosa's defaults.
+    """Compute the log-mel spectrogram in dB and the MFCCs, equal to librosa's defaults.
 
-    Slaney mel scale and norm, Hann window, frames centred with zeros beyond the ends, power to dB with
-    reference 1, orthonormal DCT-II.
+    Slaney mel scale and norm, Hann window, centred frames padded with zeros, power to dB with reference 1,
+    orthonormal DCT-II.
 
     Args:
         samples: mono, -1 to 1.
         rate_hz: their rate in Hz.
-        n_fft: samples of an analysis frame.
-        hop: samples between two frames.
+        n_fft: samples in each Fourier transform.
+        hop: samples from one frame to the next.
         mels: mel bands.
-        coefficients: cepstral coefficients kept.
-        top_db: dB below the loudest value at which the log-mel is cut.
+        coefficients: number of MFCCs.
+        top_db: the log-mel is cut this many dB below its maximum.
 
     Returns:
         By array name: ``mel``, "mel step", and ``mfcc``, "coefficient step", both float32.
@@ -134,14 +134,6 @@ def _transforms(
     rate_hz: int, n_fft: int, hop: int, mels: int, coefficients: int, top_db: float
 ) -> tuple[MelSpectrogram, AmplitudeToDB, torch.Tensor]:
     mel = MelSpectrogram(
-        sample_rate=rate_hz,
-        n_fft=n_fft,
-        hop_length=hop,
-        n_mels=mels,
-        power=2.0,
-        center=True,
-        pad_mode="constant",
-        norm="slaney",
-        mel_scale="slaney",
+        rate_hz, n_fft, hop_length=hop, n_mels=mels, pad_mode="constant", norm="slaney", mel_scale="slaney"
     )
     return mel, AmplitudeToDB("power", top_db=top_db), create_dct(coefficients, mels, norm="ortho")

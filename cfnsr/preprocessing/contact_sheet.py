@@ -1,4 +1,4 @@
-"""Draw a shard as a contact sheet, a row a clip and a column a frame, to see whether faces are whole and steady."""
+"""Draw a shard as a contact sheet, one row a clip, one column a frame, to check the face crops by eye."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CAPTION_PX = 18  # above each row
 
 
 def picture(shard: Shard) -> UInt8[np.ndarray, "height width 3"]:
-    """Draw the contact sheet, RGB; above each row the clip's name and emotion."""
+    """Draw the contact sheet, RGB, with each clip's name and emotion above its row."""
     rows = []
     for clip, label, frames in zip(shard.index["clip"], shard.index["label"], shard.arrays["frames"], strict=True):
         strip = np.concatenate(list(frames), axis=1)
@@ -27,13 +27,13 @@ def picture(shard: Shard) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def write(path: Path, shard: Shard) -> None:
-    """Write the contact sheet, in the picture format of the file's ending.
+    """Write the contact sheet in the format that the file's suffix names.
 
     Raises:
-        CfnsrError: no picture format of that ending is known.
+        CfnsrError: there is no such picture format.
     """
     with atomic_file(path) as partial:
         try:
             cv2.imwrite(str(partial), cv2.cvtColor(picture(shard), cv2.COLOR_RGB2BGR))
         except cv2.error as error:
-            raise CfnsrError(path, "not a picture's file name", "Let it end in .png or .jpg") from error
+            raise CfnsrError(path, "is not the name of a picture", "Use a name that ends in .png or .jpg") from error

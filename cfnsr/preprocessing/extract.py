@@ -42,10 +42,10 @@ def sample(path: Path, boxes: Float64[np.ndarray, "frame 3"], options: ExtractOp
     Args:
         path: the video.
         boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels.
-        options: of pictures and sound.
+        options: of video and audio.
 
     Raises:
-        CfnsrError: the file cannot be decoded, its boxes are not of this video, or it is black or silent.
+        CfnsrError: the file cannot be decoded, the boxes belong to another video, or the clip is black or silent.
     """
     frames, duration_s = face_crops(path, boxes, **options.video)
     features, padded_s = audio.sound(path, **options.audio)
@@ -53,7 +53,7 @@ def sample(path: Path, boxes: Float64[np.ndarray, "frame 3"], options: ExtractOp
 
 
 def clip_shapes(options: ExtractOptions) -> dict[str, list[int]]:
-    """Compute the shape of one clip's arrays, by array name, without a clip."""
+    """Compute the shape of one clip's arrays from the options, by array name."""
     analysis = {key: value for key, value in options.audio.items() if key not in ("offset_s", "window_s", "silence_db")}
     silence = np.zeros(round(options.audio["window_s"] * options.audio["rate_hz"]), np.float32)
     features = audio.features(silence, **analysis)
@@ -67,12 +67,12 @@ def clip_shapes(options: ExtractOptions) -> dict[str, list[int]]:
 def face_crops(
     path: Path, boxes: Float64[np.ndarray, "frame 3"], *, frames: int, side_px: int, decoder: str
 ) -> tuple[UInt8[np.ndarray, "time side side 3"], float]:
-    """Cut the face out of evenly spaced frames.
+    """Crop the face from evenly spaced frames.
 
     Args:
         path: the video.
         boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels.
-        frames: face crops to take, evenly spaced over the clip.
+        frames: number of crops.
         side_px: their side in pixels.
         decoder: a file of ``cfnsr.preprocessing.video``.
 
@@ -98,7 +98,7 @@ def face_crops(
 
 
 def _check_box(path: Path, box: np.ndarray, image: np.ndarray) -> None:
-    """Refuse the box of another video, whose crop would show the picture's edge and no face."""
+    """Check that a box overlaps its frame; the boxes of another video may not."""
     x, y, side = box
     height, width = image.shape[:2]
     if not (
@@ -108,13 +108,13 @@ def _check_box(path: Path, box: np.ndarray, image: np.ndarray) -> None:
     ):
         raise CfnsrError(
             path,
-            f"its face box ({side:.0f} pixels at {x:.0f}, {y:.0f}) misses the picture of {width}x{height}",
+            f"its face box ({side:.0f} pixels at {x:.0f}, {y:.0f}) lies outside the frame of {width}x{height}",
             "Fetch the clip and its landmarks again: they do not belong together",
         )
 
 
 class _Task(NamedTuple):
-    """What the sample of a clip is made from; without boxes, the reason."""
+    """A clip to decode; ``reason`` says why it has no boxes."""
 
     path: Path
     boxes: np.ndarray | None
@@ -123,45 +123,40 @@ class _Task(NamedTuple):
 
 
 def _attempt(task: _Task) -> Sample | CfnsrError:
-    # The number of clips at a time must not change a bit; and a clip has a thread of its own already.
+    # The number of clips at a time must not change any byte, and each clip has its own thread already.
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
         if task.boxes is None:
             raise CfnsrError(task.path, task.reason, "Fetch the landmarks of this clip again")
         return sample(task.path, task.boxes, task.options)
-    except CfnsrError as error:  # raised in the clips' order, not in that in which they end
+    except CfnsrError as error:  # returned: the caller raises errors in the order of the clips
         return error
 
 
 def samples(
     clips: list[Clip],
     boxes: Mapping[str, FaceBoxes],
-    refused: Mapping[str, str],
+    skipped: Mapping[str, str],
     bad: BadClips,
     *,
     options: ExtractOptions,
     **workers: Any,
 ) -> Iterator[Sample | None]:
-    """Extract clips side by side; yield samples in the clips' order, None for a clip that is skipped.
+    """Extract clips in parallel; yield samples in the clips' order, None for a clip that is skipped.
 
     Args:
         clips: the clips.
         boxes: by clip id.
-        refused: by clip id, why it has no boxes.
+        skipped: by clip id, why it has no boxes.
         bad: receives each clip that cannot be used.
-        options: of ``sample``.
+        options: see ``sample``.
         workers: ``jobs``, ``backend`` and ``address``, see ``parallel.run``.
     """
-    tasks = [
-        _Task(
-            clip.path,
-            boxes[clip.id].boxes if clip.id in boxes else None,
-            refused.get(clip.id, "has no landmarks"),
-            options,
-        )
-        for clip in clips
-    ]
+    tasks = []
+    for clip in clips:
+        of_clip = boxes[clip.id].boxes if clip.id in boxes else None
+        tasks.append(_Task(clip.path, of_clip, skipped.get(clip.id, "has no landmarks"), options))
     with closing(parallel.run(_attempt, tasks, **workers)) as attempts:
         for clip, attempt in zip(clips, attempts, strict=True):
             if isinstance(attempt, CfnsrError):

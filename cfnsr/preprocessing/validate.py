@@ -1,4 +1,4 @@
-"""Check shards before training: is anything missing, broken, doubled or contradictory?"""
+"""Check shards before training for missing, broken, doubled and contradictory clips."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _COUNTS = ("missing", "surplus", "duplicates", "not_finite", "constant", "silent
 
 @dataclass
 class ValidationReport:
-    """What the shards of all speakers hold.
+    """What was found in the shards of all speakers.
 
     Attributes:
-        clips: how many each speaker has.
-        shapes: of one clip's arrays, by name, as the first speaker's are.
-        missing, surplus: clips that are fewer, or more, than the corpus has.
-        duplicates: clips that are the same file as another.
-        not_finite, constant, silent: clips that hold NaN or infinity, are of one value throughout, or have no sound.
-        black_frames: frames of one colour, in clips that have others.
-        padded: clips whose sound ended within the window.
-        longest_padding_s: the most silence appended to one, in seconds.
-        interpolated: mean over clips of the share of frames whose face box comes from their neighbours.
-        faults: errors that stop the run.
-        fingerprint: md5 over preprocessing, and speaker, label and source file of all clips.
+        clips: number of clips, by speaker.
+        shapes: of one clip's arrays, by name, in the first speaker's shard.
+        missing, surplus: number of clips fewer, or more, than the corpus has.
+        duplicates: clips with the same file as another.
+        not_finite, constant, silent: arrays with NaN or infinity, with a single value, or without sound.
+        black_frames: frames of a single colour, in clips that have others.
+        padded: clips whose audio ended within the window.
+        longest_padding_s: longest silence appended to a clip, in seconds.
+        interpolated: share of frames with an interpolated face box, as a mean over clips.
+        faults: errors that stop the run, see ``raise_first``.
+        fingerprint: md5 of the preprocessing options, and of all clips' speakers, labels and files.
         arrays: md5 of each speaker's arrays.
     """
 
@@ -60,7 +60,7 @@ class ValidationReport:
         self.faults.append(CfnsrError(where, problem, remedy))
 
     def write(self, path: Path, *, skipped: int) -> None:
-        """Write the counts as JSON, ``skipped`` clips among them."""
+        """Write the counts as JSON, with the number of skipped clips."""
         counts = {
             "speakers": len(self.clips),
             "clips": sum(self.clips.values()),
@@ -98,20 +98,20 @@ def validate(
     """Check every speaker's shard against the others' and against the corpus.
 
     Args:
-        folder: holds one shard a speaker; only those of ``expected`` are read.
-        labels: the emotions there may be.
-        expected: by speaker, how many clips of each emotion there must be, where the corpus knows.
-        min_clips: the fewest clips a speaker may have.
-        silence_db: a clip whose loudest log-mel value is below is silent.
+        folder: contains one shard a speaker; only those of ``expected`` are read.
+        labels: the corpus's emotions.
+        expected: by speaker, the number of clips of each emotion, where the corpus knows it.
+        min_clips: smallest number of clips of a speaker.
+        silence_db: a clip whose log-mel stays below this level is silent.
         bad: receives the clips that were skipped when the shards were made, and those that are missing.
-        preprocessing: how the shards were made.
+        preprocessing: the options that made the shards.
 
     Raises:
-        CfnsrError: a shard is missing or broken, or a clip is bad and may not be skipped. Whatever else is wrong is
-            in ``faults``.
+        CfnsrError: a shard is missing or broken, or a clip is bad and must not be skipped. Other errors are in
+            ``faults``.
     """
     report = ValidationReport()
-    clip_of: dict[str, str] = {}  # by md5 of the source file
+    clip_of: dict[str, str] = {}  # clip id, by md5 of the clip's file
     digest = hashlib.md5(json.dumps(preprocessing, sort_keys=True).encode(), usedforsecurity=False)
     interpolated: list[float] = []
     for actor, counts in expected.items():
@@ -124,12 +124,12 @@ def validate(
         if counts is not None:
             _check_counts(report, path, shard, counts, bad)
         report.arrays[actor] = _check_arrays(report, path, shard, silence_db)
-        for clip, label, source in zip(*(shard.index[name] for name in ("clip", "label", "source_md5")), strict=True):
-            if source in clip_of:
+        for clip, label, md5 in zip(*(shard.index[name] for name in ("clip", "label", "source_md5")), strict=True):
+            if md5 in clip_of:
                 report.duplicates += 1
-                report.add(path, f"clip {clip} is the same file as {clip_of[source]}", "Remove one of them")
-            clip_of[source] = clip
-            digest.update(f"{actor} {clip} {label} {source}\n".encode())
+                report.add(path, f"clip {clip} is the same file as {clip_of[md5]}", "Remove one of them")
+            clip_of[md5] = clip
+            digest.update(f"{actor} {clip} {label} {md5}\n".encode())
         padded_s = shard.index["padded_s"].to_numpy()
         report.padded += int((padded_s > 0).sum())
         report.longest_padding_s = max(report.longest_padding_s, float(padded_s.max()))
@@ -144,14 +144,14 @@ def _check_index(
 ) -> None:
     """Check number, speaker and labels of a speaker's clips."""
     if len(shard.index) < min_clips:
-        problem = f"holds {len(shard.index)} clips, under check.min_clips = {min_clips}"
-        report.add(path, problem, "Complete the speaker, or drop it from actors and folds")
+        problem = f"has {len(shard.index)} clips, under check.min_clips = {min_clips}"
+        report.add(path, problem, "Add clips of the speaker, or remove it from actors and folds")
     others = sorted(set(shard.index["actor"]) - {actor})
     if others:
-        report.add(path, f"holds clips of speaker {', '.join(others)}", "Move them to their own folder")
+        report.add(path, f"contains clips of speaker {', '.join(others)}", "Move them to their own folder")
     unknown = sorted(set(shard.index["label"]) - set(labels))
     if unknown:
-        report.add(path, f"unknown emotion {', '.join(unknown)}", f"Known are {', '.join(labels)}")
+        report.add(path, f"has the unknown emotion {', '.join(unknown)}", f"The corpus has {', '.join(labels)}")
 
 
 def _check_counts(report: ValidationReport, path: Path, shard: Shard, expected: Counter[str], bad: BadClips) -> None:
@@ -174,7 +174,7 @@ def _check_arrays(report: ValidationReport, path: Path, shard: Shard, silence_db
     for name, array in shard.arrays.items():
         file, shape = path / f"{name}.npy", list(array.shape[1:])
         if shape != report.shapes.setdefault(name, shape):
-            problem = f"clips of shape {shape}, other speakers' {report.shapes[name]}"
+            problem = f"has clips of shape {shape}, the other speakers {report.shapes[name]}"
             report.add(file, problem, "Run `dvc repro -f extract`")
         for clip, values in zip(shard.index["clip"], array, strict=True):
             _check_clip(report, file, name, clip, values, silence_db)
@@ -188,7 +188,7 @@ def _check_clip(
     """Check one array of one clip."""
     if not np.isfinite(values).all():
         report.not_finite += 1
-        report.add(file, f"clip {clip} holds NaN or infinity", "Fetch the clip again")
+        report.add(file, f"clip {clip} contains NaN or infinity", "Fetch the clip again")
         return
     low, high = values.min(), values.max()
     if low == high:

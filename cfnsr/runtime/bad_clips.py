@@ -1,4 +1,4 @@
-"""What happens to clips that cannot be used: the run stops, or goes on without them."""
+"""Handle clips that cannot be used: stop the run, or skip them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cfnsr.errors import CfnsrError, printable
 
 
 class BadClips:
-    """Stop the run at the first bad clip, or record it and go on.
+    """Stop the run at the first bad clip, or record and skip bad clips.
 
     Args:
-        policy: ``fail`` or ``skip``, as ``on_bad_clip`` in params.yaml says.
+        policy: ``fail`` or ``skip``, from ``on_bad_clip`` in params.yaml.
 
     Attributes:
-        skipped: by clip, why it cannot be used.
+        skipped: by clip id, why it cannot be used.
     """
 
     def __init__(self, policy: str) -> None:
@@ -33,7 +33,7 @@ class BadClips:
             self.handle(clip, error)
 
     def handle(self, clip: str, error: CfnsrError) -> None:
-        """Raise a clip's error, or record it.
+        """Raise the error of a clip, or record it.
 
         Raises:
             CfnsrError: the policy is ``fail``.
@@ -42,7 +42,7 @@ class BadClips:
         self.skipped[printable(clip)] = error.problem
 
     def raise_unless_skipping(self, error: CfnsrError) -> None:
-        """Raise an error about clips, absent ones for instance, if the policy is ``fail``.
+        """Raise an error about clips, for instance missing ones, if the policy is ``fail``.
 
         Raises:
             CfnsrError: the policy is ``fail``.

@@ -1,4 +1,4 @@
-"""What DVC knows of this repository. The one module that uses DVC's internals."""
+"""Read DVC's stages and their state. Only this module uses DVC's internals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from cfnsr.errors import CfnsrError
 
-# DVC itself is imported where it is needed: that takes half a second, which reading dvc.yaml need not wait for.
+# DVC is imported inside functions: the import takes half a second, which reading dvc.yaml does not need.
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Plan:
     """The jobs to run.
 
     Attributes:
-        needs: by job, the other jobs of the plan that must be done before it.
-        fresh: how many jobs of the requested stages are up to date.
+        needs: by job, the other jobs of the plan that must be done first.
+        fresh: number of jobs of the requested stages that are up to date.
     """
 
     needs: dict[str, set[str]]
@@ -35,10 +35,10 @@ def stage_names(root: Path) -> list[str]:
 
 
 def stage_count(root: Path, params: Mapping[str, Any]) -> int:
-    """Count the stages that dvc.yaml describes, each entry of a matrix as one.
+    """Count the stages of dvc.yaml, with each entry of a matrix.
 
     Args:
-        root: the repository's.
+        root: of the repository.
         params: the values of params.yaml.
     """
     total = 0
@@ -67,10 +67,10 @@ def _parameter(params: Mapping[str, Any], reference: str) -> Any:
 
 
 def check_files(root: Path) -> None:
-    """Check that DVC can read its own files, which a DVC that is killed may leave incomplete.
+    """Check that DVC can read its own files, which may be incomplete after DVC was killed.
 
     Args:
-        root: the repository's.
+        root: of the repository.
 
     Raises:
         CfnsrError: one of them is incomplete.
@@ -94,16 +94,16 @@ def check_files(root: Path) -> None:
 
 
 def plan(root: Path, stages: Collection[str]) -> Plan:
-    """Ask DVC which jobs are stale.
+    """Ask DVC which jobs are stale, and plan them with the jobs that need them.
 
-    A job that needs a stale one is in the plan too: whether it has work then, its own `dvc repro` finds out.
+    The `dvc repro` of a job that needs a stale one decides whether there is something to do.
 
     Args:
-        root: the repository's.
-        stages: of dvc.yaml, ``pretrain`` and ``train`` for instance.
+        root: of the repository.
+        stages: names in dvc.yaml, for instance ``pretrain``.
 
     Raises:
-        CfnsrError: a stage is not in dvc.yaml, DVC cannot read its files, or what the stages read is itself stale.
+        CfnsrError: a stage is not in dvc.yaml, DVC cannot read its files, or the jobs' input is stale.
     """
     import networkx as nx
     from dvc.exceptions import DvcException
@@ -111,8 +111,8 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
 
     try:
         with Repo(str(root)) as repo:
-            # A stage's name in dvc.yaml; its address would depend on the current folder. Edges lead from a stage to
-            # those whose outputs it reads.
+            # Names as in dvc.yaml: addresses depend on the current folder. Edges point from a stage to the stages
+            # whose outputs it reads.
             names = {stage: getattr(stage, "name", None) or stage.addressing for stage in repo.index.graph}
             graph: Any = nx.relabel_nodes(repo.index.graph, names)
             status = repo.status()
@@ -122,7 +122,7 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
     known = stage_names(root)
     unknown = [stage for stage in stages if stage not in known]
     if unknown:
-        raise CfnsrError("dvc.yaml", f"has no stage {', '.join(unknown)}", f"There are {', '.join(known)}")
+        raise CfnsrError("dvc.yaml", f"has no stage {', '.join(unknown)}", f"Choose from {', '.join(known)}")
     jobs = {name for name in graph if name.partition("@")[0] in stages}
     stale = [name for name in nx.topological_sort(graph.reverse()) if name in changed]
     inputs = set().union(*(nx.descendants(graph, job) for job in jobs)) - jobs

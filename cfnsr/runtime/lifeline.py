@@ -1,7 +1,7 @@
-"""End a stage when the DVC that runs it ends.
+"""End a stage when the DVC process that runs it ends.
 
-A `dvc repro` that is killed leaves its stage running. The stage would then write its old result over that of the next
-run (docs/decisions/0003-atomic-outputs.md).
+A killed `dvc repro` leaves its stage running. The stage would later overwrite the result of the next run
+(docs/decisions/0003-atomic-outputs.md).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def hold() -> None:
-    """End this process as soon as the DVC that started it has ended. Without DVC, do nothing.
+    """End this process when the DVC process that started it ends. Without DVC, do nothing.
 
-    On Linux the kernel ends it. A thread does too, on other systems, and if a shell runs between DVC and its command.
+    On Linux the kernel does it. A thread does it too, for other systems and if DVC starts the command in a shell.
     """
     stage = os.environ.get("DVC_STAGE")
     if stage is None or os.name != "posix":
@@ -43,12 +43,12 @@ def die_with_parent() -> None:
 
 
 def _runner(stage: str) -> psutil.Process | None:
-    """Find the DVC that runs a stage: the nearest ancestor outside the stage. Return None if it has ended."""
+    """Find the DVC process that runs a stage, the nearest ancestor outside the stage; None if it has ended."""
     try:
         process = psutil.Process().parent()
         while process is not None and _is_within(process, stage):
             process = process.parent()
-        # DVC starts its commands in its own process group; a process that adopts an orphan is in another.
+        # DVC starts commands in its own process group; a process that adopts an orphan is in another group.
         return process if process is not None and os.getpgid(process.pid) == os.getpgrp() else None
     except (psutil.NoSuchProcess, ProcessLookupError):
         return None
@@ -57,7 +57,7 @@ def _runner(stage: str) -> psutil.Process | None:
 def _is_within(process: psutil.Process, stage: str) -> bool:
     try:
         return process.environ().get("DVC_STAGE") == stage
-    except psutil.AccessDenied:  # another user's process: then it is not part of the stage
+    except psutil.AccessDenied:  # another user's process, which is not part of the stage
         return False
 
 

@@ -1,7 +1,7 @@
-"""Write outputs whole or not at all, and delete those that params.yaml no longer lists.
+"""Write outputs completely or not at all, and delete those that params.yaml no longer lists.
 
-A half-written output would be taken for a finished one, and writing through a link into DVC's cache would corrupt
-the cached copy (docs/decisions/0003-atomic-outputs.md). So an output is written beside its path and then renamed.
+An incomplete output would be used as a complete one, and writing through a link into DVC's cache would damage the
+cached copy (docs/decisions/0003-atomic-outputs.md). So an output is written beside its path and then renamed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from cfnsr.errors import CfnsrError
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in ``path``'s folder. On success it replaces ``path``; on error it is removed."""
-    prefix = _remove_leftovers(path)
+    """Yield a temporary path in ``path``'s folder. On success it replaces ``path``; on error it is deleted."""
+    prefix = _delete_leftovers(path)
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     partial = Path(name)
@@ -33,8 +33,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``. On success it replaces ``path``; on error it is removed."""
-    partial = Path(tempfile.mkdtemp(prefix=_remove_leftovers(path), dir=path.parent))
+    """Yield a temporary folder beside ``path``. On success it replaces ``path``; on error it is deleted."""
+    partial = Path(tempfile.mkdtemp(prefix=_delete_leftovers(path), dir=path.parent))
     try:
         yield partial
         partial.chmod(0o755)
@@ -45,10 +45,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _remove_leftovers(path: Path) -> str:
-    """Remove what killed runs left half-written of ``path``; return the prefix of such names.
+def _delete_leftovers(path: Path) -> str:
+    """Delete incomplete outputs of killed runs; return the prefix of their names.
 
-    Should a killed run's process still be alive, its writing fails, and it cannot overwrite a later result.
+    If a process of a killed run still writes, it fails and cannot overwrite a later result.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".partial-{path.name}."
@@ -61,16 +61,16 @@ def _remove_leftovers(path: Path) -> str:
 def prune(folder: Path, names: Collection[str]) -> list[Path]:
     """Delete outputs that params.yaml no longer lists; fail if a listed one is missing.
 
-    DVC deletes nothing when a list of params.yaml shrinks, and hashes a folder that many stages write to as a whole:
-    files left over would run the stages that read it again, and a result could depend on earlier runs. So the stage
-    that reads the folder prunes it. Hidden files stay: stages that still run may be writing them.
+    DVC deletes nothing when a list of params.yaml shrinks, and hashes a folder that many stages write to as a whole.
+    Old files would make the stages that read it stale, and a result could depend on earlier runs. So the stage that
+    reads the folder prunes it. Hidden files stay, because stages that still run may be writing them.
 
     Args:
         folder: the folder that many stages write to.
-        names: paths within it that params.yaml lists, ``01`` or ``held_out/audio/fold_1``.
+        names: paths in it that params.yaml lists, for instance ``held_out/audio/fold_1``.
 
     Returns:
-        The deleted paths, the topmost of each.
+        The deleted paths; of a deleted folder, only its own path.
 
     Raises:
         CfnsrError: a listed path is missing.

@@ -1,6 +1,6 @@
-"""Work on many clips at a time: threads or processes of this machine (joblib), or the cores of a Ray cluster.
+"""Process clips in parallel: with threads or processes of this machine (joblib), or on a Ray cluster.
 
-It changes no byte of a result. docs/decisions/0020-clips-in-parallel.md says why Ray is not reached through joblib.
+The choice changes no result. docs/decisions/0020-clips-in-parallel.md says why Ray is not used through joblib.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from cfnsr.errors import CfnsrError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_WINDOW = 16  # items a core that joblib is given at a time
-_AHEAD = 2  # items a core that Ray is given at a time: one to work on, one to continue with
-_RETRIES = 3  # of an item whose node is lost
+_WINDOW = 16  # items for each core that joblib gets at a time
+_AHEAD = 2  # items for each core that Ray gets at a time: one runs, one waits
+_RETRIES = 3  # of an item whose machine is lost
 _CONNECT_S = 5
 
 
 def run(
     work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int, backend: str, address: str
 ) -> Generator[Result]:
-    """Work on items side by side; yield the results in the items' order.
+    """Call ``work`` on items in parallel; yield the results in the order of the items.
 
-    Few more results than were asked for exist at a time. Closing the generator ends the work.
+    Only a few results are computed in advance. Closing the generator ends the work.
 
     Args:
-        work: a function of a module, as it may run in another process or on another machine.
-        items: what pickle takes, for the same reason.
-        jobs: items at a time; 0 uses every core.
+        work: a function of a module, because it may run in another process or on another machine.
+        items: objects that pickle can write, for the same reason.
+        jobs: number of items at a time; 0 uses every core.
         backend: ``threading``, ``loky`` (processes) or ``ray``.
-        address: of the Ray cluster, see ``join_cluster``.
+        address: see ``join_cluster``.
 
     Raises:
-        CfnsrError: Ray is not installed, there is no cluster at that address, or the cluster lost the work.
+        CfnsrError: Ray is not installed, there is no cluster at that address, or its machines were lost.
     """
     if backend == "ray":
         return _run_on_ray(work, items, jobs, address)
@@ -60,16 +60,16 @@ def _run_here(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, 
 
     workers = jobs or cpu_count()
     size = _WINDOW * workers
-    # An event cannot travel to a process.
+    # An event cannot be sent to another process.
     function: Callable[[Item], Any] = work_unless_closed if backend == "threading" else work
     with Parallel(n_jobs=workers, backend=backend, return_as="generator") as pool:
-        # joblib does not wait for its generator's consumer; windows keep results from piling up.
+        # joblib does not wait for the consumer of its generator; windows limit the number of results.
         for start in range(0, len(items), size):
             results: Any = iter(pool(delayed(function)(item) for item in items[start : start + size]))
             try:
                 for result in results:  # noqa: UP028  `yield from` would close joblib's generator, which then warns
                     yield result
-            except BaseException:  # the consumer stopped early: let the workers finish without new items
+            except BaseException:  # the consumer has stopped: wait for the workers, which get no new items
                 closed.set()
                 for _ in results:
                     pass
@@ -90,13 +90,19 @@ def _run_on_ray(work: Callable[[Item], Result], items: Sequence[Item], jobs: int
         while pending:
             yield _get(ray, pending.popleft())
     finally:
-        ray.shutdown()  # cancels what is still being worked on
+        ray.shutdown()  # cancels running items
 
 
 def work_in_workspace(work: Callable[[Item], Result], item: Item, workspace: Path) -> Result:
-    """Work on one item on a node of the cluster, in the driver's working directory."""
+    """Call ``work`` on one item on a machine of the cluster, in the driver's working directory.
+
+    Raises:
+        CfnsrError: the machine does not have that directory.
+    """
     if not workspace.is_dir():
-        raise CfnsrError(workspace, f"is not there on {platform.node()}", "Share the workspace between the nodes")
+        raise CfnsrError(
+            workspace, f"is missing on {platform.node()}", "Share the folder with every machine of the cluster"
+        )
     with contextlib.chdir(workspace):
         return work(item)
 
@@ -109,11 +115,13 @@ def _get(ray: ModuleType, reference: Any) -> Any:
         if isinstance(cause, CfnsrError):
             raise cause from error
         reason = str(error).strip().splitlines()[-1]
-        raise CfnsrError("parallel.backend", f"Ray lost the work ({reason})", "Look at the cluster's nodes") from error
+        raise CfnsrError(
+            "parallel.backend", f"Ray lost the work ({reason})", "Check that the cluster's machines are running"
+        ) from error
 
 
 def import_ray() -> ModuleType:
-    """Import Ray, its usage statistics switched off.
+    """Import Ray with its usage statistics switched off.
 
     Raises:
         CfnsrError: it is not installed.
@@ -127,14 +135,14 @@ def import_ray() -> ModuleType:
 
 
 def join_cluster(address: str, asked_by: str) -> Mapping[str, float]:
-    """Become the driver of a Ray cluster whose nodes share the workspace, until ``ray.shutdown()``.
+    """Connect to a Ray cluster whose machines share the working directory, until ``ray.shutdown()``.
 
     Args:
         address: ``HOST:PORT``; ``auto`` is the cluster that this machine belongs to; ``local`` starts one here.
-        asked_by: the option or key that an error names.
+        asked_by: the option or key that holds the address, for the error.
 
     Returns:
-        What the cluster has: ``CPU``, ``GPU`` and more, by name.
+        The cluster's resources by name: ``CPU``, ``GPU`` and more.
 
     Raises:
         CfnsrError: there is no cluster at that address.
@@ -142,7 +150,7 @@ def join_cluster(address: str, asked_by: str) -> Mapping[str, float]:
     ray = import_ray()
     try:
         host, colon, port = address.rpartition(":")
-        if colon and "://" not in address:  # fail at once where nobody answers: Ray would try for minutes
+        if colon and "://" not in address:  # fail at once if there is no server: Ray would try for minutes
             socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
         ray.init(
             address=None if address == "local" else address,
@@ -151,5 +159,7 @@ def join_cluster(address: str, asked_by: str) -> Mapping[str, float]:
             logging_level=logging.WARNING,
         )
     except (OSError, ray.exceptions.RayError, ValueError) as error:
-        raise CfnsrError(asked_by, f"no cluster at {address} ({error})", "Start one with `ray start`") from error
+        raise CfnsrError(
+            asked_by, f"there is no cluster at {address} ({error})", "Start one with `ray start`"
+        ) from error
     return ray.cluster_resources()

@@ -1,10 +1,9 @@
-"""Progress bars on stderr for work that takes more than a second."""
+"""Progress bars on stderr."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -12,57 +11,33 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 
-T = TypeVar("T")
 
-
-@contextmanager
-def bar(name: str) -> Iterator[Callable[[int], None]]:
-    """Show a bar; yield ``advance(total)``, to be called after each of ``total`` items."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(name, total=None)
-
-        def advance(total: int) -> None:
-            progress.update(task, total=total, advance=1)
-
-        yield advance
+def items() -> Progress:
+    """Return a progress bar that counts items; use it in a ``with``, and advance it by its ``track``."""
+    return _bar(MofNCompleteColumn(), TimeElapsedColumn())
 
 
 @contextmanager
 def transfer(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar in bytes, with rate and time left; yield ``moved(done, total)``."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    """Show a progress bar in bytes, with rate and time left; yield ``moved(done, total)``."""
+    with _bar(DownloadColumn(), TransferSpeedColumn()) as progress:
         task = progress.add_task(name, total=None)
 
         def moved(done: int, total: int) -> None:
             if progress.tasks[0].total is None:
-                progress.reset(task, total=total, completed=done)  # bytes of an earlier run are no part of the rate
+                progress.reset(task, total=total, completed=done)  # the rate leaves out an earlier run's bytes
             progress.update(task, completed=done)
 
         yield moved
 
 
-def each(items: Iterable[T], total: int, advance: Callable[[int], None]) -> Iterator[T]:
-    """Yield the items; advance the bar after each."""
-    for item in items:
-        yield item
-        advance(total)
+def _bar(*columns: ProgressColumn) -> Progress:
+    text = TextColumn("{task.description}")
+    return Progress(text, BarColumn(), *columns, TimeRemainingColumn(), console=Console(stderr=True))

@@ -21,21 +21,21 @@ def test_clip_is_described_by_its_name() -> None:
 def test_clips_of_a_folder_are_sorted(tmp_path: Path) -> None:
     for name in (f"{STEM}.mp4", "01-01-01-01-01-01-04.MKV", f"{STEM}.csv"):
         (tmp_path / name).touch()
-    assert [found.id for found in clip.describe(tmp_path, BadClips("fail"))] == ["01-01-01-01-01-01-04", STEM]
+    assert [described.id for described in clip.describe(tmp_path, BadClips("fail"))] == ["01-01-01-01-01-01-04", STEM]
 
 
 def test_folder_without_videos_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CfnsrError, match="holds no video"):
+    with pytest.raises(CfnsrError, match="has no video"):
         clip.describe(tmp_path, BadClips("fail"))
 
 
 def test_bad_name_stops_or_is_skipped(tmp_path: Path) -> None:
     for name in (f"{STEM}.mp4", "talk.mp4"):
         (tmp_path / name).touch()
-    with pytest.raises(CfnsrError, match=r"talk\.mp4: not a RAVDESS file name.*or set on_bad_clip: skip"):
+    with pytest.raises(CfnsrError, match=r"talk\.mp4: is not a RAVDESS file name.*or set on_bad_clip: skip"):
         clip.describe(tmp_path, BadClips("fail"))
     bad = BadClips("skip")
-    assert [found.id for found in clip.describe(tmp_path, bad)] == [STEM]
+    assert [described.id for described in clip.describe(tmp_path, bad)] == [STEM]
     assert list(bad.skipped) == ["talk"]
 
 

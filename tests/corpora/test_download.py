@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -19,13 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cfnsr import __version__
-from cfnsr.corpora.download import Archive, Source
+from cfnsr.corpora import download
+from cfnsr.corpora.download import Archive
 from cfnsr.errors import CfnsrError
 from tests.support import served
 from tests.support.served import Handler, Site, cut_after, instead, no_ranges, status
 
 CONTENT = b"PK" + np.random.default_rng(0).bytes(300_000)
-CHUNK = 1 << 16  # what a broken connection may cost
+CHUNK = 1 << 16  # bytes that an interrupted connection may lose
 PAGE = b"<html>are you a robot?</html>"
 
 
@@ -40,23 +40,19 @@ def archive_of(site: Site) -> Archive:
     return Archive("a.zip", f"{site.url}/a.zip?download=1", len(CONTENT), hashlib.md5(CONTENT).hexdigest())
 
 
-def source(site: Site, partial: Path, *, tries: int = 3, local: str = "") -> Source:
-    return Source(site.url, local, tries, wait_s=0.001, timeout_s=5, partial=partial)
-
-
 def fetch(site: Site, folder: Path, *, tries: int = 3, **changes: object) -> Path:
     archive = replace(archive_of(site), **changes)  # pyright: ignore[reportArgumentType]
-    return source(site, folder, tries=tries).fetch(archive)
+    return download.fetch(archive, folder, tries, wait_s=0.001, timeout_s=5)
 
 
 def test_archive_is_fetched_whole_and_once(site: Site, tmp_path: Path) -> None:
     moved: list[tuple[int, int]] = []
-    path = source(site, tmp_path, tries=1).fetch(archive_of(site), lambda *both: moved.append(both))
-    assert path.read_bytes() == CONTENT and [one.name for one in tmp_path.iterdir()] == ["a.zip"]
+    path = download.fetch(archive_of(site), tmp_path, 1, 0.001, 5, lambda *sizes: moved.append(sizes))
+    assert path.read_bytes() == CONTENT and [entry.name for entry in tmp_path.iterdir()] == ["a.zip"]
     assert [done for done, _ in moved] == sorted(done for done, _ in moved)
     assert moved[-1] == (len(CONTENT), len(CONTENT))
     assert fetch(site, tmp_path) == path
-    assert [one.agent for one in site.asked] == [f"cfnsr/{__version__}"]
+    assert [request.agent for request in site.asked] == [f"cfnsr/{__version__}"]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -75,14 +71,14 @@ def test_broken_transfer_resumes_where_it_stopped(
     assert fetch(site, folder, tries=len(cuts) + 1).read_bytes() == CONTENT
     site.faults["/a.zip"].clear()
     wasted = site.sent("/a.zip") - (len(CONTENT) - there)
-    # What a reset takes along, the network decides; an orderly end costs no more than a chunk.
+    # A reset may lose any number of bytes; an orderly end loses at most one chunk.
     assert wasted >= 0 and (abrupt or wasted <= len(cuts) * CHUNK)
 
 
 def test_server_without_ranges_sends_everything_again(site: Site, tmp_path: Path) -> None:
     site.faults["/a.zip"] = [cut_after(200_000), no_ranges]
     assert fetch(site, tmp_path).read_bytes() == CONTENT
-    assert [(one.status, one.range is None) for one in site.asked] == [(200, True), (200, False)]
+    assert [(request.status, request.range is None) for request in site.asked] == [(200, True), (200, False)]
 
 
 def range_elsewhere(handler: Handler, content: bytes) -> None:
@@ -105,22 +101,22 @@ def test_temporary_errors_are_retried(site: Site, tmp_path: Path, code: int) -> 
     assert fetch(site, tmp_path).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("told", ["seconds", "date", "rate limit"])
-def test_pause_that_the_server_asks_for(site: Site, tmp_path: Path, told: str) -> None:
+@pytest.mark.parametrize("header", ["seconds", "date", "rate limit"])
+def test_pause_that_the_server_asks_for(site: Site, tmp_path: Path, header: str) -> None:
     headers = {
         "seconds": {"Retry_After": "1"},
         "date": {"Retry_After": formatdate(time.time() + 2, usegmt=True)},
         "rate limit": {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) + 2)},
     }
-    site.faults["/a.zip"] = [status(429, **headers[told])]
+    site.faults["/a.zip"] = [status(429, **headers[header])]
     started = time.monotonic()
     assert fetch(site, tmp_path).read_bytes() == CONTENT
     assert time.monotonic() - started >= 0.9
 
 
-@pytest.mark.parametrize("told", ["soon", "-5", ""])
-def test_meaningless_pause_is_ignored(site: Site, tmp_path: Path, told: str) -> None:
-    site.faults["/a.zip"] = [status(503, Retry_After=told)]
+@pytest.mark.parametrize("header", ["soon", "-5", ""])
+def test_meaningless_pause_is_ignored(site: Site, tmp_path: Path, header: str) -> None:
+    site.faults["/a.zip"] = [status(503, Retry_After=header)]
     started = time.monotonic()
     assert fetch(site, tmp_path).read_bytes() == CONTENT
     assert time.monotonic() - started < 0.9
@@ -130,7 +126,7 @@ FATAL: dict[str, tuple[Callable[[Handler, bytes], None], str]] = {
     "forbidden, with a page": (status(403, PAGE, Content_Type="text/html"), "answered 403 Forbidden with a web page"),
     "not there": (status(404), "answered 404 Not Found"),
     "a page": (status(200, PAGE, Content_Type="text/html; charset=utf-8"), "sent a web page, not the archive"),
-    "a page that says it is none": (status(200, PAGE.ljust(len(CONTENT))), "sent something that is no zip archive"),
+    "a page of another type": (status(200, PAGE.ljust(len(CONTENT))), "sent a file that is not a zip archive"),
     "a shorter file": (status(200, CONTENT[:-5]), r"the server has 299,997 bytes, where 300,002 were expected"),
     "a shorter file, in parts": (instead(CONTENT[:-5]), r"the server has 299,997 bytes, where 300,002 were expected"),
     "a pause of an hour": (status(429, Retry_After="3600"), "asks for a pause of 60 minutes"),
@@ -139,9 +135,9 @@ FATAL: dict[str, tuple[Callable[[Handler, bytes], None], str]] = {
 
 @pytest.mark.parametrize("fault", FATAL)
 def test_permanent_error_is_one_line_and_keeps_bytes(site: Site, tmp_path: Path, fault: str) -> None:
-    answer, told = FATAL[fault]
+    answer, message = FATAL[fault]
     site.faults["/a.zip"] = [cut_after(150_000), answer]
-    with pytest.raises(CfnsrError, match=told) as error:
+    with pytest.raises(CfnsrError, match=message) as error:
         fetch(site, tmp_path)
     assert "\n" not in str(error.value) and site.url in str(error.value)
     part = (tmp_path / "a.zip.part").read_bytes()
@@ -185,7 +181,7 @@ def test_server_that_sends_nothing_new_is_given_up(site: Site, tmp_path: Path, f
 def test_absent_server_is_one_clear_line(tmp_path: Path) -> None:
     url = "http://127.0.0.1:1"
     with pytest.raises(CfnsrError, match=r"the connection failed \(.*refused.*\), 2 times in a row"):
-        Source(url, "", 2, 0, 1, tmp_path).fetch(Archive("a.zip", f"{url}/a.zip", 10, "0" * 32))
+        download.fetch(Archive("a.zip", f"{url}/a.zip", 10, "0" * 32), tmp_path, tries=2, wait_s=0, timeout_s=1)
 
 
 def test_wrong_md5_leaves_nothing_and_shows_both(site: Site, tmp_path: Path) -> None:
@@ -205,10 +201,10 @@ def test_other_file_of_the_name_is_replaced(site: Site, tmp_path: Path) -> None:
 
 DRIP = """
 import sys
-from cfnsr.corpora.download import Archive, Source
+from cfnsr.corpora.download import Archive, fetch
 from pathlib import Path
 url, folder, size, md5 = sys.argv[1:]
-Source(url, "", 1, 0, 30, Path(folder)).fetch(Archive("a.zip", url, int(size), md5))
+fetch(Archive("a.zip", url, int(size), md5), Path(folder), tries=1, wait_s=0, timeout_s=30)
 """
 
 
@@ -224,8 +220,8 @@ def test_received_bytes_survive_a_kill(site: Site, tmp_path: Path) -> None:
 
     killed = threading.Event()
     site.faults["/a.zip"] = [dripping]
-    one = archive_of(site)
-    child = subprocess.Popen([sys.executable, "-c", DRIP, one.url, str(tmp_path), str(one.size), one.md5])
+    archive = archive_of(site)
+    child = subprocess.Popen([sys.executable, "-c", DRIP, archive.url, str(tmp_path), str(archive.size), archive.md5])
     part, until = tmp_path / "a.zip.part", time.monotonic() + 30
     while not part.exists() or part.stat().st_size < 100_000:
         assert time.monotonic() < until
@@ -263,29 +259,3 @@ def test_failed_write_is_one_clear_line(site: Site, tmp_path: Path) -> None:
     (tmp_path / "a.zip.part").symlink_to("/dev/full")
     with pytest.raises(CfnsrError, match=r"the disk is full"):
         fetch(site, tmp_path)
-
-
-@pytest.mark.parametrize("own", [True, False])
-def test_own_archive_is_used_and_kept(site: Site, tmp_path: Path, own: bool) -> None:
-    local, partial = tmp_path / "own", tmp_path / "partial"
-    local.mkdir()
-    (local / "a.zip").write_bytes(CONTENT)
-    files = source(site, partial, local=str(local) if own else "")
-    with files.archive(archive_of(site)) as path:
-        assert path.read_bytes() == CONTENT and path.parent == (local if own else partial)
-    assert (local / "a.zip").exists() and not list(partial.glob("*")) and len(site.asked) == (0 if own else 1)
-    (local / "a.zip").write_bytes(b"PK other")
-    if own:
-        message = re.escape(f"{local / 'a.zip'}: has 8 bytes and md5")
-        with pytest.raises(CfnsrError, match=message), files.archive(archive_of(site)):
-            pass
-
-
-def test_archive_is_kept_when_work_on_it_fails(site: Site, tmp_path: Path) -> None:
-    files = source(site, tmp_path)
-    with pytest.raises(CfnsrError, match="no room"), files.archive(archive_of(site)):
-        raise CfnsrError("there", "no room", "Make some")
-    assert files.has(archive_of(site))
-    with files.archive(archive_of(site)):
-        pass
-    assert len(site.asked) == 1 and not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Any folder of videos with a sheet; CREMA-D's naming is the example."""
+"""Any folder of videos with a labels file; CREMA-D is the example."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from cfnsr import cli, config
 from cfnsr.config import preset
 from cfnsr.corpora import folder
-from cfnsr.corpora.download import Source
 from cfnsr.corpora.folder import prepare
 from cfnsr.corpora.folder.prepare import labels_file
+from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
 from stages.check import main as check
@@ -32,13 +32,13 @@ EMOTIONS = {"ANG": "anger", "HAP": "happiness", "NEU": "neutral", "SAD": "sadnes
 SPEAKERS = ("1001", "1002", "1003")
 
 
-def crema_d(place: Path) -> Path:
-    """Videos named as CREMA-D's are, ``1001_DFA_ANG_XX``, and OpenFace's tracking beside them."""
-    videos = place / "VideoFlash"
+def crema_d(parent: Path) -> Path:
+    """Write videos named as in CREMA-D, ``1001_DFA_ANG_XX``, and OpenFace's CSV files beside them."""
+    videos = parent / "VideoFlash"
     videos.mkdir(parents=True)
-    clip = numbered(place / "clip.mp4", frames=FRAMES, width=WIDTH, height=HEIGHT, sound_s=0.6).read_bytes()
-    landmarks_beside(place / "clip.csv", FRAMES)
-    table = pd.read_csv(place / "clip.csv")
+    clip = numbered(parent / "clip.mp4", frames=FRAMES, width=WIDTH, height=HEIGHT, sound_s=0.6).read_bytes()
+    landmarks_beside(parent / "clip.csv", FRAMES)
+    table = pd.read_csv(parent / "clip.csv")
     spots = [column for column in table if column.startswith(("x_", "y_"))]
     table[spots] = table[spots] / 4
     for speaker in SPEAKERS:
@@ -51,7 +51,7 @@ def crema_d(place: Path) -> Path:
 
 
 def sheet_of(videos: Path, path: Path) -> Path:
-    """As docs/corpora.md has it."""
+    """Write the labels file as docs/corpora.md does."""
     names = pd.Series(sorted(path.name for path in videos.glob("*.mp4")))
     parts = names.str.split("_", expand=True)
     sheet = pd.DataFrame({"file": names, "label": parts[2].map(EMOTIONS), "speaker": parts[0]})
@@ -111,13 +111,16 @@ FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "a column twice": (lambda it: it.assign(**{" label": it["label"]}), "has a column twice"),
     "an empty cell": (lambda it: it.assign(label=[None, *it["label"][1:]]), "row 1 has an empty cell"),
     "a blank cell": (lambda it: it.assign(label=["  ", *it["label"][1:]]), "row 1 has an empty cell"),
-    "a path that climbs": (lambda it: it.assign(file="../" + it["file"]), "leads out of the folder"),
-    "an absolute path": (lambda it: it.assign(file="/" + it["file"]), "leads out of the folder"),
-    "a clip twice": (lambda it: pd.concat([it, it.assign(file="more/" + it["file"])]), "have one name"),
-    "a speaker that can name no file": (lambda it: it.assign(speaker="a/b"), "the speaker 'a/b'"),
-    "a label that can name no column": (lambda it: it.assign(label="very angry!"), "the label 'very angry!'"),
-    "a file that is not there": (lambda it: it.assign(file="no_" + it["file"]), "is not there"),
-    "a file that is no video": (lambda it: it.assign(file=it["file"].str.replace("mp4", "csv")), "no video's ending"),
+    "a path that climbs": (lambda it: it.assign(file="../" + it["file"]), "is outside the folder"),
+    "an absolute path": (lambda it: it.assign(file="/" + it["file"]), "is outside the folder"),
+    "a clip twice": (lambda it: pd.concat([it, it.assign(file="more/" + it["file"])]), "have the same name"),
+    "a speaker that can name no file": (lambda it: it.assign(speaker="a/b"), "has the speaker 'a/b'"),
+    "a label that can name no column": (lambda it: it.assign(label="very angry!"), "has the label 'very angry!'"),
+    "a file that is not there": (lambda it: it.assign(file="no_" + it["file"]), "is missing, but"),
+    "a file that is no video": (
+        lambda it: it.assign(file=it["file"].str.replace("mp4", "csv")),
+        "is not the name of a video",
+    ),
     "a label that params do not list": (lambda it: it.assign(label="bored"), "has the label 'bored'"),
     "no row of the speaker": (lambda it: it[it["speaker"] != "1002"], "has no row of speaker 1002"),
     "no row at all": (lambda it: it[:0], "has no row of speaker 1002"),
@@ -126,9 +129,9 @@ FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faulty_labels_file_is_one_clear_line(videos: Path, sheet: Path, tmp_path: Path, fault: str) -> None:
-    change, told = FAULTS[fault]
+    change, message = FAULTS[fault]
     change(pd.read_csv(sheet, dtype=str)).to_csv(sheet, index=False)
-    with pytest.raises(CfnsrError, match=told) as error:
+    with pytest.raises(CfnsrError, match=message) as error:
         prepare_actor("1002", tmp_path / "out", videos=str(videos), sheet=str(sheet))
     assert str(error.value).isprintable()
 
@@ -152,7 +155,7 @@ def test_command_updates_params_and_keeps_the_rest(videos: Path, sheet: Path, tm
     assert values.corpus == "folder" and values.actors == list(SPEAKERS)
     assert values.folds == {f"fold_{number}": [f"100{number}"] for number in (1, 2, 3)}
     assert values.corpora.folder.labels == sorted(EMOTIONS.values())
-    assert "# Mean and standard deviation of each channel" in params.read_text()
+    assert "# Normalisation of the frames: mean and standard deviation" in params.read_text()
     assert CliRunner().invoke(cli.main, given).output == "nothing to change\n"
     labelled = pd.read_csv(sheet, dtype=str).replace("anger", "sadness")
     labelled.to_csv(sheet, index=False)
@@ -186,24 +189,24 @@ def test_folds_are_replaced_and_restored(tmp_path: Path, root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "speakers", "told"),
+    ("existing", "speakers", "message"),
     [
         ("abc", "112", "names 2 speakers. Three are needed: to train, to validate and to test"),
         ("b", "123", "names 2 videos that are not in {folder}: a.mp4 first. Give the folder that its paths start from"),
     ],
 )
 def test_command_refuses_labels_file_that_cannot_run(
-    tmp_path: Path, root: Path, there: str, speakers: str, told: str
+    tmp_path: Path, root: Path, existing: str, speakers: str, message: str
 ) -> None:
     params = tmp_path / "params.yaml"
     params.write_text((root / "params.yaml").read_text())
-    for name in there:
+    for name in existing:
         (tmp_path / f"{name}.mp4").touch()
     rows = [f"{name}.mp4,calm,{speaker}" for name, speaker in zip("abc", speakers, strict=True)]
     (tmp_path / "sheet.csv").write_text("\n".join(["file,label,speaker", *rows]))
     given = ["folder", str(tmp_path), str(tmp_path / "sheet.csv"), "--folds", "3", "--params", str(params)]
     result = CliRunner().invoke(cli.main, given)
-    assert result.exit_code == 1 and told.format(folder=tmp_path) in result.output
+    assert result.exit_code == 1 and message.format(folder=tmp_path) in result.output
     assert params.read_text() == (root / "params.yaml").read_text()
 
 

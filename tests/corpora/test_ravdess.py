@@ -1,4 +1,4 @@
-"""RAVDESS, from a server that errs, to shards; by the real stages, on archives of its shape."""
+"""RAVDESS, from a faulty server to shards, by the real stages, on small archives of the same structure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.support.served import Handler, Site, cut_after, instead, no_ranges, s
 ACTORS = ["01", "02", "03"]
 PAGE = b"<html>are you a robot?</html>"
 VIDEO = "/records/1188976/files/Video_Speech_Actor_01.zip"
-# What keeps the run short: frames of 16 pixels, and as much sound as there is.
+# Few pixels and little audio keep the run short.
 SMALL = {
     "extract": {
         "video": {"frames": 4, "side_px": 16},
@@ -124,8 +124,8 @@ def test_pinned_table_has_the_published_sizes(root: Path) -> None:
 
 
 def test_actor_has_sixty_clips() -> None:
-    wanted = ravdess.expected("01")
-    assert wanted.total() == 60 and wanted["neutral"] == 4 and all(wanted[label] == 8 for label in LABELS[1:])
+    counts = ravdess.expected("01")
+    assert counts.total() == 60 and counts["neutral"] == 4 and all(counts[label] == 8 for label in LABELS[1:])
 
 
 def test_speech_clips_arrive_and_archive_is_removed(workspace: Workspace, site: Site) -> None:
@@ -133,15 +133,15 @@ def test_speech_clips_arrive_and_archive_is_removed(workspace: Workspace, site: 
     assert result.exit_code == 0, result.output
     assert workspace.clips() == sorted(ravdess_like.stems("01"))
     assert not list((workspace.folder / "data/.partial").rglob("*.*")) and not workspace.remains()
-    assert {one.agent for one in site.asked} == {f"cfnsr/{__version__}"}
+    assert {request.agent for request in site.asked} == {f"cfnsr/{__version__}"}
 
 
 def test_landmarks_become_one_file_an_actor(workspace: Workspace) -> None:
     result = workspace.published()
     assert result.exit_code == 0, result.output
-    found = sorted((workspace.folder / "published").iterdir())
-    assert [path.name for path in found] == ["01.parquet", "02.parquet", "03.parquet"]
-    table = pq.read_table(found[1])
+    files = sorted((workspace.folder / "published").iterdir())
+    assert [path.name for path in files] == ["01.parquet", "02.parquet", "03.parquet"]
+    table = pq.read_table(files[1])
     assert sorted(set(table["clip"].to_pylist())) == sorted(ravdess_like.stems("02"))
     assert len(table) == 60 * ravdess_like.FRAMES and np.allclose(table["confidence"], 0.93)
 
@@ -149,8 +149,8 @@ def test_landmarks_become_one_file_an_actor(workspace: Workspace) -> None:
 def test_nothing_is_fetched_before_licence_is_accepted(workspace: Workspace, site: Site) -> None:
     workspace.change(corpora={"ravdess": {"licence_accepted": False}})
     for result in (workspace.download(), workspace.published()):
-        told = one_line(result)
-        assert "BY-NC-SA 4.0" in told and "cfnsr preset ravdess --accept-licence" in told
+        message = one_line(result)
+        assert "BY-NC-SA 4.0" in message and "cfnsr preset ravdess --accept-licence" in message
     assert not site.asked
 
 
@@ -172,11 +172,11 @@ FAULTS: dict[str, tuple[list[Callable[[Handler, bytes], None]], str]] = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_gives_whole_data_or_one_line(workspace: Workspace, site: Site, name: str) -> None:
-    faults, told = FAULTS[name]
+    faults, message = FAULTS[name]
     site.faults[VIDEO] = list(faults)
     result = workspace.download()
-    if told:
-        assert told in one_line(result)
+    if message:
+        assert message in one_line(result)
         assert not workspace.clips() and not workspace.remains()
         result = workspace.download()
     assert result.exit_code == 0, result.output
@@ -186,17 +186,17 @@ def test_fault_gives_whole_data_or_one_line(workspace: Workspace, site: Site, na
 
 
 def broken(corpus: Corpus, change: Callable[[bytes], bytes]) -> Corpus:
-    """The same archives, one of them at fault, and a table that says it is right."""
+    """Return the archives with one of them changed; the table has its new size and md5."""
     name = "Video_Speech_Actor_01.zip"
     return Corpus(corpus.archives | {name: change(corpus.archives[name])})
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
-        (lambda one: one[: len(one) // 2], "is not a whole zip archive"),
-        (lambda _: ravdess_like.zipped({"../01-01-01-01-01-01-01.mp4": b"x"}), "leads out of its folder"),
-        (lambda _: ravdess_like.zipped({"/etc/01-01-01-01-01-01-01.mp4": b"x"}), "leads out of its folder"),
+        (lambda content: content[: len(content) // 2], "is not a complete zip archive"),
+        (lambda _: ravdess_like.zipped({"../01-01-01-01-01-01-01.mp4": b"x"}), "is outside the folder"),
+        (lambda _: ravdess_like.zipped({"/etc/01-01-01-01-01-01-01.mp4": b"x"}), "is outside the folder"),
         (
             lambda _: ravdess_like.zipped({"Actor_01/01-01-01-01-01-01-01.mp4": bytes(10**8)}),
             "100,000,000 bytes packed",
@@ -211,10 +211,10 @@ def test_bad_archive_of_right_checksum_is_refused(
     corpus: Corpus,
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[[bytes], bytes],
-    told: str,
+    message: str,
 ) -> None:
     workspace = Workspace(tmp_path, params, site, broken(corpus, change), monkeypatch)
-    assert told in one_line(workspace.download())
+    assert message in one_line(workspace.download())
     assert not workspace.clips() and not workspace.remains() and not list(tmp_path.parent.glob("01-01*"))
 
 
@@ -223,9 +223,9 @@ def test_contradicting_record_shows_both_values(workspace: Workspace, site: Site
     right = (len(corpus.archives[name]), ravdess_like.md5(corpus.archives[name]))
     metadata = "/api/records/1188976"
     site.files[metadata] = served.record({name: (right[0] + 1, "0" * 32)})
-    told = one_line(workspace.download())
-    assert f"has {right[0] + 1} bytes and md5 {'0' * 32}, where {right[0]} and {right[1]} are pinned" in told
-    assert VIDEO not in {one.path for one in site.asked}
+    message = one_line(workspace.download())
+    assert f"has {right[0] + 1} bytes and md5 {'0' * 32}, where {right[0]} and {right[1]} are pinned" in message
+    assert VIDEO not in {request.path for request in site.asked}
     site.files[metadata] = served.record({"other.zip": right})
     assert "does not list Video_Speech_Actor_01.zip" in one_line(workspace.download())
     site.files[metadata] = json.dumps(
@@ -243,7 +243,7 @@ def test_useless_record_is_ignored(workspace: Workspace, site: Site, answer: byt
 
 def test_own_folder_without_speech_clips_is_ignored(workspace: Workspace, site: Site) -> None:
     (workspace.folder / "own/Actor_01").mkdir(parents=True)
-    (workspace.folder / "own/Actor_01/03-01-01-01-01-01-01.wav").write_bytes(b"a voice alone")
+    (workspace.folder / "own/Actor_01/03-01-01-01-01-01-01.wav").write_bytes(b"audio only")
     workspace.change(fetch={"local": str(workspace.folder / "own")})
     assert workspace.download().exit_code == 0
     assert workspace.clips() == sorted(ravdess_like.stems("01"))
@@ -285,19 +285,19 @@ def test_own_archive_of_other_content_is_refused(workspace: Workspace, site: Sit
     workspace.change(fetch={"local": str(workspace.folder)})
     assert "has 2 bytes and md5" in one_line(workspace.download())
     workspace.change(fetch={"local": str(workspace.folder / "nowhere")})
-    assert "is no folder" in one_line(workspace.download())
+    assert "is not a folder" in one_line(workspace.download())
 
 
 def test_unreadable_landmarks_are_kept_with_reason(
     tmp_path: Path, params: str, site: Site, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stem = ravdess_like.stems("01")[0]
-    tables = {f"{one}.csv": b"frame\n1\n" if one == stem else _table(corpus) for one in ravdess_like.stems("01")}
+    tables = {f"{name}.csv": b"frame\n1\n" if name == stem else _table(corpus) for name in ravdess_like.stems("01")}
     changed = Corpus(corpus.archives | {"FacialTracking_Actors_01-24.zip": ravdess_like.zipped(tables)})
     workspace = Workspace(tmp_path, params, site, changed, monkeypatch)
     assert workspace.published().exit_code == 0
-    found, refused = landmarks.read(workspace.folder / "published/01.parquet")
-    assert len(found) == 59 and list(refused) == [stem]
+    by_clip, skipped = landmarks.read(workspace.folder / "published/01.parquet")
+    assert len(by_clip) == 59 and list(skipped) == [stem]
     find = openface.finder(workspace.folder / "published/01.parquet")
     with pytest.raises(CfnsrError, match=f"{stem}: lacks the columns timestamp"):
         find(Clip.from_filename(Path(f"{stem}.mp4")))

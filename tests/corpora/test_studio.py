@@ -57,8 +57,7 @@ def test_actor_has_each_emotion_and_its_landmarks(actor: Path) -> None:
     clips = studio.clips(actor, BadClips("fail"))
     assert [clip.label for clip in clips] == list(filenames.LABELS)
     assert {path.stem for path in actor.glob("*.csv")} == {clip.id for clip in clips}
-    wanted = studio.expected("04", **OPTIONS)
-    assert wanted == Counter(clip.label for clip in clips)
+    assert studio.expected("04", **OPTIONS) == Counter(clip.label for clip in clips)
 
 
 def test_sixty_clips_at_full_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -92,7 +91,7 @@ def test_files_are_like_those_of_ravdess(actor: Path) -> None:
 
 
 def test_landmarks_follow_the_picture(actor: Path) -> None:
-    """The pupils are dark and the skin between the eyes is not, wherever the head went."""
+    """The pupils are dark and the skin between the eyes is not, wherever the head is."""
     path = sorted(actor.glob("*.mp4"))[0]
     track = openface.read(path.with_suffix(".csv"))
     chosen = [int(index) for index in np.linspace(0, len(track.points) - 1, 12)]
@@ -121,7 +120,7 @@ def test_modalities_confuse_pairs_and_together_none() -> None:
 
     def pairs(part: int) -> set[frozenset[str]]:
         rows = [row[part] for row in design.EMOTIONS.values()]
-        return {frozenset(name for name, row in design.EMOTIONS.items() if row[part] == one) for one in rows}
+        return {frozenset(name for name, row in design.EMOTIONS.items() if row[part] == shared) for shared in rows}
 
     faces, voices = pairs(0), pairs(1)
     assert {len(pair) for pair in faces | voices} == {2} and not faces & voices

@@ -47,23 +47,23 @@ def test_needed_files_come_out_without_folders(folder: Path) -> None:
 
 
 HARMFUL = {
-    "a name that climbs": ({"../evil.mp4": b"x"}, r"'\.\./evil\.mp4', which leads out of its folder"),
-    "a name that climbs within": ({"Actor_01/../../evil.mp4": b"x"}, "leads out of its folder"),
-    "a name that climbs as on Windows": ({"..\\evil.mp4": b"x"}, "leads out of its folder"),
-    "an absolute name": ({"/tmp/evil.mp4": b"x"}, "leads out of its folder"),
-    "a name with a drive": ({"C:/evil.mp4": b"x"}, "leads out of its folder"),
-    "harm in a file that is not wanted": ({"good.mp4": b"x", "../evil.txt": b"x"}, "leads out of its folder"),
+    "a name that climbs": ({"../evil.mp4": b"x"}, r"'\.\./evil\.mp4', which is outside the folder"),
+    "a name that climbs within": ({"Actor_01/../../evil.mp4": b"x"}, "is outside the folder"),
+    "a name that climbs as on Windows": ({"..\\evil.mp4": b"x"}, "is outside the folder"),
+    "an absolute name": ({"/tmp/evil.mp4": b"x"}, "is outside the folder"),
+    "a name with a drive": ({"C:/evil.mp4": b"x"}, "is outside the folder"),
+    "harm in a file that is not needed": ({"good.mp4": b"x", "../evil.txt": b"x"}, "is outside the folder"),
     "a link": ({link(): b"/etc/passwd"}, "link.mp4', which is a link"),
     "a bomb": ({"Actor_01/a.mp4": bytes(30_000_000)}, r"a\.mp4', 30,000,000 bytes packed into 29,"),
-    "one name twice": ({"Actor_01/a.mp4": b"x", "Actor_02/a.mp4": b"y"}, r"holds a\.mp4 twice"),
+    "one name twice": ({"Actor_01/a.mp4": b"x", "Actor_02/a.mp4": b"y"}, r"contains a\.mp4 twice"),
 }
 
 
 @pytest.mark.parametrize("harm", HARMFUL)
 def test_harmful_archive_is_refused_whole(folder: Path, harm: str) -> None:
-    entries, told = HARMFUL[harm]
+    entries, message = HARMFUL[harm]
     archive = packed(folder.parent / "a.zip", entries)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(CfnsrError, match=rf"a\.zip: holds .*{told}|a\.zip: {told}"):
+    with pytest.raises(CfnsrError, match=rf"a\.zip: contains .*{message}|a\.zip: {message}"):
         unpack.unpack(archive, folder, mp4)
     assert not list(folder.iterdir()) and not (folder.parent / "evil.mp4").exists()
 
@@ -76,8 +76,8 @@ def test_damaged_archive_gives_right_bytes_or_error(
     folder = tmp_path_factory.mktemp("out")
     archive = packed(folder.parent / f"{folder.name}.zip", {"Actor_01/a.mp4": VIDEO, "Actor_01/b.mp4": b"b"})
     damaged = bytearray(archive.read_bytes())
-    for place in flips:
-        damaged[place] ^= 0x55
+    for position in flips:
+        damaged[position] ^= 0x55
     archive.write_bytes(damaged[: len(damaged) - end])
     try:
         written = unpack.unpack(archive, folder, mp4)
@@ -115,5 +115,5 @@ def test_archive_with_a_password_is_refused(folder: Path) -> None:
     damaged[6] |= 1  # the flag of encryption, before the file and in the index
     damaged[damaged.rindex(b"PK\x01\x02") + 8] |= 1
     archive.write_bytes(damaged)
-    with pytest.raises(CfnsrError, match=r"is not a whole zip archive .*encrypted"):
+    with pytest.raises(CfnsrError, match=r"is not a complete zip archive .*encrypted"):
         unpack.unpack(archive, folder, mp4)

@@ -18,7 +18,7 @@ STAGES: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").re
 # docs/decisions/0004-what-stages-depend-on.md: modules that decide no number of a result.
 PLUMBING = (
     *("cfnsr.cli", "cfnsr.config", "cfnsr.errors", "cfnsr.runtime"),
-    *("cfnsr.corpora.download", "cfnsr.corpora.unpack", "cfnsr.corpora.link_or_copy"),
+    *("cfnsr.corpora.download", "cfnsr.corpora.source", "cfnsr.corpora.unpack", "cfnsr.corpora.link_or_copy"),
 )
 # What is imported by its name in params.yaml, which no import graph shows.
 ENCODERS = ["cfnsr.models.encoders.video.${encoders.video.name}", "cfnsr.models.encoders.audio.${encoders.audio.name}"]

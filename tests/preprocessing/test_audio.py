@@ -19,11 +19,11 @@ def test_mfcc_and_log_mel_equal_librosa() -> None:
     chirp = 0.3 * np.sin(2 * np.pi * (120 * time + 60 * time**2)) + 0.1 * np.sin(
         2 * np.pi * (900 * time + 400 * time**2)
     ) * (1 + np.sin(2 * np.pi * 3 * time))
-    found = audio.features(chirp.astype(np.float32), **ANALYSIS)
-    assert list(found) == ["mel", "mfcc"]
+    arrays = audio.features(chirp.astype(np.float32), **ANALYSIS)
+    assert list(arrays) == ["mel", "mfcc"]
     for name, shape in (("mel", (128, 212)), ("mfcc", (13, 212))):
         expected = next(golden[key] for key in golden.files if golden[key].shape == shape)
-        assert np.abs(found[name] - expected).max() < 0.01, name
+        assert np.abs(arrays[name] - expected).max() < 0.01, name
 
 
 def test_window_has_its_offset_and_length(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whatever a corpus's folder holds works, or one line says which file and what to do, or the clip is skipped."""
+"""Any file in a corpus's folder works, or gives a one-line error with file and remedy, or is skipped."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def cut(path: Path, share: float) -> None:
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
 
-def sound_alone(path: Path) -> None:
+def only_sound(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=48000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 96000), np.float32), "fltp", "mono")
@@ -124,7 +124,7 @@ def without_columns(path: Path) -> None:
     pd.read_csv(path).drop(columns=["x_3", "y_9"]).to_csv(path, index=False)
 
 
-def pointing_nowhere(path: Path) -> None:
+def far_away(path: Path) -> None:
     table = pd.read_csv(path)
     table.loc[:, "x_0":"x_67"] += 1e5
     table.to_csv(path, index=False)
@@ -138,7 +138,7 @@ BROKEN: dict[str, tuple[Callable[[Speaker], object], str]] = {
     ),
     "of no bytes": (lambda it: it.video.write_bytes(b""), "not a readable media file"),
     "not a video": (lambda it: it.video.write_text("<html>Not found</html>"), "not a readable media file"),
-    "without a video stream": (lambda it: sound_alone(it.video), "has no video stream"),
+    "without a video stream": (lambda it: only_sound(it.video), "has no video stream"),
     "without sound": (lambda it: numbered(it.video, frames=FRAMES, sound_s=None), "has no audio stream"),
     "ending before the window": (
         lambda it: numbered(it.video, frames=FRAMES, sound_s=0.3),
@@ -152,15 +152,15 @@ BROKEN: dict[str, tuple[Callable[[Speaker], object], str]] = {
     "with landmarks that are no text": (lambda it: it.csv.write_bytes(bytes(range(128, 256))), "cannot be read as CSV"),
     "with landmarks that lack columns": (lambda it: without_columns(it.csv), "lacks the columns x_3, y_9"),
     "with landmarks that are hardly ever sure": (lambda it: unsure(it.csv), "a face is tracked in 1 of 60 frames"),
-    "with landmarks of one frame": (lambda it: landmarks_beside(it.csv, 1), "holds 1 frames"),
+    "with landmarks of one frame": (lambda it: landmarks_beside(it.csv, 1), "has 1 frames"),
     "with no face in it": (
         lambda it: landmarks_beside(it.csv, FRAMES, confidence=0.1),
         "a face is tracked in 0 of 60 frames",
     ),
-    "with landmarks of another picture": (lambda it: pointing_nowhere(it.csv), "misses the picture of 320x240"),
-    "with a header alone": (
+    "with landmarks of another picture": (lambda it: far_away(it.csv), "lies outside the frame of 320x240"),
+    "with only a header": (
         lambda it: it.csv.write_text(it.csv.read_text().splitlines()[0] + "\n"),
-        "holds 0 frames",
+        "has 0 frames",
     ),
     "with words for numbers": (
         lambda it: it.csv.write_text(it.csv.read_text().replace("0.980", "sure")),
@@ -175,17 +175,17 @@ BROKEN: dict[str, tuple[Callable[[Speaker], object], str]] = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_broken_clip_stops_or_is_skipped(speaker: Speaker, kind: str) -> None:
-    damage, told = BROKEN[kind]
+    damage, message = BROKEN[kind]
     damage(speaker)
     line = one_line(speaker.run("fail"))
-    assert BAD in line and re.search(told, line), line
+    assert BAD in line and re.search(message, line), line
     assert line.endswith("; or set on_bad_clip: skip")
     result = speaker.run("skip")
     assert result.exit_code == 0, result.output
-    found = shards.read(speaker.folder / "shard")
-    assert found.index["clip"].tolist() == list(GOOD) and list(found.skipped) == [BAD]
-    assert f"skipped {BAD}: {found.skipped[BAD]}" in result.stderr
-    assert re.search(told, found.skipped[BAD])
+    shard = shards.read(speaker.folder / "shard")
+    assert shard.index["clip"].tolist() == list(GOOD) and list(shard.skipped) == [BAD]
+    assert f"skipped {BAD}: {shard.skipped[BAD]}" in result.stderr
+    assert re.search(message, shard.skipped[BAD])
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_odd_file_name_stops_or_is_skipped(
     assert "not a RAVDESS file name" in one_line(speaker.run("fail"))
     result = speaker.run("skip")
     assert result.exit_code == 0, result.output
-    found = shards.read(speaker.folder / "shard")
-    assert len(found.index) == 3 and len(found.skipped) == 1
+    shard = shards.read(speaker.folder / "shard")
+    assert len(shard.index) == 3 and len(shard.skipped) == 1
     assert all(line.isprintable() for line in result.stderr.splitlines())
     assert not list(tmp_path.rglob("owned"))
 
@@ -262,9 +262,9 @@ def test_unusual_clip_works(speaker: Speaker, kind: str) -> None:
     change(speaker)
     result = speaker.run("fail")
     assert result.exit_code == 0, result.output
-    found = shards.read(speaker.folder / "shard")
-    assert found.index["clip"].tolist() == [*GOOD, BAD] and not found.skipped
-    row = found.index.set_index("clip").loc[BAD]
+    shard = shards.read(speaker.folder / "shard")
+    assert shard.index["clip"].tolist() == [*GOOD, BAD] and not shard.skipped
+    row = shard.index.set_index("clip").loc[BAD]
     for column, value in expected.items():
         assert row[column] == pytest.approx(value, abs=0.06), column
 
@@ -301,14 +301,14 @@ def test_any_damage_gives_sample_or_error(
     damaged = good / "damaged.mp4"
     damaged.write_bytes(whole[:at] + instead + whole[at + length :])
     try:
-        found = extract.sample(damaged, np.tile([48.0, 32.0, 40.0], (FRAMES, 1)), OPTIONS)
+        sample = extract.sample(damaged, np.tile([48.0, 32.0, 40.0], (FRAMES, 1)), OPTIONS)
     except CfnsrError as error:
         assert str(error).startswith(str(damaged)) and str(error).isprintable()
     else:
         assert (
-            isinstance(found, Sample)
-            and found.arrays["frames"].shape == (4, 16, 16, 3)
-            and np.isfinite(found.arrays["mel"]).all()
+            isinstance(sample, Sample)
+            and sample.arrays["frames"].shape == (4, 16, 16, 3)
+            and np.isfinite(sample.arrays["mel"]).all()
         )
 
 

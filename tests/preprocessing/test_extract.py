@@ -37,12 +37,12 @@ def boxes(count: int) -> FaceBoxes:
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
     folder = tmp_path_factory.mktemp("clips")
-    found = []
+    clips = []
     for number, label in enumerate(("calm", "happy", "sad"), start=1):
         stem = filenames.stem(Take(label, "normal", 1, 1), "01")
         path = numbered(folder / f"{stem}.mp4", frames=60 + number, sound_s=1.5 + number / 2, tone_hz=200.0 * number)
-        found.append(Clip.from_filename(path))
-    return found
+        clips.append(Clip.from_filename(path))
+    return clips
 
 
 def test_clip_becomes_frames_log_mel_and_mfcc(clips: list[Clip]) -> None:
@@ -56,15 +56,15 @@ def test_clip_becomes_frames_log_mel_and_mfcc(clips: list[Clip]) -> None:
 
 @pytest.mark.parametrize("workers", [("threading", 1), ("threading", 2), ("loky", 2)])
 def test_samples_are_ordered_and_the_same_bytes(clips: list[Clip], workers: tuple[str, int]) -> None:
-    found = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1)}
+    faces = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1)}
     backend, jobs = workers
     samples = extract.samples(
-        clips, found, {}, BadClips("fail"), options=OPTIONS, jobs=jobs, backend=backend, address="auto"
+        clips, faces, {}, BadClips("fail"), options=OPTIONS, jobs=jobs, backend=backend, address="auto"
     )
     for sample, clip in zip(samples, clips, strict=True):
         assert sample is not None
-        alone = extract.sample(clip.path, found[clip.id].boxes, OPTIONS)
-        for name, array in alone.arrays.items():
+        expected = extract.sample(clip.path, faces[clip.id].boxes, OPTIONS)
+        for name, array in expected.arrays.items():
             assert np.array_equal(sample.arrays[name], array), name
 
 
@@ -74,27 +74,27 @@ def test_frames_and_landmarks_must_agree(clips: list[Clip]) -> None:
 
 
 def test_index_rows_describe_the_clips(clips: list[Clip]) -> None:
-    found = {clip.id: boxes(60) for clip in clips}
-    rows = extract.index_rows(clips, found)
+    faces = {clip.id: boxes(60) for clip in clips}
+    rows = extract.index_rows(clips, faces)
     assert [row["label"] for row in rows] == ["calm", "happy", "sad"]
     assert rows[0]["box_side_px"] == 320 and rows[0]["box_interpolated"] == 3 / 60
     assert len({str(row["source_md5"]) for row in rows}) == 3
 
 
 def test_clip_without_boxes_stops_or_is_skipped(clips: list[Clip]) -> None:
-    found = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1) if number != 2}
+    faces = {clip.id: boxes(60 + number) for number, clip in enumerate(clips, start=1) if number != 2}
     with pytest.raises(CfnsrError, match=rf"{clips[1].id}\.mp4: has no landmarks.*or set on_bad_clip: skip"):
-        list(extract.samples(clips, found, {}, BadClips("fail"), options=OPTIONS, **TWO_THREADS))
+        list(extract.samples(clips, faces, {}, BadClips("fail"), options=OPTIONS, **TWO_THREADS))
     bad = BadClips("skip")
-    samples = list(extract.samples(clips, found, {clips[1].id: "hidden face"}, bad, options=OPTIONS, **TWO_THREADS))
+    samples = list(extract.samples(clips, faces, {clips[1].id: "hidden face"}, bad, options=OPTIONS, **TWO_THREADS))
     assert [sample is None for sample in samples] == [False, True, False]
     assert bad.skipped == {clips[1].id: "hidden face"}
-    assert extract.index_rows(clips, found)[1]["label"] == "happy"
+    assert extract.index_rows(clips, faces)[1]["label"] == "happy"
 
 
 @pytest.mark.parametrize(
     "square", [(160.0, 120.0, 641.0), (-200.0, 120.0, 80.0), (160.0, 1e9, 80.0), (160.0, 1.0, 1e12)]
 )
 def test_box_of_another_video_is_refused(clips: list[Clip], square: tuple[float, float, float]) -> None:
-    with pytest.raises(CfnsrError, match="misses the picture of 320x240"):
+    with pytest.raises(CfnsrError, match="lies outside the frame of 320x240"):
         extract.sample(clips[0].path, np.tile(square, (61, 1)), OPTIONS)

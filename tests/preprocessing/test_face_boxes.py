@@ -16,7 +16,7 @@ OPTIONS = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.25, "smoothing
 
 
 def around(centres: np.ndarray, half: float = 50.0, confidence: np.ndarray | None = None) -> Landmarks:
-    """Landmarks on a square of ``2 * half`` pixels around each centre."""
+    """Return landmarks on a square of ``2 * half`` pixels around each centre."""
     corners = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)])
     pattern = np.resize(corners, (68, 2)) * half
     known = np.full(len(centres), 0.98) if confidence is None else confidence
@@ -24,8 +24,8 @@ def around(centres: np.ndarray, half: float = 50.0, confidence: np.ndarray | Non
 
 
 def test_still_face_has_still_box_with_margin() -> None:
-    found = face_boxes.compute(around(np.full((30, 2), 200.0)), **OPTIONS)
-    assert np.allclose(found.boxes, [200, 200, 150]) and not found.interpolated.any()
+    faces = face_boxes.compute(around(np.full((30, 2), 200.0)), **OPTIONS)
+    assert np.allclose(faces.boxes, [200, 200, 150]) and not faces.interpolated.any()
 
 
 @settings(max_examples=50)
@@ -33,14 +33,14 @@ def test_still_face_has_still_box_with_margin() -> None:
 def test_boxes_are_steady_and_follow_the_face(seed: int, jitter: float, speed: float) -> None:
     noise = np.random.default_rng(seed).normal(0, jitter, (90, 2))
     path = 300 + speed * np.arange(90)[:, None] * [1, 0.5]
-    found = face_boxes.compute(around(path + noise), **OPTIONS)
-    sides = found.boxes[:, 2]
+    faces = face_boxes.compute(around(path + noise), **OPTIONS)
+    sides = faces.boxes[:, 2]
     assert sides.min() == sides.max() > 0
     # Away from the ends, where a moving average lags, the box follows the head and shakes less than the points.
     inside = slice(12, -12)
-    shake = np.diff(found.boxes[:, :2], axis=0)[inside].std(axis=0)
+    shake = np.diff(faces.boxes[:, :2], axis=0)[inside].std(axis=0)
     assert (shake <= np.diff(path + noise, axis=0)[inside].std(axis=0) + 1e-9).all()
-    assert np.abs(found.boxes[inside, :2] - path[inside]).max() <= 1e-6 + 2.5 * jitter
+    assert np.abs(faces.boxes[inside, :2] - path[inside]).max() <= 1e-6 + 2.5 * jitter
 
 
 def test_untrusted_frames_are_interpolated() -> None:
@@ -49,16 +49,16 @@ def test_untrusted_frames_are_interpolated() -> None:
     lost = around(centres, confidence=confidence)
     lost.points[4:6] = 5000.0
     confidence[4:6] = 0.1
-    found = face_boxes.compute(lost, **{**OPTIONS, "smoothing_s": 0.0})
-    assert found.interpolated.tolist() == [False] * 4 + [True] * 2 + [False] * 4
-    assert np.allclose(found.boxes[:, :2], centres)
+    faces = face_boxes.compute(lost, **{**OPTIONS, "smoothing_s": 0.0})
+    assert faces.interpolated.tolist() == [False] * 4 + [True] * 2 + [False] * 4
+    assert np.allclose(faces.boxes[:, :2], centres)
 
 
 def test_nan_points_are_interpolated() -> None:
     lost = around(np.full((10, 2), 100.0))
     lost.points[3] = np.nan
-    found = face_boxes.compute(lost, **OPTIONS)
-    assert found.interpolated.sum() == 1 and np.isfinite(found.boxes).all()
+    faces = face_boxes.compute(lost, **OPTIONS)
+    assert faces.interpolated.sum() == 1 and np.isfinite(faces.boxes).all()
 
 
 def test_clip_without_a_face_is_refused() -> None:
@@ -78,11 +78,11 @@ def test_points_in_one_place_are_refused() -> None:
 )
 def test_any_numbers_make_boxes_or_an_error(points: np.ndarray, confidence: np.ndarray) -> None:
     try:
-        found = face_boxes.compute(Landmarks(points, confidence, 30.0), **OPTIONS)
+        faces = face_boxes.compute(Landmarks(points, confidence, 30.0), **OPTIONS)
     except CfnsrError as error:
         assert "clip.csv" in str(error)
     else:
-        assert np.isfinite(found.boxes).all() and (found.boxes[:, 2] > 0).all()
+        assert np.isfinite(faces.boxes).all() and (faces.boxes[:, 2] > 0).all()
 
 
 def test_boxes_survive_their_file(tmp_path: Path) -> None:
@@ -99,9 +99,9 @@ def test_boxes_survive_their_file(tmp_path: Path) -> None:
     back, skipped = face_boxes.read(tmp_path / "boxes.parquet")
     assert skipped == {"lost": "no face", "hid": "none"}
     assert list(back) == list(clips)
-    for name, one in clips.items():
-        assert np.array_equal(back[name].boxes, one.boxes)
-        assert np.array_equal(back[name].interpolated, one.interpolated)
+    for name, face in clips.items():
+        assert np.array_equal(back[name].boxes, face.boxes)
+        assert np.array_equal(back[name].interpolated, face.interpolated)
 
 
 @pytest.mark.parametrize("std", [0.5, 3.0, 20.0])

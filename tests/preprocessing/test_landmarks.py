@@ -15,12 +15,12 @@ LANDMARKS = Landmarks(np.random.default_rng(0).uniform(0, 700, (20, 68, 2)).roun
 def test_landmarks_survive_their_file(tmp_path: Path) -> None:
     edge = Landmarks(LANDMARKS.points, np.full(20, 0.7), LANDMARKS.frame_rate_hz)
     landmarks.write(tmp_path / "04.parquet", {"one": LANDMARKS, "two": edge}, {"three": "has no face"})
-    found, refused = landmarks.read(tmp_path / "04.parquet")
-    assert list(found) == ["one", "two"] and refused == {"three": "has no face"}
-    assert np.abs(found["one"].points - LANDMARKS.points).max() < 1e-4
+    by_clip, skipped = landmarks.read(tmp_path / "04.parquet")
+    assert list(by_clip) == ["one", "two"] and skipped == {"three": "has no face"}
+    assert np.abs(by_clip["one"].points - LANDMARKS.points).max() < 1e-4
     options = {"min_confidence": 0.7, "min_tracked": 1.0, "margin": 0.3, "smoothing_s": 0.1, "where": tmp_path}
     assert np.allclose(
-        face_boxes.compute(found["two"], **options).boxes, face_boxes.compute(edge, **options).boxes, atol=1e-3
+        face_boxes.compute(by_clip["two"], **options).boxes, face_boxes.compute(edge, **options).boxes, atol=1e-3
     )
     landmarks.write(tmp_path / "none.parquet", {}, {"three": "has no face"})
     assert landmarks.read(tmp_path / "none.parquet") == ({}, {"three": "has no face"})

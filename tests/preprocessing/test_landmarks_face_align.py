@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from click import Command
 from click.testing import CliRunner, Result
 from face_alignment import api, utils
+from face_alignment.detection.dlib import FaceDetector
 
 from cfnsr.config import preset
 from cfnsr.corpora import filenames
@@ -54,12 +56,12 @@ def finder(**changes: Any) -> Callable[[Clip], Landmarks]:
     return landmarks.finder("face_align", Path("none.parquet"), **{**CHOICES, **changes})
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Of two rows of squares: what they share, of what they cover together."""
-    low = np.maximum(one[:, :2] - one[:, 2:] / 2, other[:, :2] - other[:, 2:] / 2)
-    high = np.minimum(one[:, :2] + one[:, 2:] / 2, other[:, :2] + other[:, 2:] / 2)
+def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of two lists of squares."""
+    low = np.maximum(first[:, :2] - first[:, 2:] / 2, second[:, :2] - second[:, 2:] / 2)
+    high = np.minimum(first[:, :2] + first[:, 2:] / 2, second[:, :2] + second[:, 2:] / 2)
     shared = (high - low).clip(0).prod(axis=1)
-    return shared / (one[:, 2] ** 2 + other[:, 2] ** 2 - shared)
+    return shared / (first[:, 2] ** 2 + second[:, 2] ** 2 - shared)
 
 
 def test_detected_boxes_are_near_the_exact_ones(clips: list[Clip]) -> None:
@@ -69,10 +71,10 @@ def test_detected_boxes_are_near_the_exact_ones(clips: list[Clip]) -> None:
         looked = ~np.isnan(track.confidence)
         assert looked.sum() == 8 and len(looked) == len(exact.points)
         assert np.flatnonzero(looked).tolist() == video.evenly_spaced(video.timeline(clip.path).pts, 8)
-        found = face_boxes.compute(track, **BOXES, where=clip.path)
+        faces = face_boxes.compute(track, **BOXES, where=clip.path)
         expected = face_boxes.compute(exact, **BOXES, where=clip.path)
-        assert len(found.boxes) == len(expected.boxes) and not found.interpolated.any()
-        assert overlap(found.boxes, expected.boxes).min() > 0.6
+        assert len(faces.boxes) == len(expected.boxes) and not faces.interpolated.any()
+        assert overlap(faces.boxes, expected.boxes).min() > 0.6
 
 
 def test_changed_margin_detects_nothing_again(
@@ -102,15 +104,15 @@ def test_changed_margin_detects_nothing_again(
         sides[margin] = boxes[clips[0].id].boxes[0, 2]
     assert sides[0.7] / sides[0.35] == pytest.approx((1 + 1.4) / (1 + 0.7))
     monkeypatch.undo()
-    found = finder()(clips[0])
-    expected = face_boxes.compute(found, **BOXES, where=clips[0].path)
+    faces = finder()(clips[0])
+    expected = face_boxes.compute(faces, **BOXES, where=clips[0].path)
     stored, _ = face_boxes.read(tmp_path / "0.35.parquet")
     assert np.allclose(stored[clips[0].id].boxes, expected.boxes, atol=1e-3)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_absent_gpu_is_named() -> None:
-    with pytest.raises(CfnsrError, match="cuda was asked for, and there is no GPU"):
+    with pytest.raises(CfnsrError, match="is cuda, but there is no GPU"):
         finder(device="cuda")
 
 
@@ -118,7 +120,7 @@ def test_sfd_gets_batches_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its weights are not ours to ship: one that answers stands in for it."""
     shapes: list[tuple[int, ...]] = []
 
-    class FaceDetector:
+    class KnownFaces:
         def __init__(self, device: str, path_to_detector: str) -> None:
             assert (device, path_to_detector) == ("cpu", "s3fd-619a316812.pth")
 
@@ -127,12 +129,12 @@ def test_sfd_gets_batches_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
             small, large = np.array([1, 1, 5, 5, 0.99]), np.array([2, 3, 22, 33, 0.8])
             return [[small, large] if image.max() else [] for image in images]
 
-    monkeypatch.setattr(face_align, "_weights", lambda name, fetch: Path(name))
-    monkeypatch.setattr(face_align, "_import", lambda module, extra: SimpleNamespace(FaceDetector=FaceDetector))
+    monkeypatch.setattr(face_align, "weights_path", lambda name, fetch: Path(name))
+    monkeypatch.setitem(sys.modules, "face_alignment.detection.sfd", SimpleNamespace(FaceDetector=KnownFaces))
     images = [np.full((48, 64, 3), value, np.uint8) for value in (9, 0, 9)]
-    found = [box for _, box in face_align._detector("sfd", "cpu", 2, False)(iter(images))]
+    faces = [box for _, box in face_align.face_detector("sfd", "cpu", 2, False)(iter(images))]
     assert shapes == [(2, 3, 48, 64), (1, 3, 48, 64)]
-    assert found[1] is None and found[0] is not None and found[0].tolist() == [2, 3, 22, 33, 0.8]
+    assert faces[1] is None and faces[0] is not None and faces[0].tolist() == [2, 3, 22, 33, 0.8]
 
 
 class KnownHeatMaps(torch.nn.Module):
@@ -162,7 +164,7 @@ class KnownHeatMaps(torch.nn.Module):
 def network(monkeypatch: pytest.MonkeyPatch) -> KnownHeatMaps:
     known = KnownHeatMaps()
     monkeypatch.setattr(api.FaceAlignment, "_load_native", lambda *_: known)
-    monkeypatch.setattr(face_align, "_weights", lambda name, fetch: Path(name))
+    monkeypatch.setattr(face_align, "weights_path", lambda name, fetch: Path(name))
     return known
 
 
@@ -171,7 +173,7 @@ def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network:
     exact = openface.read(clip.path.with_suffix(".csv"))
     when = video.timeline(clip.path)
     indices = video.evenly_spaced(when.pts, 4)
-    detect = face_align._detector("dlib", "cpu", 3, False)
+    detect = face_align.face_detector("dlib", "cpu", 3, False)
     images = video.frames(clip.path, when.pts, indices, decoder="pyav")
     for index, (_, box) in zip(indices, detect(images), strict=True):
         assert box is not None
@@ -184,20 +186,23 @@ def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network:
 
 
 def blinded(monkeypatch: pytest.MonkeyPatch, lost: set[int]) -> None:
-    """The real detector, which does not see some of the frames it is given."""
-    real = face_align._largest
-    count = iter(range(10**6))
-    monkeypatch.setattr(face_align, "_largest", lambda boxes: None if next(count) in lost else real(boxes))
+    """Make the real detector miss some of its images, given by their numbers."""
+    real, numbers = FaceDetector.detect_from_image, count()
+
+    def detect(detector: FaceDetector, image: np.ndarray) -> Any:
+        return [] if next(numbers) in lost else real(detector, image)
+
+    monkeypatch.setattr(FaceDetector, "detect_from_image", detect)
 
 
 def test_missed_frames_are_interpolated_and_counted(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = face_boxes.compute(finder()(clips[0]), **BOXES, where=clips[0].path)
     blinded(monkeypatch, {2, 3, 4})
     track = finder()(clips[0])
-    found = face_boxes.compute(track, **BOXES, where=clips[0].path)
+    faces = face_boxes.compute(track, **BOXES, where=clips[0].path)
     indices = np.flatnonzero(~np.isnan(track.confidence))
-    assert np.flatnonzero(found.interpolated).tolist() == indices[[2, 3, 4]].tolist()
-    assert overlap(found.boxes, whole.boxes).min() > 0.8
+    assert np.flatnonzero(faces.interpolated).tolist() == indices[[2, 3, 4]].tolist()
+    assert overlap(faces.boxes, whole.boxes).min() > 0.8
 
 
 def test_clip_with_too_few_faces_is_refused(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +222,7 @@ def test_clip_without_a_face_is_refused(tmp_path: Path) -> None:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where weights lie, empty."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(face_align, "_SERVER", "http://127.0.0.1:1")
+    monkeypatch.setattr(face_align, "SERVER", "http://127.0.0.1:1")
     yield tmp_path / "hub" / "checkpoints"
 
 
@@ -228,12 +233,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_missing_weights_are_named_with_their_path(hub: Path, changes: dict[str, Any], name: str) -> None:
     with pytest.raises(CfnsrError) as error:
         finder(**changes)
-    assert str(error.value).startswith(f"{hub / name}: is missing. Place http://127.0.0.1:1/{name} there")
-    with pytest.raises(CfnsrError, match=r"cannot be fetched .*refused.*Place the file at"):
+    assert str(error.value).startswith(f"{hub / name}: is missing. Put http://127.0.0.1:1/{name} there")
+    with pytest.raises(CfnsrError, match=r"cannot be fetched .*refused.*Put the file at"):
         finder(**changes, fetch_weights=True)
     hub.mkdir(parents=True, exist_ok=True)
     (hub / name).write_bytes(b"others")
-    with pytest.raises(CfnsrError, match="its sha256 begins with"):
+    with pytest.raises(CfnsrError, match="its sha256 starts with"):
         finder(**changes)
 
 

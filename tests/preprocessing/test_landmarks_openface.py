@@ -31,11 +31,11 @@ def test_other_versions_are_read_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "lacks the columns timestamp, confidence, x_0 and 135 more"),
         ("frame,timestamp,confidence\n1,0,0.9\n", "lacks the columns x_0, x_1, x_2 and 133 more"),
-        (",".join(written.COLUMNS) + "\n", "holds 0 frames"),
+        (",".join(written.COLUMNS) + "\n", "has 0 frames"),
         (",".join(written.COLUMNS) + "\n" + ",".join(["x"] * 712) + "\n", "cannot be read as CSV"),
         (
             ",".join(written.COLUMNS) + "\n" + "\n".join([",".join(["1"] * 712)] * 3) + "\n",
@@ -43,10 +43,10 @@ def test_other_versions_are_read_by_name(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_useless_csv_file_is_named(tmp_path: Path, text: str, told: str) -> None:
+def test_useless_csv_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "clip.csv"
     path.write_text(text)
-    with pytest.raises(CfnsrError, match=rf"clip\.csv: {told}"):
+    with pytest.raises(CfnsrError, match=rf"clip\.csv: {message}"):
         openface.read(path)
 
 

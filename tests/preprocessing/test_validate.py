@@ -19,7 +19,7 @@ from tests.support import corpus
 
 
 def report(folder: Path, **changes: Any) -> ValidationReport:
-    """Validate a made-up corpus; with the faults that it has."""
+    """Validate a made-up corpus, which may have faults."""
     options: dict[str, Any] = {
         "labels": list(LABELS),
         "expected": dict.fromkeys(corpus.ACTORS),
@@ -32,7 +32,7 @@ def report(folder: Path, **changes: Any) -> ValidationReport:
 
 
 def validated(folder: Path, **changes: Any) -> ValidationReport:
-    """Validate a made-up corpus, which may have no fault."""
+    """Validate a made-up corpus; raise its first fault."""
     valid = report(folder, **changes)
     valid.raise_first()
     return valid
@@ -59,9 +59,9 @@ def black(values: np.ndarray) -> np.ndarray:
 
 
 def test_sound_corpus_passes(tmp_path: Path) -> None:
-    found = validated(corpus.write(tmp_path / "shards"))
-    assert found.clips == dict.fromkeys(corpus.ACTORS, 8)
-    assert found.shapes == {"frames": [4, 16, 16, 3], "mel": [32, 36], "mfcc": [13, 36]}
+    valid = validated(corpus.write(tmp_path / "shards"))
+    assert valid.clips == dict.fromkeys(corpus.ACTORS, 8)
+    assert valid.shapes == {"frames": [4, 16, 16, 3], "mel": [32, 36], "mfcc": [13, 36]}
 
 
 def test_speakers_not_listed_are_not_read(tmp_path: Path) -> None:
@@ -82,12 +82,12 @@ def test_fingerprint_depends_on_data_and_preprocessing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
-        (lambda folder: edit_index(folder, "actor", "01"), "holds clips of speaker 01"),
+        (lambda folder: edit_index(folder, "actor", "01"), "contains clips of speaker 01"),
         (lambda folder: edit_index(folder, "label", "bored"), "unknown emotion bored"),
         (lambda folder: edit_index(folder, "source_md5", "010"), "clip clip-02-2 is the same file as clip-01-0"),
-        (lambda folder: edit_array(folder, "mfcc", nan), r"mfcc\.npy: clip clip-02-3 holds NaN"),
+        (lambda folder: edit_array(folder, "mfcc", nan), r"mfcc\.npy: clip clip-02-3 contains NaN"),
         (lambda folder: edit_array(folder, "frames", black), r"frames\.npy: clip clip-02-3 is constant"),
         (
             lambda folder: edit_array(folder, "frames", lambda values: values.astype(np.int16)),
@@ -95,14 +95,14 @@ def test_fingerprint_depends_on_data_and_preprocessing(tmp_path: Path) -> None:
         ),
         (
             lambda folder: edit_array(folder, "mel", lambda values: values[:, :-1]),
-            r"mel\.npy: clips of shape \[31, 36\]",
+            r"mel\.npy: has clips of shape \[31, 36\]",
         ),
     ],
 )
-def test_contradictions_stop_the_run(tmp_path: Path, damage: Callable[[Path], None], told: str) -> None:
+def test_contradictions_stop_the_run(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
     folder = corpus.write(tmp_path)
     damage(folder / "02")
-    with pytest.raises(CfnsrError, match=told):
+    with pytest.raises(CfnsrError, match=message):
         validated(folder)
 
 
@@ -119,7 +119,7 @@ def test_skipped_clips_stop_or_are_recorded(tmp_path: Path) -> None:
 
 def test_too_few_clips_or_speakers_are_refused(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path)
-    with pytest.raises(CfnsrError, match=r"holds 8 clips, under check\.min_clips = 9"):
+    with pytest.raises(CfnsrError, match=r"has 8 clips, under check\.min_clips = 9"):
         validated(folder, min_clips=9)
     with pytest.raises(CfnsrError, match=r"05/clips\.parquet: is missing"):
         validated(folder, expected=dict.fromkeys([*corpus.ACTORS, "05"]))
@@ -139,10 +139,10 @@ EXPECTED = Counter(LABELS)
 
 
 @pytest.mark.parametrize(
-    ("damage", "told", "counted"),
+    ("damage", "message", "counted"),
     [
         (lambda folder: edit_index(folder, "source_md5", "010"), "is the same file as", {"duplicates": 1}),
-        (lambda folder: edit_array(folder, "mfcc", nan), "holds NaN", {"not_finite": 1}),
+        (lambda folder: edit_array(folder, "mfcc", nan), "contains NaN", {"not_finite": 1}),
         (lambda folder: edit_array(folder, "frames", black), "is constant", {"constant": 1}),
         (
             lambda folder: edit_array(folder, "mel", silent),
@@ -157,7 +157,7 @@ EXPECTED = Counter(LABELS)
     ],
 )
 def test_contradictions_are_counted(
-    tmp_path: Path, damage: Callable[[Path], None], told: str, counted: dict[str, int]
+    tmp_path: Path, damage: Callable[[Path], None], message: str, counted: dict[str, int]
 ) -> None:
     folder = corpus.write(tmp_path / "shards")
     expected = dict.fromkeys(corpus.ACTORS, EXPECTED)
@@ -165,10 +165,10 @@ def test_contradictions_are_counted(
     assert clean["clips"] == 32 and clean["speakers"] == 4 and clean["contradictions"] == 0
     damage(folder / "02")
     bad = BadClips("skip")
-    found = report(folder, expected=expected, bad=bad)
-    with pytest.raises(CfnsrError, match=told):
-        found.raise_first()
-    after = metrics_of(found, tmp_path, len(bad.skipped))
+    faulty = report(folder, expected=expected, bad=bad)
+    with pytest.raises(CfnsrError, match=message):
+        faulty.raise_first()
+    after = metrics_of(faulty, tmp_path, len(bad.skipped))
     assert {name: value for name, value in after.items() if value != clean[name]} == counted | {
         "contradictions": 1,
     }
@@ -178,7 +178,7 @@ def test_several_faults_are_one_line(tmp_path: Path) -> None:
     folder = corpus.write(tmp_path)
     edit_array(folder / "02", "mfcc", nan)
     edit_array(folder / "03", "frames", black)
-    with pytest.raises(CfnsrError, match=r"02/mfcc\.npy: clip clip-02-3 holds NaN or infinity \(and 1 more\)"):
+    with pytest.raises(CfnsrError, match=r"02/mfcc\.npy: clip clip-02-3 contains NaN or infinity \(and 1 more\)"):
         validated(folder)
 
 
@@ -187,32 +187,32 @@ def test_oddities_are_counted_and_do_not_stop(tmp_path: Path) -> None:
     edit_array(folder / "02", "frames", one_black_frame)
     edit_index(folder / "03", "padded_s", 0.25)
     edit_index(folder / "03", "box_interpolated", 0.5)
-    found = report(folder)
-    found.raise_first()
-    told = metrics_of(found, tmp_path)
-    assert (told["black_frames"], told["padded"], told["longest_padding_s"]) == (1, 1, 0.25)
-    assert told["interpolated"] == pytest.approx(0.5 / 32, abs=1e-4)
+    faulty = report(folder)
+    faulty.raise_first()
+    counts = metrics_of(faulty, tmp_path)
+    assert (counts["black_frames"], counts["padded"], counts["longest_padding_s"]) == (1, 1, 0.25)
+    assert counts["interpolated"] == pytest.approx(0.5 / 32, abs=1e-4)
 
 
 @pytest.mark.parametrize("skipped", [True, False])
 def test_missing_clip_stops_unless_skipped(tmp_path: Path, skipped: bool) -> None:
     folder = corpus.write(tmp_path)
     index = pd.read_parquet(folder / "02" / "clips.parquet")
-    gone = index.iloc[[-1]].assign(skipped="has no sound")
+    skipped_row = index.iloc[[-1]].assign(skipped="has no sound")
     kept = index.iloc[:-1]
-    (pd.concat([kept, gone]) if skipped else kept).to_parquet(folder / "02" / "clips.parquet", index=False)
+    (pd.concat([kept, skipped_row]) if skipped else kept).to_parquet(folder / "02" / "clips.parquet", index=False)
     for name in ("frames", "mel", "mfcc"):
         edit_array(folder / "02", name, lambda values: values[:-1])
     expected = dict.fromkeys(corpus.ACTORS, EXPECTED)
     with pytest.raises(CfnsrError, match="has no sound" if skipped else "clips are missing: 0 of 1 surprised"):
         report(folder, expected=expected)
     bad = BadClips("skip")
-    found = report(folder, expected=expected, bad=bad)
-    found.raise_first()
-    assert found.missing == (0 if skipped else 1)
+    faulty = report(folder, expected=expected, bad=bad)
+    faulty.raise_first()
+    assert faulty.missing == (0 if skipped else 1)
     assert list(bad.skipped) == (["02/clip-02-7"] if skipped else [])
 
 
-def metrics_of(found: ValidationReport, folder: Path, skipped: int = 0) -> dict[str, float]:
-    found.write(folder / "validation.json", skipped=skipped)
+def metrics_of(faulty: ValidationReport, folder: Path, skipped: int = 0) -> dict[str, float]:
+    faulty.write(folder / "validation.json", skipped=skipped)
     return json.loads((folder / "validation.json").read_text())

@@ -16,7 +16,7 @@ from cfnsr.preprocessing import video
 from cfnsr.preprocessing.video import pyav
 from tests.support.media import TICKS, number_of, numbered
 
-# As the marker in pyproject.toml: decord is published for these alone. Where it is, it must be there.
+# As in pyproject.toml: decord is published only for these platforms, and must be installed there.
 HAS_DECORD = (sys.platform, platform.machine()) in {("linux", "x86_64"), ("win32", "AMD64")}
 DECODERS = [name for name in video.names() if name != "decord" or HAS_DECORD]
 JERKY = np.cumsum(np.random.default_rng(3).choice([1500, 3000, 3750, 9000], 40)).tolist()  # 10 to 60 frames a second
@@ -81,21 +81,21 @@ def test_selective_decoding_is_exact_and_decodes_less(clip: Path) -> None:
 def test_frame_can_be_repeated(clip: Path) -> None:
     pts = video.timeline(clip).pts
     for decoder in DECODERS:
-        found = video.frames(clip, pts, [4, 4, 5], decoder=decoder)
-        assert [number_of(image) for image in found] == [4, 4, 5]
+        images = video.frames(clip, pts, [4, 4, 5], decoder=decoder)
+        assert [number_of(image) for image in images] == [4, 4, 5]
 
 
 @given(
     gaps=st.lists(st.integers(1, 9000), min_size=0, max_size=300),
     start=st.integers(-90000, 90000),
-    wanted=st.integers(1, 60),
+    count=st.integers(1, 60),
 )
-def test_chosen_frames_are_nearest_to_even_times(gaps: list[int], start: int, wanted: int) -> None:
+def test_chosen_frames_are_nearest_to_even_times(gaps: list[int], start: int, count: int) -> None:
     pts = tuple(np.cumsum([start, *gaps]).tolist())
-    chosen = video.evenly_spaced(pts, wanted)
-    assert len(chosen) == wanted and chosen[0] == 0 and chosen == sorted(chosen)
-    assert chosen[-1] == (len(pts) - 1 if wanted > 1 else 0)
-    for moment, index in zip(np.linspace(pts[0], pts[-1], wanted), chosen, strict=True):
+    chosen = video.evenly_spaced(pts, count)
+    assert len(chosen) == count and chosen[0] == 0 and chosen == sorted(chosen)
+    assert chosen[-1] == (len(pts) - 1 if count > 1 else 0)
+    for moment, index in zip(np.linspace(pts[0], pts[-1], count), chosen, strict=True):
         assert abs(pts[index] - moment) == pytest.approx(np.abs(np.array(pts) - moment).min(), abs=1e-6)
 
 
@@ -128,7 +128,9 @@ def test_rotation_other_than_quarter_turns_is_refused(tmp_path: Path) -> None:
 
 def test_missing_decord_is_named_with_its_extra(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "decord", None)
-    with pytest.raises(CfnsrError, match=r"decord is not installed.*Install cfnsr\[decord\], or set it to pyav"):
+    with pytest.raises(
+        CfnsrError, match=r"decord is not installed.*Run `pip install 'cfnsr\[decord\]'`, or set it to pyav"
+    ):
         list(video.frames(clip, video.timeline(clip).pts, [0], decoder="decord"))
 
 

@@ -66,7 +66,7 @@ def test_stale_data_above_the_jobs_is_refused(repository: JobRepository) -> None
 
 
 def test_an_unknown_stage_names_the_known_ones(repository: JobRepository) -> None:
-    with pytest.raises(CfnsrError, match=r"has no stage trian\. There are check, pretrain, train, combine"):
+    with pytest.raises(CfnsrError, match=r"has no stage trian\. Choose from check, pretrain, train, combine"):
         dvc_repository.plan(repository.folder, ["trian"])
 
 

@@ -19,7 +19,7 @@ from tests.support.jobs import AUDIO, FUSED, STAGES, VIDEO, JobRepository
 
 
 class Recorded:
-    """A display that records what it is told, and may stop the launch."""
+    """A display that records its calls and may stop the launch."""
 
     def __init__(self, repository: JobRepository | None = None) -> None:
         self.steps: list[tuple[str, ...]] = []

@@ -1,4 +1,4 @@
-"""Work side by side: in threads, in processes, and on a Ray cluster of two nodes."""
+"""Parallel work in threads, in processes, and on a Ray cluster of two nodes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_error_of_the_work_is_raised(backend: str) -> None:
 
 def test_absent_cluster_is_named() -> None:
     pytest.importorskip("ray", reason="needs the extra of that name")
-    with pytest.raises(CfnsrError, match=r"parallel\.address: no cluster at 127\.0\.0\.1:1"):
+    with pytest.raises(CfnsrError, match=r"parallel\.address: there is no cluster at 127\.0\.0\.1:1"):
         list(parallel.run(square, range(3), jobs=0, backend="ray", address="127.0.0.1:1"))
 
 
@@ -101,7 +101,7 @@ def test_missing_ray_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_node_without_the_workspace_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CfnsrError, match=r"absent: is not there on \S+\. Share the workspace between the nodes"):
+    with pytest.raises(CfnsrError, match=r"absent: is missing on \S+\. Share the folder with every machine"):
         parallel.work_in_workspace(str, 1, tmp_path / "absent")
     assert parallel.work_in_workspace(lambda name: Path(name).resolve(), "a", tmp_path) == tmp_path.resolve() / "a"
 
@@ -165,7 +165,7 @@ def test_extraction_on_a_cluster_writes_same_bytes(cluster: TwoNodes, tmp_path: 
 
 
 @pytest.mark.xdist_group("ray")
-def test_two_nodes_keep_order_and_one_may_be_lost(cluster: TwoNodes, tmp_path: Path) -> None:
+def test_order_is_kept_when_a_node_is_lost(cluster: TwoNodes, tmp_path: Path) -> None:
     with working(cluster, tmp_path / "begun", 20) as process:
         results = results_of(process, 8)
         assert len({node for _, node, _ in results}) == 2

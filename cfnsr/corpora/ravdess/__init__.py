@@ -25,5 +25,5 @@ def expected(actor: str, **_: object) -> Counter[str]:
 
 
 def clips(folder: Path, bad: BadClips) -> list[Clip]:
-    """Describe the clips in one actor's folder by their names."""
+    """Describe the clips in one actor's folder from their file names."""
     return clip.describe(folder, bad)

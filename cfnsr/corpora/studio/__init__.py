@@ -1,6 +1,6 @@
-"""Studio, the embedded corpus: an animated portrait that speaks, in files like those of RAVDESS.
+"""Studio, the synthetic corpus: an animated portrait that speaks, in files like those of RAVDESS.
 
-A demonstration and a test bed: its figures show that the machinery works, and nothing about emotions.
+For demonstration and tests: its results show that the pipeline works, and nothing about emotions.
 """
 
 from __future__ import annotations
@@ -26,5 +26,5 @@ def expected(
 
 
 def clips(folder: Path, bad: BadClips) -> list[Clip]:
-    """Describe the clips in one actor's folder by their names."""
+    """Describe the clips in one actor's folder from their file names."""
     return clip.describe(folder, bad)

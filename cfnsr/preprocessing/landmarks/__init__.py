@@ -1,13 +1,14 @@
-"""The 68 facial landmarks of each frame: one file a source, and the Parquet file that holds one speaker's.
+"""The 68 facial landmarks of each frame: their sources, one file each, and their Parquet file, one a speaker.
 
-A source is a file of this package that offers ``finder(published, **options)``, which returns a function from
-``Clip`` to ``Landmarks``; the file's name is what ``landmarks.source`` in params.yaml may say.
+A source is a file of this package with a function ``finder(published, **options)``, which returns a function from
+``Clip`` to ``Landmarks``. ``landmarks.source`` in params.yaml gives the file's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Landmarks:
 
     Attributes:
         points: x and y in pixels of the whole video frame.
-        confidence: of the detector in each frame, 0 to 1; NaN where it did not look.
+        confidence: of the detector in each frame, 0 to 1; NaN in frames that it did not get.
         frame_rate_hz: frames a second.
     """
 
@@ -49,8 +50,11 @@ def finder(source: str, published: Path, **options: Any) -> Callable[[Clip], Lan
 
     Args:
         source: a file of this package.
-        published: file of one speaker's landmarks that were published apart from the clips; need not exist.
+        published: file of the speaker's landmarks that were published apart from the clips; may be missing.
         options: see the source.
+
+    Raises:
+        CfnsrError: there is no such source.
     """
     module = registry.load(__name__, source, where="landmarks.source", kind="source of landmarks")
     return module.finder(published, **options)
@@ -63,53 +67,91 @@ _SCHEMA = pa.schema(
         "frame_rate_hz": pa.float64(),
         "confidence": pa.float64(),
         "points": pa.list_(pa.float32(), 2 * POINTS),  # x_0, y_0, x_1, ...
-        "refused": pa.string(),
+        "skipped": pa.string(),
     }
 )
 
 
-def write(path: Path, landmarks: Mapping[str, Landmarks], refused: Mapping[str, str]) -> None:
+def write(path: Path, landmarks: Mapping[str, Landmarks], skipped: Mapping[str, str]) -> None:
     """Write one speaker's landmarks.
 
     Args:
-        path: where.
+        path: the file.
         landmarks: by clip id.
-        refused: by clip id, why a clip has none; such a clip gets one row that holds only the reason.
+        skipped: by clip id, why a clip has none.
     """
-    with atomic_file(path) as partial, pq.ParquetWriter(partial, _SCHEMA, compression="zstd") as file:
-        for clip, found in landmarks.items():
-            count = len(found.points)
-            columns = {
-                "clip": pa.array([clip] * count),
-                "frame": np.arange(count, dtype=np.int32),
-                "frame_rate_hz": np.full(count, found.frame_rate_hz),
-                "confidence": found.confidence,
-                "points": pa.FixedSizeListArray.from_arrays(found.points.astype(np.float32).ravel(), 2 * POINTS),
-                "refused": pa.nulls(count, pa.string()),
-            }
-            file.write_table(pa.table(columns, schema=_SCHEMA))
-        reasons = [{"clip": clip, "refused": reason} for clip, reason in refused.items()]
-        file.write_table(pa.Table.from_pylist(reasons, schema=_SCHEMA))
+    columns = (
+        (
+            clip,
+            {
+                "frame_rate_hz": np.full(len(of_clip.points), of_clip.frame_rate_hz),
+                "confidence": of_clip.confidence,
+                "points": pa.FixedSizeListArray.from_arrays(of_clip.points.astype(np.float32).ravel(), 2 * POINTS),
+            },
+        )
+        for clip, of_clip in landmarks.items()
+    )
+    write_frames(path, _SCHEMA, columns, skipped)
 
 
 def read(path: Path) -> tuple[dict[str, Landmarks], dict[str, str]]:
     """Read one speaker's landmarks, and why clips have none, both by clip id.
 
     Raises:
-        CfnsrError: it is not such a file.
+        CfnsrError: the file is not a file of landmarks.
+    """
+    tables, skipped = read_frames(path, _SCHEMA, "landmarks", stage="landmarks")
+    landmarks = {
+        clip: Landmarks(
+            table["points"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2).astype(np.float64),
+            table["confidence"].to_numpy(),
+            table["frame_rate_hz"][0].as_py(),
+        )
+        for clip, table in tables.items()
+    }
+    return landmarks, skipped
+
+
+def write_frames(
+    path: Path, schema: pa.Schema, clips: Iterable[tuple[str, Mapping[str, Any]]], skipped: Mapping[str, str]
+) -> None:
+    """Write a Parquet file of one row a frame.
+
+    Args:
+        path: the file.
+        schema: its columns; ``clip``, ``frame`` and ``skipped`` are filled in here.
+        clips: pairs of a clip's id and its other columns, one value a frame.
+        skipped: by clip id, why a clip has no frames; such a clip gets one row with only the reason.
+    """
+    with atomic_file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as file:
+        for clip, columns in clips:
+            count = len(columns["confidence"])
+            frames = {"clip": [clip] * count, "frame": np.arange(count), "skipped": pa.nulls(count, pa.string())}
+            file.write_table(pa.table({name: {**columns, **frames}[name] for name in schema.names}, schema=schema))
+        reasons = [{"clip": clip, "skipped": reason} for clip, reason in skipped.items()]
+        file.write_table(pa.Table.from_pylist(reasons, schema=schema))
+
+
+def read_frames(
+    path: Path, schema: pa.Schema, content: str, *, stage: str
+) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    """Read a file of ``write_frames``: the rows of each clip, and why clips have none, both by clip id.
+
+    Args:
+        path: the file.
+        schema: its columns.
+        content: what the file contains, for the error.
+        stage: the stage that writes it, for the error.
+
+    Raises:
+        CfnsrError: the file has other columns or cannot be read.
     """
     try:
-        table = pq.read_table(path, schema=_SCHEMA)
+        table = pq.read_table(path, schema=schema)
     except (OSError, pa.ArrowInvalid) as error:
-        raise CfnsrError(path, f"is not a file of landmarks ({error})", "Run `dvc repro landmarks`") from error
-    refused = table.filter(table["refused"].is_valid()).to_pylist()
-    table = table.filter(table["refused"].is_null())
-    clips, frames = table["clip"].to_pylist(), table["frame"].to_numpy()
-    points = table["points"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2).astype(np.float64)
-    confidence, rate = table["confidence"].to_numpy(), table["frame_rate_hz"].to_numpy()
-    first = np.flatnonzero(frames == 0)
-    landmarks = {
-        clips[start]: Landmarks(points[start:end], confidence[start:end], float(rate[start]))
-        for start, end in zip(first, np.append(first, len(clips))[1:], strict=True)
-    }
-    return landmarks, {row["clip"]: row["refused"] for row in refused}
+        raise CfnsrError(path, f"is not a file of {content} ({error})", f"Run `dvc repro {stage}`") from error
+    skipped = table.filter(table["skipped"].is_valid()).to_pylist()
+    table = table.filter(table["skipped"].is_null())
+    starts = np.flatnonzero(table["frame"].to_numpy() == 0).tolist()
+    tables = [table.slice(start, end - start) for start, end in pairwise([*starts, len(table)])]
+    return {part["clip"][0].as_py(): part for part in tables}, {row["clip"]: row["skipped"] for row in skipped}

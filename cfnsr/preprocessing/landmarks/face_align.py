@@ -1,4 +1,4 @@
-"""Detect landmarks with the face-alignment package, only in the frames that extraction takes.
+"""Detect landmarks with the face-alignment package, only in the frames that extraction uses.
 
 Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D Face Alignment problem?", ICCV 2017.
 """
@@ -24,10 +24,10 @@ from cfnsr.preprocessing import video
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 
 Image = UInt8[np.ndarray, "height width 3"]
-# Only detectors that load nothing unchecked: the names of the weights carry their checksum, or there are none.
+# Only detectors whose weights can be checked (their names contain the checksum), or that have none.
 _DETECTORS = {"sfd": "s3fd-619a316812.pth", "dlib": None}
 _NETWORK = "2DFAN4-11f355bf06.pth.tar"
-_SERVER = "https://www.adrianbulat.com/downloads/python-fan"
+SERVER = "https://www.adrianbulat.com/downloads/python-fan"
 
 
 def finder(
@@ -42,27 +42,25 @@ def finder(
     compile: bool,
     fetch_weights: bool,
 ) -> Callable[[Clip], Landmarks]:
-    """Find the largest face in each frame that ``extract`` will take, and its landmarks.
+    """Return a function that detects the largest face, and its landmarks, in each frame that ``extract`` uses.
 
     Args:
         published: not used.
-        frames, decoder: which frames are taken of a clip, and what decodes them.
-        detector: of faces, ``sfd`` or ``dlib``; the latter needs no weights, and works on the CPU.
-        points: whether the 68 points are found; if not, the corners of the detector's box are used.
+        frames, decoder: of ``extract.video``.
+        detector: of faces, ``sfd``, or ``dlib``, which needs no weights and runs on the CPU.
+        points: whether to detect the 68 points; if not, the corners of the detector's box are used.
         device: ``auto``, ``cpu`` or ``cuda``.
-        batch_size: frames detected at a time, where the detector can.
-        compile: the landmark network, with torch.compile.
-        fetch_weights: whether missing weights are fetched.
+        batch_size: frames; ``dlib`` ignores it.
+        compile: use torch.compile for the landmark network.
+        fetch_weights: whether to download missing weights.
 
     Raises:
         CfnsrError: the package, its detector or its weights are missing.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise CfnsrError(
-            "landmarks.face_align.device", "cuda was asked for, and there is no GPU", "Set it to auto or cpu"
-        )
+        raise CfnsrError("landmarks.face_align.device", "is cuda, but there is no GPU", "Set it to auto or cpu")
     used = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    detect = _detector(detector, used, batch_size, fetch_weights)
+    detect = face_detector(detector, used, batch_size, fetch_weights)
     locate = _network(used, compile, fetch_weights) if points else _corners
 
     def find(clip: Clip) -> Landmarks:
@@ -80,16 +78,16 @@ def finder(
     return find
 
 
-def _detector(
+def face_detector(
     name: str, device: str, batch_size: int, fetch: bool
 ) -> Callable[[Iterator[Image]], Iterator[tuple[Image, Float64[np.ndarray, " 5"] | None]]]:
-    """Return a function that finds the largest face of each image: left, top, right, bottom, confidence."""
+    """Return a function that pairs each image with its largest face: left, top, right, bottom, confidence."""
     options: dict[str, Any] = {}
     weights = _DETECTORS[name]
     if weights is None:
         device = "cpu"
     else:
-        options["path_to_detector"] = str(_weights(weights, fetch))
+        options["path_to_detector"] = str(weights_path(weights, fetch))
     module = _import(f"face_alignment.detection.{name}", "dlib" if name == "dlib" else "face-align")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Warning: this detector is deprecated", UserWarning)
@@ -118,12 +116,12 @@ def _largest(boxes: list[Any]) -> Float64[np.ndarray, " 5"] | None:
 
 def _network(device: str, compile: bool, fetch: bool) -> Callable[[Image, np.ndarray], Float64[np.ndarray, "68 2"]]:
     package = _import("face_alignment", "face-align")
-    _weights(_NETWORK, fetch)
+    weights_path(_NETWORK, fetch)
     kind = package.LandmarksType.TWO_D
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Warning: this detector is deprecated", UserWarning)
         warnings.filterwarnings("ignore", "Compiling face alignment model", UserWarning)
-        # Its own detector is not used; "folder" is the one that loads no weights.
+        # The package's own detector is not used; "folder" loads no weights.
         network = package.FaceAlignment(kind, device=device, face_detector="folder", compile=compile)
 
     def locate(image: Image, box: np.ndarray) -> Float64[np.ndarray, "68 2"]:
@@ -137,25 +135,33 @@ def _corners(image: Image, box: np.ndarray) -> Float64[np.ndarray, "68 2"]:
     return np.resize(np.array([(left, top), (right, top), (right, bottom), (left, bottom)]), (POINTS, 2))
 
 
-def _weights(name: str, fetch: bool) -> Path:
-    """Return the path of weights, their checksum compared with the one in their name."""
-    path, url = Path(torch.hub.get_dir()) / "checkpoints" / name, f"{_SERVER}/{name}"
+def weights_path(name: str, fetch: bool) -> Path:
+    """Return the path of weights, after a check of their sha256; download them if they are missing.
+
+    Args:
+        name: of the file; it contains the start of the checksum.
+        fetch: whether to download them.
+
+    Raises:
+        CfnsrError: they are missing, or have another checksum.
+    """
+    path, url = Path(torch.hub.get_dir()) / "checkpoints" / name, f"{SERVER}/{name}"
     prefix = name.split("-")[1].split(".")[0]
     if not path.is_file():
         if not fetch:
             raise CfnsrError(
-                path, "is missing", f"Place {url} there, or set landmarks.face_align.fetch_weights: true in params.yaml"
+                path, "is missing", f"Put {url} there, or set landmarks.face_align.fetch_weights to true in params.yaml"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(url, str(path), prefix)
         except (URLError, OSError, RuntimeError) as error:
-            raise CfnsrError(url, f"cannot be fetched ({error})", f"Place the file at {path}") from error
+            raise CfnsrError(url, f"cannot be fetched ({error})", f"Put the file at {path}") from error
     with path.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
     if not checksum.startswith(prefix):
         raise CfnsrError(
-            path, f"its sha256 begins with {checksum[:10]}, where {prefix} was expected", f"Replace it by {url}"
+            path, f"its sha256 starts with {checksum[:10]}, where {prefix} was expected", f"Replace it with {url}"
         )
     return path
 
@@ -167,5 +173,5 @@ def _import(module: str, extra: str) -> Any:
         raise CfnsrError(
             "landmarks.source: face_align",
             f"needs a package that is missing ({error})",
-            f"pip install 'cfnsr[{extra}]'",
+            f"Run `pip install 'cfnsr[{extra}]'`",
         ) from error

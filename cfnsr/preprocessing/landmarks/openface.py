@@ -17,27 +17,26 @@ from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import landmarks
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 
-
-def _numbered(stem: str, count: int) -> list[str]:
-    return [f"{stem}_{number}" for number in range(count)]
-
-
 _REMEDY = "Fetch the landmarks of this clip again"
-_COLUMNS = ("timestamp", "confidence", *_numbered("x", POINTS), *_numbered("y", POINTS))
+_COLUMNS = ("timestamp", "confidence", *(f"{axis}_{number}" for axis in "xy" for number in range(POINTS)))
 
 
 def finder(published: Path, **_: object) -> Callable[[Clip], Landmarks]:
-    """Take landmarks that were published apart from the clips, else a CSV file beside the clip."""
-    known, refused = landmarks.read(published) if published.is_file() else ({}, {})
+    """Return a function that takes a clip's published landmarks or, without these, reads the CSV file beside it."""
+    known, skipped = landmarks.read(published) if published.is_file() else ({}, {})
 
     def find(clip: Clip) -> Landmarks:
         beside = clip.path.with_suffix(".csv")
         if clip.id in known:
             return known[clip.id]
-        if clip.id in refused:
-            raise CfnsrError(published, f"{clip.id}: {refused[clip.id]}", _REMEDY)
+        if clip.id in skipped:
+            raise CfnsrError(published, f"{clip.id}: {skipped[clip.id]}", _REMEDY)
         if not beside.is_file():
-            raise CfnsrError(clip.path, "has no landmarks", "Fetch them, or set landmarks.source: face_align")
+            raise CfnsrError(
+                clip.path,
+                "has no landmarks",
+                "Put OpenFace's CSV file beside it, or set landmarks.source to face_align",
+            )
         return read(beside)
 
     return find
@@ -47,7 +46,7 @@ def read(path: Path) -> Landmarks:
     """Read the landmarks of one clip.
 
     Raises:
-        CfnsrError: the file cannot be read, or see ``parse``.
+        CfnsrError: the file cannot be read, or ``parse`` raises it.
     """
     try:
         return parse(path.read_bytes(), path)
@@ -56,14 +55,14 @@ def read(path: Path) -> Landmarks:
 
 
 def parse(content: bytes, path: Path) -> Landmarks:
-    """Parse a CSV file's bytes; columns are found by name, whatever else there is.
+    """Parse a CSV file's bytes. Columns are found by name; others are ignored.
 
     Args:
         content: of the file.
-        path: what an error names.
+        path: of the file, for the error.
 
     Raises:
-        CfnsrError: it is no CSV, lacks a column, or holds fewer than two frames.
+        CfnsrError: it is not a CSV file, lacks a column, or has fewer than two frames.
     """
     try:
         header = content.split(b"\n", 1)[0].decode("utf-8")
@@ -81,12 +80,10 @@ def parse(content: bytes, path: Path) -> Landmarks:
         # Arrow quotes the line, which may have thousands of cells.
         raise CfnsrError(path, f"cannot be read as CSV ({str(error)[:200]})", _REMEDY) from error
     if len(table) < 2:
-        raise CfnsrError(path, f"holds {len(table)} frames", _REMEDY)
+        raise CfnsrError(path, f"has {len(table)} frames", _REMEDY)
     values = np.stack([column.to_numpy() for column in table.columns], axis=1)
     points = values[:, 2:].reshape(len(table), 2, POINTS).transpose(0, 2, 1)
     span_s = values[-1, 0] - values[0, 0]
     if not span_s > 0:
         raise CfnsrError(path, "its timestamps do not advance", _REMEDY)
-    return Landmarks(
-        points=points, confidence=np.nan_to_num(values[:, 1]), frame_rate_hz=float((len(table) - 1) / span_s)
-    )
+    return Landmarks(points, np.nan_to_num(values[:, 1]), frame_rate_hz=float((len(table) - 1) / span_s))

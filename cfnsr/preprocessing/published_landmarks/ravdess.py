@@ -1,4 +1,4 @@
-"""OpenFace's landmarks of RAVDESS: from an archive of 2,452 CSV files, those of the 1,440 speech clips.
+"""OpenFace's landmarks of RAVDESS: those of the 1,440 speech clips, from an archive of 2,452 CSV files.
 
 Swanson, Livingstone and Russo, "RAVDESS Facial Landmark Tracking", Zenodo 2019.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from cfnsr.corpora import unpack
-from cfnsr.corpora.download import Source
 from cfnsr.corpora.link_or_copy import disk_space
-from cfnsr.corpora.ravdess.prepare import SPEECH, record, require_licence
+from cfnsr.corpora.ravdess.prepare import NO_CLIPS, SPEECH, record, require_licence
+from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import landmarks
 from cfnsr.preprocessing.landmarks import Landmarks, openface
@@ -26,16 +26,16 @@ _NAME = "FacialTracking_Actors_01-24"
 
 
 def fetch(folder: Path, *, licence_accepted: bool, source: Source, jobs: int) -> None:
-    """Write one Parquet file an actor, all actors.
+    """Write one Parquet file an actor, for all actors.
 
     Args:
         folder: where the files go; a clip whose CSV file cannot be read has one row with the reason.
         licence_accepted: by the user.
-        source: where the archive comes from; a folder of its name, of the user's own, will do.
+        source: where the archive comes from; the user's own folder of its name is used instead.
         jobs: clips at a time; 0 uses every core.
 
     Raises:
-        CfnsrError: the licence is not accepted, or the archive cannot be had.
+        CfnsrError: the licence is not accepted, or the archive cannot be fetched.
     """
     require_licence(licence_accepted)
     is_speech = re.compile(rf"{SPEECH}\d\d\.csv").fullmatch
@@ -44,7 +44,7 @@ def fetch(folder: Path, *, licence_accepted: bool, source: Source, jobs: int) ->
         paths = [path for path in sorted(own.rglob("*.csv")) if is_speech(path.name)]
         doubled = [name for name, count in Counter(path.name for path in paths).items() if count > 1]
         if doubled:
-            raise CfnsrError(own, f"holds {', '.join(doubled[:3])} twice", "Remove one of each")
+            raise CfnsrError(own, f"contains {', '.join(doubled[:3])} twice", "Remove one of each")
         _convert({path.name: path.read_bytes for path in paths}, own, folder, jobs)
         return
     with source.archive(record.archive(f"{_NAME}.zip", source)) as path, unpack.open_archive(path) as file:
@@ -63,19 +63,20 @@ def _convert(readers: dict[str, Callable[[], bytes]], source: Path, folder: Path
             return error.problem
 
     if not readers:
-        raise CfnsrError(source, "there are no landmarks of a speech clip", "Name another source")
+        raise CfnsrError(source, "there are no landmarks of a speech clip", NO_CLIPS)
     names_of_actor: defaultdict[str, list[str]] = defaultdict(list)
     for name in readers:
         names_of_actor[Path(name).stem[-2:]].append(name)
-    with progress.bar("landmarks") as advance, Parallel(n_jobs=jobs or -1, backend="threading") as threads:
+    with progress.items() as bar, Parallel(n_jobs=jobs or -1, backend="threading") as threads:
+        task = bar.add_task("landmarks", total=len(readers))
         for actor, names in sorted(names_of_actor.items()):
             parsed: dict[str, Landmarks] = {}
-            refused: dict[str, str] = {}
+            skipped: dict[str, str] = {}
             for name, result in zip(names, threads(delayed(parse)(name) for name in names), strict=True):
                 if isinstance(result, Landmarks):
                     parsed[Path(name).stem] = result
                 else:
-                    refused[Path(name).stem] = str(result)
-                advance(len(readers))
+                    skipped[Path(name).stem] = str(result)
+                bar.advance(task)
             with disk_space(folder, 0):
-                landmarks.write(folder / f"{actor}.parquet", parsed, refused)
+                landmarks.write(folder / f"{actor}.parquet", parsed, skipped)

@@ -1,7 +1,7 @@
-"""Read evenly spaced RGB frames of a video, by one of two decoders; cut a square out of a frame.
+"""Read evenly spaced RGB frames of a video with one of two decoders; crop a square from a frame.
 
-A decoder is a file of this package that offers ``frames(path, pts, indices)``; the file's name is what
-``extract.video.decoder`` in params.yaml may say.
+A decoder is a file of this package with a function ``frames(path, pts, indices)``. ``extract.video.decoder`` in
+params.yaml gives the file's name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Timeline:
     """The time at which each frame of a video is shown.
 
     Attributes:
-        pts: presentation times in the stream's own ticks, ascending; one per frame.
+        pts: presentation times in the stream's own ticks, one a frame, ascending.
         frame_rate_hz: average frames a second.
         duration_s: length of the video stream in seconds.
     """
@@ -38,14 +38,14 @@ class Timeline:
 
 
 def timeline(path: Path) -> Timeline:
-    """Read the times of all frames from the packets' headers; nothing is decoded.
+    """Read the times of all frames from the packets' headers, without decoding.
 
     Raises:
-        CfnsrError: the file cannot be read, or holds no video.
+        CfnsrError: the file cannot be read, or has no video.
     """
     with open_media(path) as container:
         stream = video_stream(container, path)
-        # Of a packet its time alone is kept: all packets together are the whole file.
+        # Keep only the packets' times: all packets together are as large as the file.
         pts = sorted(
             {packet.pts for packet in container.demux(stream) if packet.pts is not None and not packet.is_discard}
         )
@@ -58,10 +58,10 @@ def timeline(path: Path) -> Timeline:
 
 
 def evenly_spaced(pts: tuple[int, ...], count: int) -> list[int]:
-    """Return indices of the frames nearest to ``count`` moments, evenly spaced from the first frame to the last.
+    """Return the ascending indices of the frames nearest to ``count`` evenly spaced times, from first to last.
 
-    Ascending; a frame is repeated where there are too few. Evenly in time and not by number, because a camera may
-    change its frame rate.
+    With too few frames, some are repeated. Times and not indices are evenly spaced, because a camera may change its
+    frame rate.
     """
     moments = np.linspace(pts[0], pts[-1], count)
     halfway = np.add(pts[1:], pts[:-1]) / 2
@@ -76,12 +76,12 @@ def names() -> list[str]:
 def frames(
     path: Path, pts: tuple[int, ...], indices: list[int], *, decoder: str
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """Decode the frames at ``indices`` (ascending), one at a time, as RGB, upright as a player shows them.
+    """Decode the frames at ``indices``, one at a time, as RGB, upright as a player shows them.
 
     Args:
         path: the video.
         pts: the presentation time of every frame, from ``timeline``.
-        indices: which frames; an index may repeat.
+        indices: of the frames, ascending; an index may repeat.
         decoder: a file of this package.
 
     Raises:
@@ -94,7 +94,7 @@ def frames(
 def crop(
     image: UInt8[np.ndarray, "height width 3"], box: Float64[np.ndarray, " 3"], side_px: int
 ) -> UInt8[np.ndarray, "side side 3"]:
-    """Cut out a square (centre x, centre y, side; pixels), scaled to ``side_px``; past the edge, the edge repeats."""
+    """Crop a square (centre x, centre y, side; pixels), scaled to ``side_px``; outside the image its edge repeats."""
     x, y, side = box
     whole = max(round(side), 1)
     left, top = round(x - whole / 2), round(y - whole / 2)
@@ -105,22 +105,28 @@ def crop(
         rows = np.clip(np.arange(top, top + whole), 0, height - 1)
         columns = np.clip(np.arange(left, left + whole), 0, width - 1)
         square = image[rows[:, None], columns]
-    # Area averaging is the one that does not alias when shrinking; it does nothing useful when enlarging.
+    # Area averaging does not alias when it shrinks; it does nothing useful when it enlarges.
     method = cv2.INTER_AREA if whole >= side_px else cv2.INTER_LINEAR
     return cv2.resize(square, (side_px, side_px), interpolation=method)
 
 
 @contextmanager
 def open_media(path: Path) -> Iterator[InputContainer]:
-    """Open a media file, and turn libav's errors about a bad one into one clear line."""
+    """Open a media file.
+
+    Raises:
+        CfnsrError: libav cannot read it, now or within the ``with``.
+    """
     try:
-        # Absolute, because libav would take a file named "concat:..." for one of its protocols. With options for the
-        # probe, which else decodes some ten frames that it then throws away: an mp4's header tells all we need.
+        # The path is absolute because libav would read a file named "concat:..." as one of its protocols. The options
+        # keep libav from decoding some ten frames to probe the file: an mp4's header has all that is needed.
         with av.open(str(path.absolute()), options={"threads": "1", "skip_frame": "all"}) as container:
             yield container
     except (av.error.FFmpegError, UnicodeError) as error:
         raise CfnsrError(
-            path, f"not a readable media file ({getattr(error, 'strerror', error)})", "Fetch or record the clip again"
+            path,
+            f"is not a readable media file ({getattr(error, 'strerror', error)})",
+            "Fetch or record the clip again",
         ) from error
 
 

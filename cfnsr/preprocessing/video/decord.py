@@ -1,4 +1,4 @@
-"""Decode with decord, an extra: an independent check of the other decoder."""
+"""Decode with decord, an extra, which checks the other decoder independently."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cfnsr.errors import CfnsrError
 
 
 def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-    """See ``cfnsr.preprocessing.video.frames``."""
+    """Decode frames; see ``cfnsr.preprocessing.video.frames``."""
     try:
         import decord
     except ImportError as error:
         raise CfnsrError(
             "extract.video.decoder",
-            "decord is not installed (it is published for Linux and Windows on x86-64 alone)",
-            "Install cfnsr[decord], or set it to pyav",
+            "decord is not installed (it is only for Linux and Windows on x86-64)",
+            "Run `pip install 'cfnsr[decord]'`, or set it to pyav",
         ) from error
     try:
         reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)

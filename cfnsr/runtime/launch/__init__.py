@@ -1,7 +1,7 @@
-"""Run jobs of the pipeline in parallel: each is a `dvc repro --single-item` of its own, here or on a cluster.
+"""Run jobs of the pipeline in parallel, here or on a cluster: a `dvc repro --single-item` each.
 
-DVC runs one stage after another. Here a plan says which jobs are stale and what each needs (``dvc_repository``), a
-backend starts jobs and says what became of them, and ``run_all`` starts each job once those it needs are done.
+DVC runs one stage at a time. Here a plan lists the stale jobs and those that each needs (``dvc_repository``), a
+backend starts jobs and returns their outcomes, and ``run_all`` starts each job once those that it needs are done.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from cfnsr.runtime.dvc_repository import Plan
 
 LOGS = Path("data/logs/launch")
 _POLL_S = 0.1
-_STOP_S = 60  # DVC ends by itself once its stage has ended
+_STOP_S = 60  # DVC ends when its stage has ended
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
+    """The outcome of a job.
 
     Attributes:
         job: its name in dvc.yaml.
         status: DVC's exit status; None if the job's machine was lost.
-        machine: that ran it.
-        problem: what is known beside the job's log.
+        machine: name of the machine that ran it.
+        problem: an error that is not in the job's log.
     """
 
     job: str
@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def done(self) -> bool:
-        """Whether the job succeeded."""
+        """Return whether the job succeeded."""
         return self.status == 0
 
 
@@ -46,7 +46,7 @@ class Running(Protocol):
     """A job that was started."""
 
     def outcome(self) -> Outcome | None:
-        """Return what became of the job; None while it runs."""
+        """Return the outcome of the job; None while it runs."""
         ...
 
     def cancel(self) -> None:
@@ -75,7 +75,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Display(Protocol):
-    """Shows how far the jobs are."""
+    """Shows the progress of the jobs."""
 
     def started(self, job: str) -> None: ...
 
@@ -88,11 +88,11 @@ class Display(Protocol):
 
 @dataclass
 class Summary:
-    """How a launch ended.
+    """The jobs that did not succeed.
 
     Attributes:
         failed: the jobs that failed.
-        skipped: by job that could not run, the failed one that it needs.
+        skipped: by job that could not run, the failed job that it needs.
     """
 
     failed: list[Outcome] = field(default_factory=list)
@@ -100,9 +100,9 @@ class Summary:
 
 
 def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
-    """Run each job of a plan once those it needs are done. A failure stops only the jobs that need the failed one.
+    """Run each job of a plan once those that it needs are done. A failure stops only the jobs that need it.
 
-    Ctrl-C, or any other error, cancels the jobs that run and waits until they have ended.
+    Ctrl-C, or any other error, cancels the running jobs and waits until they have ended.
     """
     order = TopologicalSorter(plan.needs)
     order.prepare()
@@ -138,13 +138,13 @@ def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
 
 
 def _failed_need(needs: set[str], summary: Summary) -> str | None:
-    """Return the failed job that keeps a job from running, if there is one."""
+    """Return the failed job because of which a job cannot run, if there is one."""
     failed = {outcome.job: outcome.job for outcome in summary.failed} | summary.skipped
     return next((failed[need] for need in sorted(needs) if need in failed), None)
 
 
 def _ended(running: dict[str, Running]) -> list[Outcome]:
-    """Take the jobs that have ended out of the running ones."""
+    """Remove the jobs that have ended from ``running``; return their outcomes."""
     outcomes = [outcome for job in running.values() if (outcome := job.outcome()) is not None]
     for outcome in outcomes:
         del running[outcome.job]
@@ -152,7 +152,7 @@ def _ended(running: dict[str, Running]) -> list[Outcome]:
 
 
 def _stop(running: dict[str, Running]) -> None:
-    """Cancel what runs, and wait until it has ended."""
+    """Cancel the running jobs and wait until they have ended."""
     limit = time.monotonic() + _STOP_S
     while running and time.monotonic() < limit:
         for job in running.values():

@@ -1,4 +1,4 @@
-"""How far the jobs are: a table that is redrawn on a terminal, a line a step elsewhere."""
+"""Show the progress of the jobs: a table on a terminal, or else a line for each job that ends."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _TAIL_BYTES, _WIDTH = 1024, 80
 
 
 class JobTable:
-    """Show which jobs run, how far each is, and how many are left. Use it in a ``with``.
+    """Show the running jobs with the last line of their logs, and the number of jobs left. Use it in a ``with``.
 
     Args:
         console: to print on.
-        root: the repository's.
+        root: of the repository.
         total: the number of jobs.
     """
 
     def __init__(self, console: Console, root: Path, total: int) -> None:
         self._console, self._root, self._total = console, root, total
-        self._started: dict[str, float | None] = {}  # by job, since when it runs; None while a cluster queues it
+        self._started: dict[str, float | None] = {}  # by job, when it began to run; None while a cluster queues it
         self._ended = 0
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
@@ -44,7 +44,7 @@ class JobTable:
             self._live.stop()
 
     def started(self, job: str) -> None:
-        """Note that a job was started; it runs as soon as its log is there."""
+        """Add a job that was started; it is shown as running once it has a log."""
         log_file(job, self._root).unlink(missing_ok=True)
         self._started[job] = None
 
@@ -84,7 +84,7 @@ class JobTable:
         return Group(table, Text(f"{self._ended} of {self._total} ended, {queued} queued", style="dim"))
 
     def _last_line(self, job: str) -> str:
-        """Read the last line of a job's log: an epoch's figures, while it trains."""
+        """Read the last line of a job's log, for instance the results of an epoch."""
         try:
             with log_file(job, self._root).open("rb") as log:
                 log.seek(max(0, log.seek(0, 2) - _TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""Jobs as processes of this machine."""
+"""Run jobs as processes of this machine."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Local:
     """Start jobs as processes of this machine.
 
     Args:
-        root: the repository's.
-        slots: jobs at a time.
-        gpus: GPUs that jobs may use, as CUDA_VISIBLE_DEVICES names them.
-        gpus_per_job: how many of them one job uses.
+        root: of the repository.
+        slots: number of jobs at a time.
+        gpus: GPUs for the jobs, as in CUDA_VISIBLE_DEVICES.
+        gpus_per_job: number of GPUs of a job.
 
     Attributes:
-        slots: jobs at a time.
+        slots: number of jobs at a time.
     """
 
     def __init__(self, root: Path, slots: int, gpus: list[str], gpus_per_job: int) -> None:
@@ -41,7 +41,7 @@ class Local:
 
 
 def share(gpus: list[str], slots: int, gpus_per_job: int) -> list[str]:
-    """Give each slot its GPUs, in turn: with fewer GPUs than the slots need, several slots share one.
+    """Assign GPUs to slots in turn; if there are too few, several slots share one.
 
     Returns:
         CUDA_VISIBLE_DEVICES of each slot; empty without GPUs.
@@ -59,7 +59,7 @@ class LocalJob:
         self._job, self._process, self._slot, self._free = job, process, slot, free
 
     def outcome(self) -> Outcome | None:
-        """Return what became of the job, and free its slot; None while it runs."""
+        """Return the outcome of the job and free its slot; None while it runs."""
         status = self._process.poll()
         if status is None:
             return None
@@ -67,12 +67,12 @@ class LocalJob:
         return Outcome(self._job, status, platform.node())
 
     def cancel(self) -> None:
-        """End the job's stage; DVC then ends by itself."""
+        """End the job's stage; DVC then ends too."""
         repro.end_stages(self._process.pid)
 
 
 def gpus() -> list[str]:
-    """List the GPUs of this machine that may be used, as CUDA_VISIBLE_DEVICES names them, without importing torch."""
+    """List the usable GPUs of this machine, as in CUDA_VISIBLE_DEVICES, without importing torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [gpu for gpu in visible.split(",") if gpu]

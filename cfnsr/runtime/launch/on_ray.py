@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster whose machines share the repository. Ray queues jobs, gives each its GPUs, and retries."""
+"""Run jobs on a Ray cluster whose machines share the repository. Ray queues jobs, assigns GPUs, and retries."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from cfnsr.runtime.parallel import import_ray, join_cluster
 def _run(job: str, root: Path) -> tuple[int, str]:
     """Run a job in a worker of the cluster; return its status, and the machine's name with its node.
 
-    If the worker is lost, its DVC ends too, because the job then runs elsewhere. Cancelling raises
-    ``KeyboardInterrupt`` here.
+    If the worker is lost, its DVC ends too, because the job then runs on another machine. When the job is cancelled,
+    ``KeyboardInterrupt`` is raised here.
     """
     ray = import_ray()
     status = repro.run(job, root, die_with_parent=True)
@@ -23,15 +23,15 @@ def _run(job: str, root: Path) -> tuple[int, str]:
 
 
 class OnRay:
-    """Start jobs as tasks of Ray. A job whose machine is lost runs again on another.
+    """Start jobs as tasks of Ray. A job whose machine is lost runs again on another machine.
 
     Args:
-        root: the repository's, the same path on every machine.
+        root: of the repository, the same path on every machine.
         address: of the cluster; ``local`` starts one on this machine.
-        threads: cores that a job takes.
-        gpus: GPUs that a job takes; None: one for each of its processes where the cluster has any.
-        devices: processes that a job has.
-        retries: how often a job may lose its machine.
+        threads: number of cores of a job.
+        gpus: number of GPUs of a job; None: one for each of its processes if the cluster has any.
+        devices: number of processes of a job.
+        retries: of a job whose machine is lost.
 
     Raises:
         CfnsrError: there is no cluster at that address, or none of its machines is large enough for a job.
@@ -59,7 +59,7 @@ class OnRay:
         )
 
     def start(self, job: str) -> RayJob:
-        """Give a job to Ray."""
+        """Submit a job to Ray."""
         return RayJob(self._ray, job, self._task.remote(job, self._root))
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class RayJob:
         self._cancelled = False
 
     def outcome(self) -> Outcome | None:
-        """Return what became of the job; None while it is queued or runs."""
+        """Return the outcome of the job; None while it is queued or runs."""
         finished, _ = self._ray.wait([self._reference], timeout=0)
         if not finished:
             return None
@@ -86,7 +86,7 @@ class RayJob:
         return Outcome(self._job, status, machine)
 
     def cancel(self) -> None:
-        """Interrupt the job, or take it out of the queue."""
-        if not self._cancelled:  # a second interrupt would cut short how the job ends
+        """Interrupt the job, or remove it from the queue."""
+        if not self._cancelled:  # a second interrupt would disturb the job's end
             self._ray.cancel(self._reference)
             self._cancelled = True

@@ -1,4 +1,4 @@
-"""Jobs on a Slurm cluster whose machines share the repository, through submitit. Slurm queues jobs and gives GPUs."""
+"""Run jobs on a Slurm cluster whose machines share the repository, through submitit. Slurm queues jobs."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class OnSlurm:
     """Submit each job to Slurm.
 
     Args:
-        root: the repository's, the same path on every machine.
-        threads: cores that a job takes.
-        gpus: GPUs that a job takes.
-        options: further options of sbatch, ``partition`` for instance.
+        root: of the repository, the same path on every machine.
+        threads: number of cores of a job.
+        gpus: number of GPUs of a job.
+        options: other options of sbatch, for instance ``partition``.
         cluster: ``slurm``; ``local`` runs processes on this machine, for tests.
 
     Raises:
@@ -78,7 +78,7 @@ class SlurmJob:
         self._cancelled = False
 
     def outcome(self) -> Outcome | None:
-        """Return what became of the job; None while it is queued or runs."""
+        """Return the outcome of the job; None while it is queued or runs."""
         if self._cancelled:  # Slurm ends it
             return Outcome(self._job, None, "", "cancelled")
         if not self._submitted.done():
@@ -90,7 +90,7 @@ class SlurmJob:
         return Outcome(self._job, status, machine)
 
     def cancel(self) -> None:
-        """Have Slurm interrupt the job, or take it out of the queue."""
+        """Interrupt the job, or remove it from the queue."""
         if not self._cancelled:
             self._submitted.cancel()
             self._cancelled = True

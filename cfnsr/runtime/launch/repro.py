@@ -1,4 +1,4 @@
-"""One job: a `dvc repro --single-item` in a process of its own, which can be ended without harm."""
+"""Run one job: a `dvc repro --single-item` in a separate process that can be ended safely."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _POLL_S = 0.1
 def start(
     job: str, root: Path, environment: Mapping[str, str] | None = None, *, die_with_parent: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Start DVC on a job; all that it prints goes to the job's log.
+    """Start DVC on a job and write its output to the job's log.
 
     Args:
-        job: its name in dvc.yaml.
-        root: the repository's.
+        job: name in dvc.yaml.
+        root: of the repository.
         environment: variables to set.
-        die_with_parent: on Linux, kill DVC as soon as this process ends.
+        die_with_parent: on Linux, kill DVC when this process ends.
     """
     log = log_file(job, root)
     log.parent.mkdir(parents=True, exist_ok=True)
-    python = Path(sys.executable).parent  # the stages run by the same Python
+    python = Path(sys.executable).parent  # for the stages
     with log.open("wb") as out:
         return subprocess.Popen(  # noqa: S603  a name from dvc.yaml, and no shell
             [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", job],
@@ -45,9 +45,9 @@ def start(
 
 
 def end_stages(dvc: int) -> None:
-    """End the stages that a DVC process runs.
+    """End the stages that a DVC process runs; DVC then ends too.
 
-    DVC itself then ends by itself: it writes dvc.lock in place, and a kill at that moment would leave it incomplete.
+    DVC itself is not killed: it writes dvc.lock in place, and a kill at that moment would leave the file incomplete.
     """
     try:
         for child in psutil.Process(dvc).children(recursive=True):
@@ -57,14 +57,14 @@ def end_stages(dvc: int) -> None:
 
 
 def run(job: str, root: Path, *, die_with_parent: bool = False) -> int:
-    """Run a job to its end, in a worker of a cluster; an interrupt ends it.
+    """Run a job in a worker of a cluster and wait until it ends; an interrupt ends it.
 
     Returns:
         DVC's exit status.
     """
     process = start(job, root, die_with_parent=die_with_parent)
     try:
-        while process.poll() is None:  # Ray's interrupt is no signal: it would not end a blocking wait
+        while process.poll() is None:  # not `wait`: Ray's interrupt is not a signal and would not end it
             time.sleep(_POLL_S)
         return process.returncode
     except BaseException:
@@ -75,7 +75,7 @@ def run(job: str, root: Path, *, die_with_parent: bool = False) -> int:
 
 
 def log_file(job: str, root: Path) -> Path:
-    """Return where a job's log is."""
+    """Return the path of a job's log."""
     return root / LOGS / f"{job}.log"
 
 

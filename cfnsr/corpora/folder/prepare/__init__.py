@@ -1,4 +1,4 @@
-"""Take one speaker's videos from a folder of the user's own, as a labels file names them."""
+"""Take one speaker's videos from a folder of the user, as listed in a labels file."""
 
 from __future__ import annotations
 
@@ -8,54 +8,50 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cfnsr.corpora.download import Source
 from cfnsr.corpora.filenames import LABELS_FILE, VIDEO_SUFFIXES
 from cfnsr.corpora.folder.prepare import labels_file
 from cfnsr.corpora.link_or_copy import link_or_copy
+from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 
 
 def prepare(
-    actor: str,
-    folder: Path,
-    *,
-    videos: str,
-    sheet: str,
-    sheet_md5: str,
-    labels: list[str],
-    source: Source,
-    jobs: int,
+    actor: str, folder: Path, *, videos: str, sheet: str, sheet_md5: str, labels: list[str], source: Source, jobs: int
 ) -> None:
-    """Link or copy one speaker's videos, and OpenFace's CSV files where they lie beside them.
+    """Link or copy one speaker's videos, and OpenFace's CSV files beside them if there are any.
 
     Args:
-        actor: the speaker, as the labels file names it.
+        actor: the speaker, as in the labels file.
         folder: where the files go.
         videos: the user's folder.
         sheet: the labels file, see ``labels_file.read``.
-        sheet_md5: of the labels file as `cfnsr folder` read it.
-        labels: the emotions there may be.
+        sheet_md5: md5 of the labels file when `cfnsr folder` read it.
+        labels: the emotions.
         source, jobs: not used.
 
     Raises:
-        CfnsrError: the labels file has changed, cannot be read, lacks the speaker, or names what is not there.
+        CfnsrError: the labels file has changed, cannot be read, lacks the speaker, or lists a missing file.
     """
     entries = labels_file.read(Path(sheet))
     if labels_file.md5(Path(sheet)) != sheet_md5:
-        raise CfnsrError(sheet, "has changed since `cfnsr folder` read it", "Run `cfnsr folder VIDEOS SHEET` again")
+        raise CfnsrError(sheet, "has changed since `cfnsr folder` read it", "Run `cfnsr folder VIDEOS LABELS` again")
     entries = [entry for entry in entries if entry.speaker == actor]
     if not entries:
-        raise CfnsrError(sheet, f"has no row of speaker {actor}", "Add the speaker's clips, or drop it from actors")
+        raise CfnsrError(
+            sheet, f"has no row of speaker {actor}", "Add the speaker's clips, or remove the speaker from actors"
+        )
     rows = []
     for entry in entries:
         path = Path(videos) / entry.file
         if entry.label not in labels:
             problem = f"{entry.file} has the label {entry.label!r}"
-            raise CfnsrError(sheet, problem, f"corpora.folder.labels has {', '.join(labels)}")
+            raise CfnsrError(sheet, problem, f"Use a label of corpora.folder.labels: {', '.join(labels)}")
         if not path.is_file():
-            raise CfnsrError(path, f"is not there, but {sheet} names it", "Put it there, or drop the row")
+            raise CfnsrError(path, f"is missing, but {sheet} lists it", "Add the file, or remove the row")
         if path.suffix.lower() not in VIDEO_SUFFIXES:
-            raise CfnsrError(path, "has no video's ending", f"Known are {' '.join(sorted(VIDEO_SUFFIXES))}")
+            raise CfnsrError(
+                path, "is not the name of a video", f"Use a file with one of {' '.join(sorted(VIDEO_SUFFIXES))}"
+            )
         link_or_copy(path, folder / path.name)
         landmarks = path.with_suffix(".csv")
         if landmarks.is_file():

@@ -1,4 +1,4 @@
-"""The labels file: a CSV or Parquet file that states emotion and speaker of each video."""
+"""The labels file: a CSV or Parquet file with emotion and speaker of each video."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Entry(NamedTuple):
     Attributes:
         file: the video's path within the folder of videos.
         label: the emotion.
-        speaker: who shows it.
+        speaker: the person in the video.
     """
 
     file: str
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 
 def md5(path: Path) -> str:
-    """Return the file's md5, which names its content in params.yaml, where DVC sees it."""
+    """Return the file's md5. It is kept in params.yaml, so that DVC sees a change of the file."""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
@@ -37,20 +37,20 @@ def read(path: Path) -> list[Entry]:
     """Read a labels file.
 
     Raises:
-        CfnsrError: it cannot be read, lacks a column or a cell, names a clip twice, a path that leads out of the
-            folder, or a speaker or label that is no plain name.
+        CfnsrError: it cannot be read, lacks a column or a cell, lists a clip twice or a path outside the folder, or
+            a speaker or label has other characters than letters, digits and underscores.
     """
     table = _read_table(path)
     entries: dict[str, Entry] = {}
     for number, cells in enumerate(zip(*(table[name] for name in Entry._fields), strict=True), start=1):
         if any(pd.isna(cell) or not str(cell).strip() for cell in cells):
-            raise CfnsrError(path, f"row {number} has an empty cell", "Fill it, or drop the row")
+            raise CfnsrError(path, f"row {number} has an empty cell", "Fill it, or remove the row")
         entry = Entry(*(str(cell).strip() for cell in cells))
         _check(path, entry)
         stem = PurePosixPath(entry.file).stem
         if stem in entries:
-            problem = f"{entry.file} and {entries[stem].file} have one name"
-            raise CfnsrError(path, problem, "Rename one: it names the clip in every table")
+            problem = f"{entry.file} and {entries[stem].file} have the same name"
+            raise CfnsrError(path, problem, "Rename one of them: the name identifies the clip")
         entries[stem] = entry
     return list(entries.values())
 
@@ -59,24 +59,24 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)
-        else:  # every word as it stands: None may be an emotion's name
+        else:  # no special values: None may be an emotion's name
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' and Arrow's are among them
+    except (OSError, ValueError) as error:  # including those of pandas and Arrow
         raise CfnsrError(path, f"cannot be read ({error})", "Give a CSV or Parquet file") from error
     table.columns = [str(name).strip() for name in table.columns]
     missing = [name for name in Entry._fields if name not in table]
     if missing:
         raise CfnsrError(path, f"lacks the column {', '.join(missing)}", f"It needs {', '.join(Entry._fields)}")
     if table.columns.has_duplicates:
-        raise CfnsrError(path, "has a column twice", "Rename one")
+        raise CfnsrError(path, "has a column twice", "Rename one of them")
     return table
 
 
 def _check(path: Path, entry: Entry) -> None:
     video = PurePosixPath(entry.file)
     if video.is_absolute() or ".." in video.parts:
-        raise CfnsrError(path, f"{entry.file} leads out of the folder", "Name files by their path within the folder")
+        raise CfnsrError(path, f"{entry.file} is outside the folder", "Give each file's path within the folder")
     for column in ("speaker", "label"):
         name = getattr(entry, column)
         if not _NAME.fullmatch(name):
-            raise CfnsrError(path, f"the {column} {name!r} of {entry.file}", "Use letters, digits and underscores")
+            raise CfnsrError(path, f"{entry.file} has the {column} {name!r}", "Use letters, digits and underscores")

@@ -1,4 +1,4 @@
-"""Name, size and md5 of RAVDESS's archives: as pinned in files.tsv, and as Zenodo's records state them.
+"""Name, size and md5 of RAVDESS's archives: the pinned values of files.tsv, and those of Zenodo's records.
 
 Records 1188976 (clips) and 3255102 (landmarks).
 """
@@ -9,16 +9,18 @@ import csv
 from importlib.resources import files
 
 import click
+import requests
 
-from cfnsr.corpora.download import Archive, Source
+from cfnsr.corpora.download import CONNECT_S, USER_AGENT, Archive
+from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 
 
 def archive(name: str, source: Source) -> Archive:
-    """Look an archive up in the pinned table; if it must be fetched, compare with the record's own metadata.
+    """Read an archive's row of files.tsv; if the archive must be fetched, compare the row with Zenodo's record.
 
     Raises:
-        CfnsrError: there is no such archive, or the record contradicts the table.
+        CfnsrError: there is no such archive, or the record states other values.
     """
     with files("cfnsr.corpora.ravdess.prepare").joinpath("files.tsv").open(encoding="utf-8") as table:
         rows = {row["name"]: row for row in csv.DictReader(table, delimiter="\t")}
@@ -28,20 +30,28 @@ def archive(name: str, source: Source) -> Archive:
     url = f"{source.base_url}/records/{row['record']}/files/{name}?download=1"
     pinned = Archive(name, url, int(row["bytes"]), row["md5"])
     if not source.has(pinned):
-        _compare(pinned, f"{source.base_url}/api/records/{row['record']}", source)
+        _compare(pinned, f"{source.base_url}/api/records/{row['record']}", source.timeout_s)
     return pinned
 
 
-def _compare(pinned: Archive, url: str, source: Source) -> None:
-    """Raise if the record's own metadata contradict the pinned values; a mirror may have no metadata."""
-    metadata = source.metadata(url)
-    listed = None if metadata is None else metadata.get("files")
+def _compare(pinned: Archive, url: str, timeout_s: float) -> None:
+    """Compare the pinned values with a record's metadata, which a mirror may lack.
+
+    Raises:
+        CfnsrError: the record states other values.
+    """
+    try:
+        response = requests.get(url, headers={"User-Agent": USER_AGENT}, timeout=(CONNECT_S, timeout_s))
+        metadata = response.json() if response.ok else None
+    except requests.RequestException:
+        metadata = None
+    listed = metadata.get("files") if isinstance(metadata, dict) else None
     if not (isinstance(listed, list) and all(isinstance(entry, dict) for entry in listed)):
         click.echo(f"{url} lists no files: using the pinned size and md5 of {pinned.name}", err=True)
         return
     entry = next((entry for entry in listed if entry.get("key", entry.get("filename")) == pinned.name), None)
     if entry is None:
-        raise CfnsrError(url, f"does not list {pinned.name}", "Name another server in fetch.base_url")
+        raise CfnsrError(url, f"does not list {pinned.name}", "Set fetch.base_url to another server")
     size = entry.get("size", entry.get("filesize"))
     md5 = str(entry.get("checksum", pinned.md5)).removeprefix("md5:")
     if size != pinned.size or md5 != pinned.md5:

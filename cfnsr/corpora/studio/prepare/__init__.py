@@ -1,4 +1,4 @@
-"""Make studio's clips: a portrait moved by its landmarks, and a synthesised voice.
+"""Make studio's clips: an animated portrait and a synthesised voice.
 
 The face is a public-domain portrait by NASA from scikit-image; the voice is espeak-ng (GPL-3), installed as a
 dependency.
@@ -23,7 +23,7 @@ from cfnsr.corpora.studio.prepare import acting, design, film, identity, openfac
 from cfnsr.corpora.studio.prepare.portrait import Portrait
 from cfnsr.runtime import progress
 
-_CONFIDENCE = 0.98  # the points are known, but OpenFace is never surer than this
+_CONFIDENCE = 0.98  # the points are exact, but OpenFace's confidence is never higher
 _LEAD_S, _TAIL_S = (0.55, 0.75), 0.5  # silence before and after the sentence
 _SHORTEST_S = 3.0
 
@@ -48,20 +48,20 @@ def prepare(
     jobs: int,
     **encoding: Any,
 ) -> None:
-    """Make one actor's clips, and their landmarks beside them; the same options make the same bytes.
+    """Make one actor's clips and their landmarks; the same options make the same bytes.
 
     Args:
-        actor: the number; odd ones are male.
+        actor: two digits; odd numbers are male.
         folder: where the mp4 and the CSV files go.
         seed: of the corpus.
         statements: which sentences are spoken, 1 and 2.
-        repetitions: takes of each sentence.
+        repetitions: recordings of each sentence.
         intensities: ``normal``, ``strong``; there is no strong neutral.
         width, height: of the video in pixels.
         frame_rate: frames a second, as a fraction: ``30000/1001``.
         rate_hz: sampling rate of the sound.
-        face_noise, voice_noise: how far clips of one emotion differ, see ``design``.
-        pose_noise: how far the head drifts, see ``acting``.
+        face_noise, voice_noise: how much clips of one emotion differ, see ``design``.
+        pose_noise: how much the head moves, see ``acting``.
         hiss_db: level of the background noise in dB below full scale.
         source: not used, as nothing is fetched.
         jobs: clips at a time; 0 uses every core.
@@ -76,7 +76,7 @@ def prepare(
         random = np.random.default_rng([seed, *map(int, stem.split("-"))])
         face = design.face(take.label, take.intensity, face_noise, random)
         voice = design.voice(take.label, take.intensity, voice_noise, random)
-        sound = _with_room(speech.speak(take.statement, person, voice, rate_hz), rate_hz, hiss_db, random)
+        sound = _add_silence(speech.speak(take.statement, person, voice, rate_hz), rate_hz, hiss_db, random)
         count = int(sound.size / rate_hz * rate)
         loudness = _loudness(sound, count, rate_hz, float(rate))
         points = acting.perform(portrait.points, portrait.eyes_px, face, loudness, float(rate), pose_noise, random)
@@ -86,18 +86,19 @@ def prepare(
         openface.write(folder / f"{stem}.csv", points, _CONFIDENCE, float(rate))
 
     takes = filenames.takes(statements, repetitions, intensities)
-    # Threads: warping and encoding release Python's lock, and a process would import all of this again. A clip has
-    # one thread: those of OpenCV and BLAS would only wait for each other.
+    # Threads are enough: warping and encoding release Python's lock. Each clip has one thread; more threads in OpenCV
+    # and BLAS would only wait for each other.
     cv2.setNumThreads(1)
-    with threadpool_limits(1), progress.bar(actor) as advance:
-        for _ in Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")(map(delayed(make), takes)):
-            advance(len(takes))
+    with threadpool_limits(1), progress.items() as bar:
+        clips = Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")(map(delayed(make), takes))
+        for _ in bar.track(clips, total=len(takes), description=actor):
+            pass
 
 
-def _with_room(
+def _add_silence(
     speech: Float32[np.ndarray, " n"], rate_hz: int, hiss_db: float, random: np.random.Generator
 ) -> Float32[np.ndarray, " sample"]:
-    """Add silence around a sentence, and the room's noise."""
+    """Add silence before and after a sentence, and background noise."""
     lead, tail = round(random.uniform(*_LEAD_S) * rate_hz), round(_TAIL_S * rate_hz)
     length = max(lead + speech.size + tail, round(_SHORTEST_S * rate_hz))
     sound = random.normal(0, 10 ** (hiss_db / 20), length)
@@ -108,7 +109,7 @@ def _with_room(
 def _loudness(
     sound: Float32[np.ndarray, " sample"], count: int, rate_hz: int, frame_rate_hz: float
 ) -> Float64[np.ndarray, " frame"]:
-    """Return the voice's loudness at each frame, 0 to 1 of the clip's own loudest: the mouth follows it."""
+    """Compute the loudness at each frame, as a share of the clip's maximum; the mouth follows it."""
     edges = np.round(np.arange(count + 1) / frame_rate_hz * rate_hz).astype(int)
     power = np.array([np.sqrt((sound[start:stop].astype(np.float64) ** 2).mean()) for start, stop in pairwise(edges)])
     quiet = np.percentile(power, 10)

@@ -1,4 +1,4 @@
-"""Move a clip's 68 points: the expression comes and stays, the mouth speaks, eyes blink, the head drifts."""
+"""Move a clip's 68 points: expression, speech, blinks and movements of the head."""
 
 from __future__ import annotations
 
@@ -9,10 +9,24 @@ from cfnsr.corpora.studio.prepare.design import Face
 
 Points = Float64[np.ndarray, "point 2"]
 
-_ONSET_S, _RISE_S = 0.15, 0.35  # the expression starts, and takes that long to be there
+_ONSET_S, _RISE_S = 0.15, 0.35  # start of the expression, and the time until it is complete
 _BLINK_S = 0.20
-_SHUT = 0.75  # of the way: lids that meet would fold the spline, and smear the brow
+_SHUT = 0.75  # share of a full blink: lids that meet would fold the spline and smear the brow
 _JAW_OPEN = 0.20  # of the distance between the eyes, at the loudest syllable
+
+# Corners of the mouth and their neighbours: point, side, share of the smile.
+_CORNERS = (
+    (48, -1, 1),
+    (54, 1, 1),
+    (60, -1, 0.8),
+    (64, 1, 0.8),
+    (49, -1, 0.5),
+    (53, 1, 0.5),
+    (59, -1, 0.6),
+    (55, 1, 0.6),
+)
+# Points that move down with the jaw, and their shares.
+_JAW = {55: 0.6, 56: 0.9, 57: 1, 58: 0.9, 59: 0.6, 65: 1, 66: 1, 67: 1, 48: 0.25, 54: 0.25, 60: 0.25, 64: 0.25}
 
 
 def perform(
@@ -24,16 +38,16 @@ def perform(
     pose_noise: float,
     random: np.random.Generator,
 ) -> Float64[np.ndarray, "frame 68 2"]:
-    """Move the points at rest through a clip.
+    """Compute the points in each frame of a clip.
 
     Args:
         rest: the 68 points at rest, pixels.
         eyes_px: distance between the eyes.
-        face: the expression at its fullest.
+        face: the complete expression.
         loudness: of the voice at each frame, 0 to 1.
         frame_rate_hz: frames a second.
-        pose_noise: how far the head drifts and tilts; 1 is about two degrees, and a fourteenth of ``eyes_px``.
-        random: generator of blinks and drift.
+        pose_noise: how much the head moves; 1 is about two degrees, and a fourteenth of ``eyes_px``.
+        random: generator of blinks and of the head's movement.
     """
     count = len(loudness)
     time = np.arange(count) / frame_rate_hz
@@ -57,40 +71,17 @@ def _express(rest: Points, eyes_px: float, face: Face, shown: float, loudness: f
     points = rest.copy()
     smile, brows, inner, frown = (value * shown * eyes_px for value in (face.smile, face.brows, face.inner, face.frown))
     down = (max(face.open * shown, 0) + _JAW_OPEN * loudness) * eyes_px
-    # Corners of the mouth, and less of it for their neighbours: y points down.
-    for corner, side, share in (
-        (48, -1, 1),
-        (54, 1, 1),
-        (60, -1, 0.8),
-        (64, 1, 0.8),
-        (49, -1, 0.5),
-        (53, 1, 0.5),
-        (59, -1, 0.6),
-        (55, 1, 0.6),
-    ):
-        points[corner] += share * smile * np.array([0.45 * side, -0.65])
+    for corner, side, share in _CORNERS:
+        points[corner] += share * smile * np.array([0.45 * side, -0.65])  # y points down
     # Lower lip and jaw drop together, the chin most.
-    for point, share in (
-        (55, 0.6),
-        (56, 0.9),
-        (57, 1),
-        (58, 0.9),
-        (59, 0.6),
-        (65, 1),
-        (66, 1),
-        (67, 1),
-        (48, 0.25),
-        (54, 0.25),
-        (60, 0.25),
-        (64, 0.25),
-    ):
+    for point, share in _JAW.items():
         points[point, 1] += share * down
     points[:17, 1] += 0.8 * down * np.exp(-(((np.arange(17) - 8) / 3.2) ** 2))
     points[17:27, 1] -= brows
     for point, share in ((21, 1), (22, 1), (20, 0.6), (23, 0.6), (19, 0.2), (24, 0.2)):
         points[point, 1] -= share * inner
         points[point] += share * frown * np.array([0.5 if point <= 21 else -0.5, 0.7])
-    # Lids: apart by the expression, together by a blink.
+    # Lids: the expression opens them, a blink closes them.
     for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
         points[[upper, lower], 1] += np.array([-0.7, 0.3]) * face.lids * shown * eyes_px
         shut = 0.3 * points[upper] + 0.7 * points[lower]
@@ -106,7 +97,7 @@ def _move(points: Points, *, shift: np.ndarray, roll: float, zoom: float) -> Poi
 
 
 def _blinks(time: np.ndarray, random: np.random.Generator) -> Float64[np.ndarray, " frame"]:
-    """Draw how far the eyes are shut, 0 to ``_SHUT``: one or two blinks a clip."""
+    """Draw one or two blinks: how far the eyes are shut in each frame, 0 to ``_SHUT``."""
     moments = random.uniform(0.2, max(time[-1], 0.3), size=random.integers(1, 3))
     shut = np.max([np.clip(1 - np.abs(time - moment) / (_BLINK_S / 2), 0, 1) for moment in moments], axis=0)
     return _SHUT * shut

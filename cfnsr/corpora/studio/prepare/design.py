@@ -1,8 +1,7 @@
-"""The table of emotions: face and voice of each. Fixed before any model was trained.
+"""The table of emotions: the face and the voice of each. Fixed before any model was trained.
 
-Each modality alone confuses four pairs of emotions, because both emotions of a pair share its row; the pairs of the
-face are not those of the voice, so that together they identify all eight. At best the face alone, or the voice
-alone, is right for every second clip.
+In each modality four pairs of emotions share a row and cannot be told apart. The pairs of the face are not those of
+the voice, so both modalities together identify all eight emotions, and one modality at most half of the clips.
 
     face:  neutral = calm      happy = surprised    sad = fearful      angry = disgust
     voice: neutral = disgust   calm = sad           happy = angry      fearful = surprised
@@ -17,11 +16,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Face:
-    """How far a face is from rest, in shares of the distance between the eyes.
+    """The difference of a face from rest, in shares of the distance between the eyes.
 
     Attributes:
         smile: mouth corners up and apart; negative: down.
-        open: lower lip and jaw down, beyond what speech does.
+        open: lower lip and jaw down, in addition to speech.
         brows: both brows up; negative: down.
         inner: inner ends of the brows up.
         frown: inner ends of the brows together and down.
@@ -38,7 +37,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Voice:
-    """How far a voice is from its speaker's own.
+    """The difference of a voice from its speaker's usual voice.
 
     Attributes:
         tempo: factor on words a minute.
@@ -46,7 +45,7 @@ class Voice:
         melody: range of pitch, 0 to 99.
         level_db: loudness in dB.
         tilt_db: dB an octave above 500 Hz; positive is brighter.
-        tremor: depth of a quiver of the level at 7 Hz, 0 to 1.
+        tremor: depth of a change of level at 7 Hz, 0 to 1.
     """
 
     tempo: float
@@ -79,15 +78,15 @@ EMOTIONS = {
     "disgust": ("clenched", "level"),
     "surprised": ("lifted", "high"),
 }
-# How much more of everything a strong clip shows.
+# Factor on all differences, by intensity.
 STRENGTH = {"normal": 1.0, "strong": 1.35}
 
-# Standard deviation that a noise of 1 adds to each figure.
+# Standard deviation of each value, at a noise of 1.
 _FACE_JITTER = Face(smile=0.07, open=0.04, brows=0.05, inner=0.05, frown=0.05, lids=0.02)
 _VOICE_JITTER = Voice(tempo=0.14, pitch=9, melody=12, level_db=4.5, tilt_db=1.5, tremor=0.15)
 # Standard deviation, at a noise of 1, of the logarithm of the factor on the whole row.
 _FACE_AMOUNT, _VOICE_AMOUNT = 0.25, 0.2
-# Beyond these a face folds over itself.
+# Outside these limits a face folds over itself.
 _LOWEST = Face(smile=-0.30, open=0.0, brows=-0.12, inner=-0.05, frown=-0.08, lids=-0.08)
 _HIGHEST = Face(smile=0.28, open=0.15, brows=0.20, inner=0.20, frown=0.20, lids=0.05)
 
@@ -98,7 +97,7 @@ def face(emotion: str, intensity: str, noise: float, random: np.random.Generator
     Args:
         emotion: one of ``EMOTIONS``.
         intensity: one of ``STRENGTH``.
-        noise: how far clips of one row differ; 0: not at all.
+        noise: how much clips of a row differ; 0: not at all.
         random: generator of the noise.
     """
     row, amount = FACES[EMOTIONS[emotion][0]], STRENGTH[intensity] * np.exp(_FACE_AMOUNT * noise * random.normal())
@@ -115,7 +114,7 @@ def face(emotion: str, intensity: str, noise: float, random: np.random.Generator
 
 
 def voice(emotion: str, intensity: str, noise: float, random: np.random.Generator) -> Voice:
-    """Draw the voice of one clip; arguments as for ``face``."""
+    """Draw the voice of one clip; for the arguments see ``face``."""
     row, own = VOICES[EMOTIONS[emotion][1]], VOICES["level"]
     amount = STRENGTH[intensity] * np.exp(_VOICE_AMOUNT * noise * random.normal())
     drawn = {}

@@ -1,10 +1,10 @@
-"""Speak one sentence with espeak-ng, as a process of its own.
+"""Speak one sentence with espeak-ng, in a separate process.
 
 ``espeak.py LIBRARY DATA VOICE WORDS_A_MINUTE PITCH MELODY TEXT``
 
-Writes the sampling rate in Hz as a little-endian 32-bit number and then 16-bit samples. A process for each sentence,
-because the library keeps a state that no call of its own resets: within one process the same sentence is never spoken
-twice with the same bytes. It imports the standard library alone, so that it starts in a moment.
+Write the sampling rate in Hz as a little-endian 32-bit number, and then 16-bit samples. Each sentence needs a new
+process because the library keeps a state that no call resets: in one process the same sentence gives different bytes
+the second time. Only the standard library is imported, which keeps the start short.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 def main(library: str, data: str, voice: str, words_a_minute: str, pitch: str, melody: str, text: str) -> None:
+    """Write a sentence's rate and samples to stdout."""
     espeak = ctypes.CDLL(library)
     rate_hz = espeak.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), 0)
     if rate_hz <= 0:
         sys.exit(f"espeak-ng does not start with the data in {data}")
-    # Starting seeds the noise of breathy voices from the clock.
+    # The start seeds the noise of breathy voices from the clock.
     espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))
     samples = bytearray()
 

@@ -1,4 +1,4 @@
-"""Write an mp4 file whose bytes follow from pictures and sound alone."""
+"""Write an mp4 file whose bytes depend only on pictures, sound and options."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def write(
 ) -> None:
     """Write H.264 and mono AAC.
 
-    One encoder thread and libav's bit-exact mode: no times, no version and no schedule end up in the file.
+    One encoder thread and libav's bit-exact mode keep times, versions and the order of threads out of the file.
 
     Args:
-        path: where.
+        path: the file.
         pictures: RGB, one a frame.
         sound: -1 to 1.
         width, height: of the pictures.
         frame_rate: frames a second.
-        crf: x264's quality, lower is better.
-        x264_preset: x264's effort.
-        b_frames: bidirectional frames in a row.
+        crf: x264's constant rate factor; lower is better quality.
+        x264_preset: x264's speed.
+        b_frames: largest number of B-frames in a row.
         rate_hz: of the sound.
     """
     with av.open(

@@ -1,4 +1,4 @@
-"""Looks and voice of an actor: what follows from the actor's number, not from the emotion."""
+"""Looks and voice of an actor, which do not depend on the emotion."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Identity:
     Attributes:
         wide, tall: factors on the face's width and height.
         eyes, mouth: factors on the distance between the eyes and on the mouth's width.
-        mirrored: whether the portrait is flipped.
+        mirrored: whether the portrait is mirrored.
         gains: factor on each colour channel of the whole picture.
-        backdrop: colour that tints what lies around the head, RGB 0 to 255.
+        backdrop: colour of the tint around the head, RGB 0 to 255.
         offset: of the head, pixels from the middle of the picture at 1280x720.
         variant: espeak-ng's voice.
         pitch: of the voice at rest, 0 to 99.
@@ -42,13 +42,13 @@ class Identity:
 
 
 def of(actor: str, seed: int) -> Identity:
-    """Draw an actor from the number; odd ones are male, as in RAVDESS.
+    """Draw an actor's looks and voice; odd numbers are male, as in RAVDESS.
 
     Raises:
         CfnsrError: the actor is not two digits.
     """
     if not re.fullmatch(r"[0-9]{2}", actor):
-        raise CfnsrError("actors", f"{actor!r} is not two digits", "Name studio's actors '01', '02', ...")
+        raise CfnsrError("actors", f"{actor!r} is not two digits", "Use '01', '02', ... for studio's actors")
     number = int(actor)
     random = np.random.default_rng([seed, number])
     male = number % 2 == 1

@@ -1,4 +1,4 @@
-"""Write known landmarks as OpenFace 2.1 would: one row a frame, 712 columns.
+"""Write exact landmarks in the format of OpenFace 2.1: one row a frame, 712 columns.
 
 Baltrusaitis, Zadeh, Lim and Morency, "OpenFace 2.0: Facial Behavior Analysis Toolkit", FG 2018.
 """
@@ -44,7 +44,7 @@ COLUMNS = (
 
 
 def write(path: Path, points: Float64[np.ndarray, "frame 68 2"], confidence: float, frame_rate_hz: float) -> None:
-    """Write a clip's landmarks; columns that are not known are 0."""
+    """Write a clip's landmarks; unknown columns are 0."""
     count = len(points)
     values = np.zeros((count, len(COLUMNS)))
     column_of = {name: number for number, name in enumerate(COLUMNS)}
@@ -52,7 +52,7 @@ def write(path: Path, points: Float64[np.ndarray, "frame 68 2"], confidence: flo
     values[:, column_of["confidence"]] = confidence
     for axis, name in enumerate("xy"):
         values[:, column_of[f"{name}_0"] : column_of[f"{name}_0"] + _POINTS] = points[:, :, axis]
-    # Zeros as "0", the rest rounded as OpenFace rounds: seven eighths of the file are columns that are not known.
+    # Seven eighths of the columns are unknown: "0" keeps the file small. The others are rounded as by OpenFace.
     known = np.flatnonzero(values.any(axis=0))
     rows = []
     for number, row in enumerate(values, start=1):

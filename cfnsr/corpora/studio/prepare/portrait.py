@@ -1,4 +1,4 @@
-"""Warp a portrait so that its 68 points are elsewhere.
+"""Warp a portrait so that its 68 points move.
 
 The portrait is NASA's picture of an astronaut, in the public domain, shipped with scikit-image.
 """
@@ -19,38 +19,15 @@ Points = Float64[np.ndarray, "point 2"]
 Positions = Float64[np.ndarray, "position 2"]
 
 _FACE_HEIGHT = 0.42  # brow to chin at rest, as a share of the picture's height
-_MIRROR = np.array(
-    [
-        *range(16, -1, -1),
-        *range(26, 16, -1),
-        *range(27, 31),
-        *range(35, 30, -1),
-        45,
-        44,
-        43,
-        42,
-        47,
-        46,
-        39,
-        38,
-        37,
-        36,
-        41,
-        40,
-        *range(54, 47, -1),
-        *range(59, 54, -1),
-        *range(64, 59, -1),
-        67,
-        66,
-        65,
-    ]
-)
-_STEP_PX = 12  # the warp is computed at every twelfth pixel and interpolated between: it is smooth
-_REACH = 1.0  # how far beyond the face's points pixels move, as a share of the face's size
+_MIRROR = np.r_[  # by point, the one on the other side of the face
+    16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47:45:-1, 39:35:-1, 41:39:-1, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1
+]
+_STEP_PX = 12  # the warp is computed at every twelfth pixel and interpolated between them
+_REACH = 1.0  # width of the warped region around the points, as a share of the face's size
 
 
 class Portrait:
-    """One actor's portrait, ready to be moved.
+    """One actor's portrait.
 
     Args:
         person: the actor.
@@ -67,7 +44,7 @@ class Portrait:
         middle = np.array([width / 2, 0.47 * height]) + np.array(person.offset) * height / 720
         shift = middle - scale * (points.min(axis=0) + points.max(axis=0)) / 2
         matrix = np.column_stack([scale * np.eye(2), shift])
-        # Cubic, as the portrait is enlarged; past its edge, the edge repeats.
+        # Cubic, because the portrait is enlarged; outside it, its edge repeats.
         large = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         self.points = points * scale + shift
         own = _own_face(points * scale + shift, person)
@@ -78,16 +55,16 @@ class Portrait:
         self.eyes_px = float(np.linalg.norm(own[36:42].mean(axis=0) - own[42:48].mean(axis=0)))
 
     def pose(self, points: Points) -> UInt8[np.ndarray, "height width 3"]:
-        """Return the picture with its 68 points moved to ``points``, the mouth dark inside where it is open."""
+        """Return the picture with its 68 points moved to ``points``; an open mouth is dark inside."""
         picture = self._warp(self._image, points)
         return _darken_mouth(picture, points, self.points, self.eyes_px)
 
 
 class _Warp:
-    """Move the pixels around a face by a thin-plate spline through its points; further out nothing moves.
+    """Move the pixels around a face by a thin-plate spline through its points.
 
     Args:
-        rest: the points where they are in the picture that is warped.
+        rest: the points in the picture that is warped.
         width, height: of that picture.
     """
 
@@ -109,7 +86,7 @@ class _Warp:
         self, image: UInt8[np.ndarray, "height width 3"], points: Points
     ) -> UInt8[np.ndarray, "height width 3"]:
         """Return the image with its points at rest moved to ``points``."""
-        # Backwards: where does each pixel of the new picture come from?
+        # The spline maps backwards: from each pixel of the new picture to its source.
         at = np.vstack([points, self._fixed])
         offset = _spline(at, np.vstack([self._rest - points, np.zeros_like(self._fixed)]), self._grid)
         dense = _sample(offset.reshape(self._shape).astype(np.float32), self._between, cv2.INTER_CUBIC)
@@ -133,7 +110,7 @@ def _source(mirrored: bool) -> tuple[UInt8[np.ndarray, "height width 3"], Points
 
 
 def _own_face(points: Points, person: Identity) -> Points:
-    """Apply the actor's own proportions, about the root of the nose."""
+    """Apply the actor's proportions, relative to the root of the nose."""
     own = points.copy()
     for part, factor in ((slice(36, 48), person.eyes), (slice(17, 27), person.eyes), (slice(48, 68), person.mouth)):
         middle = own[part].mean(axis=0)
@@ -142,7 +119,7 @@ def _own_face(points: Points, person: Identity) -> Points:
 
 
 def _light(image: np.ndarray, points: Points, person: Identity) -> UInt8[np.ndarray, "height width 3"]:
-    """Apply the actor's light, and a backdrop that fades in away from the head."""
+    """Apply the actor's light, and a backdrop that becomes stronger away from the head."""
     height, width = image.shape[:2]
     middle, size = points.mean(axis=0), np.ptp(points, axis=0).max()
     y, x = np.mgrid[:height, :width]
@@ -152,7 +129,7 @@ def _light(image: np.ndarray, points: Points, person: Identity) -> UInt8[np.ndar
 
 
 def _darken_mouth(picture: np.ndarray, points: Points, rest: Points, eyes_px: float) -> np.ndarray:
-    """Paint the cavity below the upper teeth; stretched teeth would look like a grin."""
+    """Darken the mouth below the upper teeth; stretched teeth would look like a grin."""
     gap = (points[66, 1] - points[62, 1]) - (rest[66, 1] - rest[62, 1])
     if gap < 0.02 * eyes_px:
         return picture
@@ -170,18 +147,18 @@ def _darken_mouth(picture: np.ndarray, points: Points, rest: Points, eyes_px: fl
 
 
 def _sample(image: np.ndarray, where: Float32[np.ndarray, "height width 2"], kind: int) -> np.ndarray:
-    """Sample the image at fractional positions (x, y); beyond its edge, the edge repeats."""
+    """Sample the image at fractional positions (x, y); outside it, its edge repeats."""
     return cv2.remap(image, where[..., 0], where[..., 1], kind, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _frame_of(left: int, top: int, right: int, bottom: int) -> Points:
-    """Return points around the region that stay where they are."""
+    """Return points around the region that do not move."""
     x, y = np.linspace(left, right, 7), np.linspace(top, bottom, 7)
     return np.array([(a, b) for a in x for b in y if a in (x[0], x[-1]) or b in (y[0], y[-1])])
 
 
 def _spline(at: Points, values: Points, positions: Positions) -> Positions:
-    """Evaluate the thin-plate spline through ``values`` at the points ``at``, at ``positions``."""
+    """Evaluate at ``positions`` the thin-plate spline with ``values`` at the points ``at``."""
     count = len(at)
     system = np.zeros((count + 3, count + 3))
     system[:count, :count] = _kernel(at, at)
@@ -196,5 +173,5 @@ def _spline(at: Points, values: Points, positions: Positions) -> Positions:
 
 def _kernel(a: Positions, b: Points) -> Float64[np.ndarray, "position point"]:
     squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-    squared = np.maximum(squared, 1e-9)  # rounding may fall below zero
+    squared = np.maximum(squared, 1e-9)  # rounding errors may be negative
     return squared * np.log(squared)

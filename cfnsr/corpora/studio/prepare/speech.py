@@ -1,6 +1,6 @@
-"""Synthesise a voice: espeak-ng by way of the espeakng-loader wheel, then level, tilt and tremor.
+"""Synthesise a voice with espeak-ng from the espeakng-loader package, then apply level, tilt and tremor.
 
-espeak-ng is GPL-3. It is a dependency that users install; no code of it is here.
+espeak-ng is under GPL-3. Users install it as a dependency; this repository contains none of its code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cfnsr.errors import CfnsrError
 
 SENTENCES = ("Kids are talking by the door.", "Dogs are sitting by the door.")
 
-_LOUDNESS_DB = -23.0  # of speech at level 0, below full scale
+_LOUDNESS_DB = -23.0  # of speech at level 0, relative to full scale
 _TREMOR_HZ = 7.0
 
 
@@ -28,9 +28,9 @@ def speak(statement: int, person: Identity, voice: Voice, rate_hz: int) -> Float
     """Synthesise one sentence.
 
     Args:
-        statement: which of ``SENTENCES``, from 1.
+        statement: number of the sentence in ``SENTENCES``, from 1.
         person: the speaker.
-        voice: that of this clip.
+        voice: of this clip.
         rate_hz: sampling rate of the result in Hz.
     """
     samples, source_hz = _synthesise(
@@ -53,23 +53,11 @@ def _synthesise(
 ) -> tuple[Int16[np.ndarray, " n"], int]:
     """Run espeak-ng; return its samples, and their rate in Hz."""
     script = Path(__file__).with_name("espeak.py")
-    # -I -S: neither the folder it starts in nor installed packages can change what it imports.
+    files = (espeakng_loader.get_library_path(), espeakng_loader.get_data_path())
+    # -I -S: neither the working directory nor installed packages change its imports.
     process = subprocess.run(  # noqa: S603 - our own script, and no shell
-        [
-            sys.executable,
-            "-I",
-            "-S",
-            script,
-            espeakng_loader.get_library_path(),
-            espeakng_loader.get_data_path(),
-            voice,
-            str(words_a_minute),
-            str(pitch),
-            str(melody),
-            text,
-        ],
+        [sys.executable, "-I", "-S", script, *files, voice, str(words_a_minute), str(pitch), str(melody), text],
         capture_output=True,
-        check=False,
     )
     if process.returncode != 0 or len(process.stdout) <= 4:
         problem = process.stderr.decode(errors="replace").strip() or f"exit status {process.returncode}"
