@@ -10,8 +10,8 @@ from cfnsr.config import Params
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
+from cfnsr.evaluation import initial
 from cfnsr.models.types import MODALITIES
-from cfnsr.training import initial
 from cfnsr.training.run import run
 
 

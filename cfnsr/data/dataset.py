@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,10 +122,9 @@ class FoldDatasets:
         return self.test if self.validation is None else self.validation
 
 
-def in_order(clips: Clips, batch_size: int) -> DataLoader[Batch]:
-    """Return a loader of every clip once, in the order of the index."""
-    positions = list(range(len(clips)))
-    return _loader(clips, [positions[start : start + batch_size] for start in range(0, len(clips), batch_size)])
+def in_order(clips: Clips, batch_size: int, *, rank: int = 0, world_size: int = 1) -> DataLoader[Batch]:
+    """Return a loader of every clip once, in the order of the index; of several processes each loads its share."""
+    return _loader(clips, _batches(range(rank, len(clips), world_size), batch_size))
 
 
 def shuffled(
@@ -145,8 +145,7 @@ def shuffled(
     Raises:
         CfnsrError: a process would get fewer than two clips of every batch.
     """
-    positions = np.random.default_rng([seed, epoch]).permutation(len(clips)).tolist()
-    batches = [positions[start : start + batch_size] for start in range(0, len(clips), batch_size)]
+    batches = _batches(np.random.default_rng([seed, epoch]).permutation(len(clips)).tolist(), batch_size)
     if len(batches) > 1 and len(batches[-1]) < min(batch_size, 2 * world_size):
         batches.pop()
     if world_size > 1 and len(batches[0]) < 2 * world_size:
@@ -156,6 +155,11 @@ def shuffled(
             "Use fewer devices, or a larger batch_size",
         )
     return _loader(clips, [batch[rank::world_size] for batch in batches])
+
+
+def _batches(positions: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Cut positions into batches."""
+    return [list(positions[start : start + batch_size]) for start in range(0, len(positions), batch_size)]
 
 
 def _loader(clips: Clips, batches: list[list[int]]) -> DataLoader[Batch]:

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,8 @@ def read(folder: Path) -> Shard:
     Raises:
         CfnsrError: a file is missing or broken, or index and arrays contradict each other.
     """
+    import pandas as pd  # only readers need it: extraction's workers use less memory without it
+
     for name in (INDEX, *(f"{array}.npy" for array in ARRAYS)):
         if not (folder / name).is_file():
             raise CfnsrError(

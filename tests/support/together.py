@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from cfnsr.training.distributed import process_group
+from cfnsr.training.torchrun import process_group
 
 CPU = torch.device("cpu")
 

@@ -17,9 +17,9 @@ from cfnsr.corpora.filenames import LABELS
 from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
+from cfnsr.evaluation import initial
 from cfnsr.evaluation.predict import LogProbabilities, Predictor
 from cfnsr.models import encoders
-from cfnsr.training import initial
 from cfnsr.training.augment import Augment
 from cfnsr.training.loop import Epoch, Fit, Trainer, fit
 from cfnsr.training.resume import ResumeCheckpoint

@@ -17,7 +17,6 @@ from cfnsr.models import encoders, fusion
 from cfnsr.training import distributed
 from cfnsr.training.loop import fit
 from cfnsr.training.resume import ResumeCheckpoint
-from cfnsr.training.shared_predictor import SharedPredictor
 from tests.support import corpus
 from tests.support.augmentation import AUDIO_OFF, VIDEO_OFF
 from tests.support.networks import CPU, ENCODERS, NORMALISE, OPTIONS
@@ -66,7 +65,7 @@ def train(shards: Path) -> dict[str, tuple[list[float], np.ndarray]]:
         network = cfnsr()
         taught = trainer(shards, network, settings, video=VIDEO_OFF, audio=AUDIO_OFF)
         losses = [taught.train_epoch(number) for number in range(1, 5)]
-        learnt[name] = losses, SharedPredictor(network, NORMALISE, 4).predict(clips(shards, "01", "02"))
+        learnt[name] = losses, distributed.SharedPredictor(network, NORMALISE, 4).predict(clips(shards, "01", "02"))
     return learnt
 
 
@@ -101,7 +100,7 @@ def fit_resuming(shards: Path, out: Path, stops: int) -> dict[str, torch.Tensor]
         network = audio_network()
         taught = trainer(shards, network, settings)
         taught.settings = replace(settings, epochs=last)
-        predictor = SharedPredictor(network, NORMALISE, 4)
+        predictor = distributed.SharedPredictor(network, NORMALISE, 4)
         fitted = fit(taught, fold, predictor, resume=ResumeCheckpoint(out, "name"), report=lambda epoch: None)
         assert len(fitted.epochs) == last
     return network.state_dict()

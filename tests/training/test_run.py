@@ -17,7 +17,8 @@ from cfnsr.data import shards
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
-from cfnsr.evaluation.predict import Predictor, from_table
+from cfnsr.evaluation.outputs import from_table
+from cfnsr.evaluation.predict import Predictor
 from cfnsr.models import checkpoint
 from cfnsr.training.resume import ResumeCheckpoint
 from tests.support import corpus

@@ -72,7 +72,7 @@ def test_variants_are_jobs_of_their_own(folder: Path) -> None:
 
 def test_systems_without_training_are_rejected(folder: Path) -> None:
     printed = run(train.main, "averaging", *JOB, str(folder), "--params", str(folder / "params.yaml"), status=1)
-    assert printed == "Error: systems.averaging: trains nothing. Name it under run.combine\n"
+    assert printed == "Error: systems.averaging: trains nothing. Add it to run.combine\n"
 
 
 def test_pretrain_rejects_other_names(folder: Path) -> None:
