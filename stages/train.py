@@ -28,7 +28,7 @@ def main(
     paths: JobPaths,
     variant: str | None,
 ) -> None:
-    """Train the audiovisual system NAME from unimodal checkpoints: under PROTOCOL, on one FOLD, from one SEED.
+    """Train the audiovisual system NAME from its unimodal networks, on one FOLD from one SEED.
 
     Example: python -m stages.train cfnsr held_out fold_1 1234 data/studio
     """

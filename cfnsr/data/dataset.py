@@ -1,4 +1,4 @@
-"""Load clips from shards, and put them into batches."""
+"""Load clips from shards in batches."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from cfnsr.models.types import Batch
 
 
 class Clips(Dataset[Batch]):
-    """The clips of some speakers, read from their shards when they are asked for.
+    """The clips of some speakers, read from their shards when they are needed.
 
     Args:
         folder: holds one shard a speaker.
-        speakers: whose clips.
+        speakers: the speakers, whose clips follow each other.
         labels: the emotions in the order of their class index.
 
     Attributes:
@@ -67,7 +67,7 @@ def _open(path: Path) -> shards.Shard:
     shard = shards.read(path)
     others = sorted({*shard.index["actor"]} - {path.name})
     if others:
-        raise CfnsrError(path, f"holds clips of speaker {', '.join(others)}", "Run `dvc repro extract`")
+        raise CfnsrError(path, f"contains clips of speaker {', '.join(others)}", "Run `dvc repro extract`")
     return shard
 
 
@@ -77,12 +77,12 @@ class FoldDatasets:
 
     Attributes:
         trial: protocol, fold and seed.
-        test: clips that measure the result.
+        test: clips that the result is measured on.
         validation: clips that select the epoch; None under ``test_selected``.
         train: clips that the weights are fitted to.
 
     Raises:
-        CfnsrError: two of the sets hold the same recording.
+        CfnsrError: two of the sets contain the same recording.
     """
 
     trial: Trial
@@ -139,7 +139,7 @@ def shuffled(
         batch_size: of the whole batch, which is shared out among the processes.
         seed: of the trial.
         epoch: its number.
-        rank: which process asks.
+        rank: of this process.
         world_size: number of processes.
 
     Raises:
@@ -165,7 +165,7 @@ def _batches(positions: Sequence[int], batch_size: int) -> list[list[int]]:
 def _loader(clips: Clips, batches: list[list[int]]) -> DataLoader[Batch]:
     """Return a loader of given batches.
 
-    Its generator is its own: a loader draws a number from torch's at each pass, so that the number of evaluations
-    would change the weights trained in between.
+    It has a generator of its own: a loader draws a number at each pass, and from torch's generator the number of
+    evaluations would change the weights that are trained in between.
     """
     return DataLoader(clips, batch_sampler=batches, generator=torch.Generator(), collate_fn=lambda batch: batch)

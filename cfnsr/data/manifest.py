@@ -25,13 +25,13 @@ class Manifest:
         labels: the emotions in the order of their class index.
         protocols: the sets of speakers of each fold, by protocol.
         clips: number of clips, by speaker.
-        skipped: by ``speaker/clip``, why it could not be used; such clips are in no other count.
+        skipped: by ``speaker/clip``, why it could not be used; such clips are not counted in ``clips``.
         preprocessing: how the shards were made; it is saved with every model.
         shapes: one clip's shape of each array.
         fingerprint: md5 over preprocessing and every clip's speaker, label and source file; names the data in every
             result.
         arrays: md5 of the arrays, by speaker. Unlike the fingerprint it differs between machines whose libraries
-            differ: a killed training resumes with exactly the same arrays or starts again.
+            differ: a killed training resumes only with exactly the same arrays.
     """
 
     corpus: str

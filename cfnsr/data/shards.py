@@ -1,7 +1,7 @@
 """Write and read shards: the arrays of one speaker's clips, one ``.npy`` file an array, and ``clips.parquet``.
 
 DVC adds and checks out a few large files ten times as fast as tens of thousands of small ones, and training maps
-them into memory without reading what it does not use.
+them into memory, which reads only what is used.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _COLUMNS = pa.schema(
 
 @dataclass(frozen=True)
 class Sample:
-    """What the networks read of one clip.
+    """The arrays of one clip.
 
     Attributes:
         arrays: by name, those of ``ARRAYS``.
@@ -128,7 +128,9 @@ def write(
         if not index:
             reason = " ".join(next(iter(skipped.items()), ("", "there is none")))
             raise CfnsrError(
-                folder, f"none of its clips can be used; {reason}", "Fetch this speaker's clips again, or drop it"
+                folder,
+                f"none of its clips can be used; {reason}",
+                "Fetch this speaker's clips again, or remove it from actors",
             )
         known = {row["clip"]: row for row in rows}
         index += [{**known.get(clip, {"clip": clip}), "skipped": reason} for clip, reason in skipped.items()]
@@ -168,14 +170,14 @@ def read(folder: Path) -> Shard:
     """Open a shard; its arrays are mapped, not loaded.
 
     Raises:
-        CfnsrError: a file is missing or broken, or index and arrays contradict each other.
+        CfnsrError: a file is missing or broken, or index and arrays differ in length.
     """
     import pandas as pd  # only readers need it: extraction's workers use less memory without it
 
     for name in (INDEX, *(f"{array}.npy" for array in ARRAYS)):
         if not (folder / name).is_file():
             raise CfnsrError(
-                folder / name, "is missing", "Run `dvc pull` to fetch it, or `dvc repro extract` to make it"
+                folder / name, "is missing", "Run `dvc pull` to fetch it, or `dvc repro extract` to write it"
             )
     try:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}

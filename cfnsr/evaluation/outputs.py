@@ -91,7 +91,7 @@ def to_table(index: pd.DataFrame, labels: list[str], choice: str, predicted: Log
     Returns:
         Columns ``choice, clip, actor, label, predicted`` and a probability ``p_<label>`` for each emotion.
     """
-    table = index[["clip", "actor", "label"]].copy()
+    table = pd.DataFrame(index[["clip", "actor", "label"]]).copy()
     table.insert(0, "choice", choice)
     table["predicted"] = [labels[best] for best in predicted.argmax(axis=1)]
     table[[f"p_{label}" for label in labels]] = np.exp(predicted.astype(np.float64))

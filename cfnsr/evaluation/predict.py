@@ -60,11 +60,11 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network, and how clips are put into it.
+    """Predict clips with a network.
 
     Attributes:
         network: on the device of ``normalise``.
-        normalise: what is done to each batch.
+        normalise: moves each batch to the device and normalises its frames.
         batch_size: clips at a time.
     """
 
@@ -83,7 +83,7 @@ class Predictor:
         return np.concatenate(parts) if parts else np.empty((0, len(clips.labels)), np.float32)
 
     def attention(self, clips: Clips) -> Attention | None:
-        """Return where the network attends in each clip; None if it has no attention, or none is switched on."""
+        """Return where the network attends in each clip; None if it has no attention, or its options switch it off."""
         attend: Any = getattr(self.network, "attention", None)
         if attend is None:
             return None

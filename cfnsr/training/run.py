@@ -60,7 +60,7 @@ def run(
     """
     device = devices.pick(shared["device"])
     torch.set_num_threads(shared["threads"])
-    if torchrun.launch(shared["devices"], device):  # has run this command in one process a device
+    if torchrun.launch(shared["devices"], device):  # it has run this command in one process for each device
         return f"{shared['devices']} x {devices.describe(device)}"
     with torchrun.process_group(device):
         devices.keep_freed_memory()

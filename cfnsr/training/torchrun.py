@@ -42,7 +42,7 @@ def launch(processes: int, device: torch.device) -> bool:
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the error below says it in one line
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # `_cause` describes the failure in one line
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torchrun sets this too, and warns; train.threads decides
     spec = sys.modules["__main__"].__spec__
     assert spec is not None, "a stage is run by `python -m`"
@@ -60,7 +60,7 @@ def launch(processes: int, device: torch.device) -> bool:
 
 
 def _cause(failures: dict[int, Any]) -> CfnsrError:
-    """Find what ended the processes: an error that one has recorded, else the signal or status of one."""
+    """Return the error that a process has recorded; without one, describe how the first process ended."""
     for failure in failures.values():
         if "where" in failure.error_file_data:
             return CfnsrError(*(failure.error_file_data[key] for key in ("where", "problem", "remedy")))

@@ -54,7 +54,7 @@ def test_an_imported_network_is_evaluated_as_it_is(
         ({"labels": list(LABELS)[::-1]}, "audio", "fold_1", r"its labels is \['surprised'"),
     ],
 )
-def test_another_network_than_asked_for_is_refused(
+def test_a_network_of_another_job_is_refused(
     tmp_path: Path, manifest: Manifest, changes: dict[str, Any], name: str, fold: str, problem: str
 ) -> None:
     path = saved(tmp_path, manifest, **changes)

@@ -14,8 +14,7 @@ from typing import Any
 import torch
 
 from cfnsr.training.torchrun import process_group
-
-CPU = torch.device("cpu")
+from tests.support.networks import CPU
 
 
 def free_port() -> int:

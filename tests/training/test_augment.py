@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from cfnsr.models.types import Batch
 from cfnsr.preprocessing.audio import features
 from cfnsr.training.augment import Augment, audio, video
-from tests.support.augmentation import AUDIO_OFF, VIDEO_OFF
+from tests.support.training import AUDIO_OFF, VIDEO_OFF
 
 EACH_VIDEO: list[dict[str, float]] = [
     {"flip": 0.5},
@@ -43,7 +43,7 @@ def augment(
     modality_dropout: float = 0.0,
     seed: int = 0,
 ) -> Callable[[Batch], Batch]:
-    """An augmentation with all options off but those given, and a generator of its own."""
+    """Return an augmentation with only the given options on, and with a generator of its own."""
     augment = Augment(
         video={**VIDEO_OFF, **(video or {})}, audio={**AUDIO_OFF, **(audio or {})}, modality_dropout=modality_dropout
     )
@@ -51,7 +51,7 @@ def augment(
 
 
 def batch(clips: int = 6, *, times: int = 4, height: int = 16, width: int = 12, low: int = 0, high: int = 256) -> Batch:
-    """Noise for frames and sound; the MFCC is that of the log-mel."""
+    """Make clips of noise; the MFCC is that of the log-mel."""
     generator = torch.Generator().manual_seed(1)
     frames = torch.randint(low, high, (clips, times, height, width, 3), dtype=torch.uint8, generator=generator)
     mel = 20 * torch.randn(clips, 32, 50, generator=generator) - 30
@@ -67,7 +67,7 @@ def same(first: Batch, second: Batch) -> bool:
 
 
 def columns_and_rows(clips: int, side: int = 64) -> Batch:
-    """Pictures that tell where each pixel came from: red is four times its column, green four times its row."""
+    """Make pictures that show each pixel's origin: red is four times its column, green four times its row."""
     frames = torch.zeros(clips, 2, side, side, 3, dtype=torch.uint8)
     frames[..., 0] = 4 * torch.arange(side)
     frames[..., 1] = 4 * torch.arange(side)[:, None]
@@ -81,7 +81,7 @@ def columns_and_rows(clips: int, side: int = 64) -> Batch:
     "options", [{}, {"time_masks": 2, "time_mask": 0.0}, {"band_masks": 2, "band_mask": 0.0}], ids=str
 )
 def test_options_that_are_off_draw_nothing(options: dict[str, float]) -> None:
-    """They return the very tensors."""
+    """They return the same tensor objects."""
     off, clips, generator = (
         Augment(video=VIDEO_OFF, audio=AUDIO_OFF | options, modality_dropout=0.0),
         batch(),
@@ -301,7 +301,7 @@ def test_gain_changes_only_the_loudness() -> None:
     assert moved[:, 1:].abs().max() < 1e-3
 
 
-def test_noise_has_the_level_asked_for() -> None:
+def test_noise_has_the_given_level() -> None:
     mel = torch.full((4, 128, 212), -90.0)
     mel[:, 5, 7] = torch.tensor([0.0, -10.0, 20.0, 5.0])
     changed = augment(audio={"noise": 1.0, "noise_db": -20.0})(batch(4).replace(mel=mel))["mel"]
@@ -331,7 +331,7 @@ def test_shifted_sound_leaves_silence(by: int) -> None:
         assert torch.equal(shifted[1, :, step], expected)
 
 
-def test_sound_shifts_as_far_as_asked() -> None:
+def test_sound_shifts_within_the_given_range() -> None:
     mel = torch.zeros(500, 2, 50)
     mel[:, :, 25] = 1
     at = augment(audio={"shift": 0.1})(batch(500).replace(mel=mel, mfcc=mel))["mel"][:, 0].argmax(dim=1)
