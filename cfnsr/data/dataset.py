@@ -149,11 +149,8 @@ def shuffled(
     if len(batches) > 1 and len(batches[-1]) < min(batch_size, 2 * world_size):
         batches.pop()
     if world_size > 1 and len(batches[0]) < 2 * world_size:
-        raise CfnsrError(
-            "train.devices",
-            f"a batch of {len(batches[0])} clips gives {world_size} processes fewer than two clips each",
-            "Use fewer devices, or a larger batch_size",
-        )
+        problem = f"a batch of {len(batches[0])} clips gives {world_size} processes fewer than two clips each"
+        raise CfnsrError("train.devices", problem, "Use fewer devices, or a larger batch_size")
     return _loader(clips, [batch[rank::world_size] for batch in batches])
 
 

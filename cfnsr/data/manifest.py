@@ -79,7 +79,6 @@ class Manifest:
             CfnsrError: there is no such fold.
         """
         if trial.fold not in self.folds:
-            raise CfnsrError(
-                "folds", f"no fold {trial.fold!r}; there are {', '.join(self.folds)}", "Run `dvc repro check`"
-            )
+            problem = f"no fold {trial.fold!r}; there are {', '.join(self.folds)}"
+            raise CfnsrError("folds", problem, "Run `dvc repro check`")
         return self.protocols[trial.protocol][trial.fold]

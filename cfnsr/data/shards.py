@@ -127,11 +127,8 @@ def write(
                 _write_header(files[name], name, (len(index), *shape))
         if not index:
             reason = " ".join(next(iter(skipped.items()), ("", "there is none")))
-            raise CfnsrError(
-                folder,
-                f"none of its clips can be used; {reason}",
-                "Fetch this speaker's clips again, or remove it from actors",
-            )
+            problem = f"none of its clips can be used; {reason}"
+            raise CfnsrError(folder, problem, "Fetch this speaker's clips again, or remove it from actors")
         known = {row["clip"]: row for row in rows}
         index += [{**known.get(clip, {"clip": clip}), "skipped": reason} for clip, reason in skipped.items()]
         pq.write_table(pa.Table.from_pylist(index, schema=_COLUMNS), partial / INDEX)
@@ -176,9 +173,8 @@ def read(folder: Path) -> Shard:
 
     for name in (INDEX, *(f"{array}.npy" for array in ARRAYS)):
         if not (folder / name).is_file():
-            raise CfnsrError(
-                folder / name, "is missing", "Run `dvc pull` to fetch it, or `dvc repro extract` to write it"
-            )
+            problem = "is missing"
+            raise CfnsrError(folder / name, problem, "Run `dvc pull` to fetch it, or `dvc repro extract` to write it")
     try:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         rows = pd.read_parquet(folder / INDEX)
@@ -190,9 +186,6 @@ def read(folder: Path) -> Shard:
     for name, array in arrays.items():
         _check_array(folder / f"{name}.npy", name, array.dtype, array.shape[1:])
         if len(array) != len(index):
-            raise CfnsrError(
-                folder / f"{name}.npy",
-                f"holds {len(array)} clips, the index {len(index)}",
-                "Run `dvc repro -f extract`",
-            )
+            problem = f"holds {len(array)} clips, the index {len(index)}"
+            raise CfnsrError(folder / f"{name}.npy", problem, "Run `dvc repro -f extract`")
     return Shard(index, skipped, arrays)

@@ -50,16 +50,12 @@ class Speakers:
         speakers = [*self.test, *self.validation, *self.train]
         repeated = sorted({speaker for speaker in speakers if speakers.count(speaker) > 1})
         if repeated:
-            raise CfnsrError(
-                "folds",
-                f"speakers {', '.join(repeated)} are in two sets of one fold",
-                "List each speaker in one fold only",
-            )
+            problem = f"speakers {', '.join(repeated)} are in two sets of one fold"
+            raise CfnsrError("folds", problem, "List each speaker in one fold only")
         for name in ("test", "train"):
             if not getattr(self, name):
-                raise CfnsrError(
-                    "folds", f"a fold has no speaker to {name}", "Add a speaker to each fold, or use more folds"
-                )
+                problem = f"a fold has no speaker to {name}"
+                raise CfnsrError("folds", problem, "Add a speaker to each fold, or use more folds")
 
 
 def split(protocol: str, speakers: list[str], folds: dict[str, list[str]]) -> dict[str, Speakers]:
@@ -95,8 +91,5 @@ def check(protocol: str, folds: dict[str, Speakers]) -> None:
     """
     for name, sets in folds.items():
         if bool(sets.validation) != (protocol == "held_out"):
-            raise CfnsrError(
-                f"folds.{name}",
-                f"has {len(sets.validation)} validation speakers under {protocol}",
-                "List speakers in each fold, then run `dvc repro check`",
-            )
+            problem = f"has {len(sets.validation)} validation speakers under {protocol}"
+            raise CfnsrError(f"folds.{name}", problem, "List speakers in each fold, then run `dvc repro check`")

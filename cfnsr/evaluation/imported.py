@@ -37,11 +37,8 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
         ("labels", spec.labels, manifest.labels),
     ):
         if actual != expected:
-            raise CfnsrError(
-                path,
-                f"its {what} is {actual}, not {expected}",
-                "Import the right file: `cfnsr import-checkpoint --help`",
-            )
+            problem = f"its {what} is {actual}, not {expected}"
+            raise CfnsrError(path, problem, "Import the right file: `cfnsr import-checkpoint --help`")
     files = spec.imported or [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}]
     differences = list(_differences(spec.preprocessing, manifest.preprocessing))
     own_spec = replace(
@@ -61,11 +58,8 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
     try:
         network.load_state_dict(checkpoint.load(path).state_dict())
     except RuntimeError as error:
-        raise CfnsrError(
-            path,
-            f"was made for clips of shapes {spec.inputs}, not {manifest.shapes}",
-            "Change `extract` to what the network was trained on",
-        ) from error
+        problem = f"was made for clips of shapes {spec.inputs}, not {manifest.shapes}"
+        raise CfnsrError(path, problem, "Change `extract` to what the network was trained on") from error
     return network.eval(), own_spec
 
 

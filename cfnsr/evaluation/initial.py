@@ -71,11 +71,8 @@ def fused(
     specs = {modality: _checked_spec(path, trial, manifest) for modality, path in paths.items()}
     imported = [file for spec in specs.values() for file in spec.imported]
     if imported and fusion.trains(system):
-        raise CfnsrError(
-            paths["video"].parent,
-            f"{system} would train on imported networks, which may know this fold's validation speakers",
-            "Add video and audio to run.pretrain",
-        )
+        problem = f"{system} would train on imported networks, which may know this fold's validation speakers"
+        raise CfnsrError(paths["video"].parent, problem, "Add video and audio to run.pretrain")
     encoders = {modality: checkpoint.load_encoder(path) for modality, path in paths.items()}
     if freeze_encoders:
         for encoder in encoders.values():
@@ -101,7 +98,6 @@ def _checked_spec(path: Path, trial: Trial, manifest: Manifest) -> ModelSpec:
         f"{key} {getattr(spec, key)}, not {value}" for key, value in expected.items() if getattr(spec, key) != value
     ]
     if different:
-        raise CfnsrError(
-            path, f"was trained for {'; '.join(different)}", "Run `dvc repro pretrain`, or import the right file"
-        )
+        problem = f"was trained for {'; '.join(different)}"
+        raise CfnsrError(path, problem, "Run `dvc repro pretrain`, or import the right file")
     return spec

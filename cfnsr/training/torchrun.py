@@ -60,7 +60,7 @@ def launch(processes: int, device: torch.device) -> bool:
 
 
 def _cause(failures: dict[int, Any]) -> CfnsrError:
-    """Return the error that a process has recorded; without one, describe how the first process ended."""
+    """Return the error that a process has recorded; without one, describe how a failed process ended."""
     for failure in failures.values():
         if "where" in failure.error_file_data:
             return CfnsrError(*(failure.error_file_data[key] for key in ("where", "problem", "remedy")))

@@ -121,7 +121,7 @@ def test_a_clip_of_another_speaker_is_refused(folder: Path, tmp_path: Path) -> N
     planted = corpus.write(tmp_path)
     index = shards.read(planted / "02").index
     index.assign(actor=["01", *["02"] * 7], skipped=None).to_parquet(planted / "02" / "clips.parquet", index=False)
-    with pytest.raises(CfnsrError, match=r"/02: holds clips of speaker 01"):
+    with pytest.raises(CfnsrError, match=r"/02: contains clips of speaker 01"):
         FoldDatasets.open(corpus.trial("fold_1"), planted, corpus.manifest(folder))
 
 

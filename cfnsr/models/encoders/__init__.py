@@ -73,8 +73,6 @@ class Unimodal(nn.Module):
         modality: ``"video"`` or ``"audio"``.
     """
 
-    trains = True
-
     def __init__(self, encoder: Encoder, modality: str) -> None:
         super().__init__()
         self.encoder, self.modality = encoder, modality

@@ -57,9 +57,8 @@ class Fusion(IntermediateFusion):
             problem = f"{widths} are not {_SITES} widths of at least {reduction}, the reduction"
             raise CfnsrError("systems.msaf.options.widths", problem, "Give a width for each stage")
         if not 0 <= block_dropout < 1:
-            raise CfnsrError(
-                "systems.msaf.options.block_dropout", f"{block_dropout} is not in [0, 1)", "Use a smaller number"
-            )
+            problem = f"{block_dropout} is not in [0, 1)"
+            raise CfnsrError("systems.msaf.options.block_dropout", problem, "Use a smaller number")
         sites = [
             SplitAttention(channels, width=width, reduction=reduction, dropout=block_dropout)
             for channels, width in zip(last_channels(video, audio, _SITES), widths, strict=True)
