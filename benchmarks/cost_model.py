@@ -87,7 +87,7 @@ def dvc_seconds(costs: Costs, *, data: int, jobs: int) -> float:
 
 
 def phases(costs: Costs, work: Work, nodes: int = 1) -> dict[str, float]:
-    """Predict the seconds of each phase: extraction on a Ray cluster of all nodes, jobs side by side on them."""
+    """Predict the seconds of each phase: extraction on a Ray cluster of all nodes, jobs in parallel on them."""
     clips, jobs, gigabytes = work.clips, work.folds * len(work.epochs), work.clips * costs.array_mb / 1000
     extraction = clips * costs.extract / (nodes * costs.cores)
     data, combined = PER_SPEAKER * work.speakers + 2, work.folds * work.combined
@@ -98,8 +98,8 @@ def phases(costs: Costs, work: Work, nodes: int = 1) -> dict[str, float]:
     dvc = dvc_seconds(costs, data=data, jobs=jobs + combined)
     if nodes > 1:  # `cfnsr launch`
         rows = [[job_seconds(costs, work, name) for name in names] * work.folds for names in (UNIMODAL, fused)]
-        training = sum(side_by_side(durations, nodes, 0, 0) for durations in rows)
-        waiting = sum(side_by_side(durations, nodes, before, after) for durations in rows) - training
+        training = sum(in_parallel(durations, nodes, 0, 0) for durations in rows)
+        waiting = sum(in_parallel(durations, nodes, before, after) for durations in rows) - training
         dvc = dvc_seconds(costs, data=data, jobs=0) + combined * after + waiting
     starting = PER_SPEAKER * work.speakers * costs.start["data"] + combined * costs.start["combine"]
     starting += costs.start["check"] + costs.start["report"] + (work.speakers * costs.join if nodes > 1 else 0.0)
@@ -115,7 +115,7 @@ def phases(costs: Costs, work: Work, nodes: int = 1) -> dict[str, float]:
     }
 
 
-def side_by_side(durations: list[float], slots: int, before: float, after: float) -> float:
+def in_parallel(durations: list[float], slots: int, before: float, after: float) -> float:
     """Predict when the last job ends, where each waits for a slot, and for DVC's lock at its start and its end.
 
     Args:

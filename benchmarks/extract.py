@@ -1,4 +1,4 @@
-"""What a clip costs to extract, against the floor of decoding every frame with PyAV and dropping it.
+"""Measure the CPU time of extracting a clip, against the floor of decoding every frame with PyAV and dropping it.
 
 Generates 16 clips of 3.7 s, 1280x720: a face-sized texture that moves before a still backdrop, and noise that is new
 in every frame, as a camera's is; x264 `medium` at 8 Mbit/s, with and without B-frames. The ways take turns, clip by
@@ -118,7 +118,7 @@ def faces(clips: list[Clip], frames: int) -> dict[str, FaceBoxes]:
     return {clip.id: steady for clip in clips}
 
 
-def side_by_side(paths: list[Path], jobs: int) -> None:
+def in_parallel(paths: list[Path], jobs: int) -> None:
     """Measure the wall clock of extraction on several cores, against the floor on one."""
     clips = [Clip(path.stem, path, "01", "calm", "normal", 1, 1) for path in paths]
     started = time.perf_counter()
@@ -186,7 +186,7 @@ def main(clips: int, noisy: int, minutes: float, jobs: int) -> None:
             ]
             extract_clip(paths[0])  # the first call builds the filter bank
             ratios(paths, b_frames)
-            side_by_side(paths, jobs)
+            in_parallel(paths, jobs)
         long = Path(folder) / "long.mp4"
         frames = repeat(long, Path(folder) / "3-0.mp4", minutes)
         size = long.stat().st_size / 2**20

@@ -1,4 +1,4 @@
-"""How long DVC itself takes: 24 speakers, with stubs in place of the stages, in a repository of its own.
+"""Measure the time of DVC itself: 24 speakers, with stubs in place of the stages, in a repository of its own.
 
 Runs the pipeline once under a profiler, then three times with nothing to do. Example: python benchmarks/pipeline.py
 """

@@ -1,4 +1,4 @@
-"""How long a full run on RAVDESS would take, and how much disk: computed from rates measured here.
+"""Estimate the time and the disk space of a full run on RAVDESS from rates that are measured here.
 
 Nothing is downloaded: one generated clip of RAVDESS's kind, one file of landmarks of its size and one step of each
 network at the published sizes are timed, and multiplied by the corpus's own counts. Example: python
@@ -93,15 +93,15 @@ def main(network_mbit: float) -> None:
     training = values.systems["cfnsr"].training
     assert training is not None
     epochs["cfnsr"] = training.epochs
-    # Each epoch also looks at the other clips, forward alone: a third of a step.
-    learning_s = {k: step_s[k] * epochs[k] * folds * (train + (CLIPS - train) / 3) for k in step_s}
-    for wanted in (2, 16):
+    # Each epoch also predicts the other clips: the forward pass alone, a third of a step.
+    training_s = {k: step_s[k] * epochs[k] * folds * (train + (CLIPS - train) / 3) for k in step_s}
+    for run_cores in (2, 16):
         fetch_s = fetched * 8 / network_mbit / 1e6
-        prepare_s = (CLIPS * extract_s + CLIPS * landmarks_s) / wanted + 73 * STAGE_S
-        learn_s = sum(learning_s.values()) * cores / wanted
+        prepare_s = (CLIPS * extract_s + CLIPS * landmarks_s) / run_cores + 73 * STAGE_S
+        train_s = sum(training_s.values()) * cores / run_cores
         click.echo(
-            f"{wanted} cores: fetching {fetch_s / 60:.0f} min at {network_mbit:g} Mbit/s, preparing"
-            f" {prepare_s / 60:.0f} min, training on the CPU {learn_s / 86400:.0f} days (one GPU: not measured)"
+            f"{run_cores} cores: fetching {fetch_s / 60:.0f} min at {network_mbit:g} Mbit/s, preparing"
+            f" {prepare_s / 60:.0f} min, training on the CPU {train_s / 86400:.0f} days (one GPU: not measured)"
         )
     shards = CLIPS * (CROPS * SIDE_PX**2 * 3 + 4 * STEPS * (AUDIO["mels"] + AUDIO["coefficients"])) / 1e9
     click.echo(f"disk: {videos / 2e9:.1f} GB of clips (those with sound are about half of {videos / 1e9:.1f} GB)")

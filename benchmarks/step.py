@@ -7,8 +7,10 @@ without torch's deterministic mode, and the plain step again. Example: python be
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import numpy as np
@@ -16,45 +18,21 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cfnsr.corpora.filenames import LABELS
 from cfnsr.evaluation import device
 from cfnsr.evaluation.predict import Normalise
 from cfnsr.models.spec import ModelSpec
 from cfnsr.models.types import Batch
 from cfnsr.training.optimiser import Adam
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.support import zoo
+
 CPU = torch.device("cpu")
-SPEC = ModelSpec(
-    name="cfnsr",
-    labels=list(LABELS),
-    encoders={
-        "video": {"name": "resnext3d", "layers": [3, 4, 6, 3], "width": 64, "cardinality": 32, "stem_relu": True},
-        "audio": {"name": "mfcc_cnn", "dropout": 0.2, "head_dropout": 0.4},
-    },
-    options={
-        "residual": True,
-        "self_attention": True,
-        "cross_modal": True,
-        "attention_layers": 5,
-        "heads": 8,
-        "feed_forward": 256,
-        "attention_dropout": 0.1,
-        "position_dropout": 0.3,
-        "audio_dropout": 0.4,
-    },
-    inputs={"frames": [30, 224, 224, 3], "mel": [128, 212], "mfcc": [13, 212]},
-    protocol="held_out",
-    fold="fold_1",
-    seed=1234,
-    pixels={"mean": [110.0] * 3, "std": [40.0] * 3, "order": "rgb"},
-    preprocessing={},
-    data="",
-    imported=[],
-)
+SPEC = zoo.spec("cfnsr", paper_scale=True)
 
 
 def random_batch(spec: ModelSpec, clips: int) -> Batch:
-    """Make a batch of random clips as it lies in the shards."""
+    """Make a batch of random clips as data loaders give it."""
     generator = torch.Generator().manual_seed(0)
     arrays = {name: torch.randn(clips, *shape, generator=generator) for name, shape in spec.inputs.items()}
     arrays["frames"] = (40 * arrays["frames"] + 110).clamp(0, 255).to(torch.uint8)

@@ -1,4 +1,4 @@
-"""What a studio clip costs to make: CPU seconds, and clips a second and core. Example: python benchmarks/studio.py"""
+"""Measure the CPU seconds to make a studio clip, and clips a second and core. Example: python benchmarks/studio.py"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
-from cfnsr.evaluation import fused, late_fusion
+from cfnsr.evaluation import initial, late_fusion
 from cfnsr.evaluation.outputs import write_outputs
 
 
@@ -18,7 +18,7 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
 
     Example: python -m stages.combine averaging held_out fold_1 1234 data/studio
     """
-    network, spec = fused.build(name, params.system(name).options, trial, corpus_folder, manifest)
+    network, spec = initial.fused(name, params.system(name).options, trial, corpus_folder, manifest)
     datasets = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
     video, audio = (JobPaths.of(corpus_folder, modality, trial).predictions for modality in ("video", "audio"))
     write_outputs(paths, network, spec, datasets, late_fusion.combine(network, datasets, spec.labels, video, audio))

@@ -12,6 +12,7 @@ from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.evaluation import device, imported
+from cfnsr.evaluation.missing_modality import predict_without_each
 from cfnsr.evaluation.outputs import write_outputs
 from cfnsr.evaluation.predict import Normalise, Predictor
 
@@ -41,7 +42,8 @@ def main(
     datasets = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
     normalise = Normalise(**spec.pixels, device=selected)
     predictor = Predictor(network.to(selected), normalise, params.evaluate.batch_size)
-    choices = imported.predict(predictor, datasets)
+    choices = {"selected": predictor.predict(datasets.test)}
+    choices |= predict_without_each(predictor, datasets.test, datasets.train)
     write_outputs(paths, network, spec, datasets, choices, attention=predictor.attention(datasets.test))
 
 

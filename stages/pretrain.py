@@ -10,15 +10,15 @@ from cfnsr.config import Params
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
+from cfnsr.evaluation import initial
 from cfnsr.models.types import MODALITIES
-from cfnsr.training import initial
 from cfnsr.training.run import run
 
 
 @stage
 @job_arguments
 def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest: Manifest, paths: JobPaths) -> None:
-    """Train the modality NAME, video or audio, alone: under PROTOCOL, on one FOLD, from one SEED.
+    """Train the modality NAME, video or audio, alone, on one FOLD from one SEED.
 
     Example: python -m stages.pretrain audio held_out fold_1 1234 data/studio
     """

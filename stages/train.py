@@ -11,14 +11,14 @@ from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation import fused
+from cfnsr.evaluation import initial
 from cfnsr.models import fusion
 from cfnsr.training.run import run
 
 
 @stage
 @job_arguments
-@click.option("--variant", help="An ablation of it: a name under `ablations.variants`.")
+@click.option("--variant", help="Train this ablation: a name under `ablations.variants`.")
 def main(
     params: Params,
     name: str,
@@ -28,7 +28,7 @@ def main(
     paths: JobPaths,
     variant: str | None,
 ) -> None:
-    """Train the audiovisual system NAME from unimodal checkpoints: under PROTOCOL, on one FOLD, from one SEED.
+    """Train the audiovisual system NAME from its unimodal networks, on one FOLD from one SEED.
 
     Example: python -m stages.train cfnsr held_out fold_1 1234 data/studio
     """
@@ -36,10 +36,10 @@ def main(
     options = {**system.options, **(params.variant(variant) if variant else {})}
     fusion.check(name, options, system.training is not None)
     if system.training is None:
-        raise CfnsrError(f"systems.{name}", "trains nothing", "Name it under run.combine")
+        raise CfnsrError(f"systems.{name}", "trains nothing", "Add it to run.combine")
     shared = params.train
     freeze = {"freeze_encoders": shared.freeze_encoders}
-    build = partial(fused.build, name, options, trial, corpus_folder, manifest, **freeze)
+    build = partial(initial.fused, name, options, trial, corpus_folder, manifest, **freeze)
     training = system.training.model_dump()
     log_fact(device=run(build, trial, corpus_folder, manifest, paths, training=training, shared=shared.model_dump()))
 

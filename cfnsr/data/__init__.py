@@ -1,1 +1,1 @@
-"""What training reads: shards, splits, the manifest and datasets."""
+"""Data for training: shards, splits, the manifest, datasets, and the files of jobs."""

@@ -1,7 +1,8 @@
-"""Load clips from shards, and put them into batches."""
+"""Load clips from shards in batches."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,11 @@ from cfnsr.models.types import Batch
 
 
 class Clips(Dataset[Batch]):
-    """The clips of some speakers, read from their shards when they are asked for.
+    """The clips of some speakers, read from their shards when they are needed.
 
     Args:
         folder: holds one shard a speaker.
-        speakers: whose clips.
+        speakers: the speakers, whose clips follow each other.
         labels: the emotions in the order of their class index.
 
     Attributes:
@@ -66,7 +67,7 @@ def _open(path: Path) -> shards.Shard:
     shard = shards.read(path)
     others = sorted({*shard.index["actor"]} - {path.name})
     if others:
-        raise CfnsrError(path, f"holds clips of speaker {', '.join(others)}", "Run `dvc repro extract`")
+        raise CfnsrError(path, f"contains clips of speaker {', '.join(others)}", "Run `dvc repro extract`")
     return shard
 
 
@@ -76,12 +77,12 @@ class FoldDatasets:
 
     Attributes:
         trial: protocol, fold and seed.
-        test: clips that measure the result.
+        test: clips that the result is measured on.
         validation: clips that select the epoch; None under ``test_selected``.
         train: clips that the weights are fitted to.
 
     Raises:
-        CfnsrError: two of the sets hold the same recording.
+        CfnsrError: two of the sets contain the same recording.
     """
 
     trial: Trial
@@ -121,10 +122,9 @@ class FoldDatasets:
         return self.test if self.validation is None else self.validation
 
 
-def in_order(clips: Clips, batch_size: int) -> DataLoader[Batch]:
-    """Return a loader of every clip once, in the order of the index."""
-    positions = list(range(len(clips)))
-    return _loader(clips, [positions[start : start + batch_size] for start in range(0, len(clips), batch_size)])
+def in_order(clips: Clips, batch_size: int, *, rank: int = 0, world_size: int = 1) -> DataLoader[Batch]:
+    """Return a loader of every clip once, in the order of the index; of several processes each loads its share."""
+    return _loader(clips, _batches(range(rank, len(clips), world_size), batch_size))
 
 
 def shuffled(
@@ -139,29 +139,30 @@ def shuffled(
         batch_size: of the whole batch, which is shared out among the processes.
         seed: of the trial.
         epoch: its number.
-        rank: which process asks.
+        rank: of this process.
         world_size: number of processes.
 
     Raises:
         CfnsrError: a process would get fewer than two clips of every batch.
     """
-    positions = np.random.default_rng([seed, epoch]).permutation(len(clips)).tolist()
-    batches = [positions[start : start + batch_size] for start in range(0, len(clips), batch_size)]
+    batches = _batches(np.random.default_rng([seed, epoch]).permutation(len(clips)).tolist(), batch_size)
     if len(batches) > 1 and len(batches[-1]) < min(batch_size, 2 * world_size):
         batches.pop()
     if world_size > 1 and len(batches[0]) < 2 * world_size:
-        raise CfnsrError(
-            "train.devices",
-            f"a batch of {len(batches[0])} clips gives {world_size} processes fewer than two clips each",
-            "Use fewer devices, or a larger batch_size",
-        )
+        problem = f"a batch of {len(batches[0])} clips gives {world_size} processes fewer than two clips each"
+        raise CfnsrError("train.devices", problem, "Use fewer devices, or a larger batch_size")
     return _loader(clips, [batch[rank::world_size] for batch in batches])
+
+
+def _batches(positions: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Cut positions into batches."""
+    return [list(positions[start : start + batch_size]) for start in range(0, len(positions), batch_size)]
 
 
 def _loader(clips: Clips, batches: list[list[int]]) -> DataLoader[Batch]:
     """Return a loader of given batches.
 
-    Its generator is its own: a loader draws a number from torch's at each pass, so that the number of evaluations
-    would change the weights trained in between.
+    It has a generator of its own: a loader draws a number at each pass, and from torch's generator the number of
+    evaluations would change the weights that are trained in between.
     """
     return DataLoader(clips, batch_sampler=batches, generator=torch.Generator(), collate_fn=lambda batch: batch)

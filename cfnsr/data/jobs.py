@@ -66,7 +66,7 @@ class JobPaths:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """What a job did; its scores are computed by the report.
+    """The record of a job; the report computes its scores.
 
     Attributes:
         name: of the network: a modality or a system.
@@ -76,11 +76,11 @@ class JobRecord:
         data: fingerprint of the data.
         parameters: number of weights.
         reads: the modalities that the network reads.
-        reconstructed: what of the system its publication leaves open; empty where nothing.
-        published_accuracy: 0 to 1, where there is one.
+        reconstructed: parts that the publication leaves open; empty if there are none.
+        published_accuracy: 0 to 1; None where none was published.
         imported: the files that the network was imported from: name, sha256 and differences in preprocessing.
-        epochs: how many were trained; 0 without training, as are the next two.
-        selected_epoch: the epoch that was kept, from 1.
+        epochs: number of trained epochs; 0 without training, as are the next two.
+        selected_epoch: the epoch whose weights were kept, from 1.
         best_test_epoch: the epoch with the best test accuracy, from 1.
     """
 
@@ -111,7 +111,7 @@ class JobRecord:
             CfnsrError: the file is missing or is not a record.
         """
         if not path.is_file():
-            raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing")
+            raise CfnsrError(path, "is missing", "Run `dvc repro`")
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:

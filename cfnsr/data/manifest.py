@@ -25,13 +25,13 @@ class Manifest:
         labels: the emotions in the order of their class index.
         protocols: the sets of speakers of each fold, by protocol.
         clips: number of clips, by speaker.
-        skipped: by ``speaker/clip``, why it could not be used; such clips are in no other count.
+        skipped: by ``speaker/clip``, why it could not be used; such clips are not counted in ``clips``.
         preprocessing: how the shards were made; it is saved with every model.
         shapes: one clip's shape of each array.
         fingerprint: md5 over preprocessing and every clip's speaker, label and source file; names the data in every
             result.
         arrays: md5 of the arrays, by speaker. Unlike the fingerprint it differs between machines whose libraries
-            differ: a killed training resumes with exactly the same arrays or starts again.
+            differ: a killed training resumes only with exactly the same arrays.
     """
 
     corpus: str
@@ -79,7 +79,6 @@ class Manifest:
             CfnsrError: there is no such fold.
         """
         if trial.fold not in self.folds:
-            raise CfnsrError(
-                "folds", f"no fold {trial.fold!r}; there are {', '.join(self.folds)}", "Run `dvc repro check`"
-            )
+            problem = f"no fold {trial.fold!r}; there are {', '.join(self.folds)}"
+            raise CfnsrError("folds", problem, "Run `dvc repro check`")
         return self.protocols[trial.protocol][trial.fold]

@@ -1,7 +1,7 @@
 """Write and read shards: the arrays of one speaker's clips, one ``.npy`` file an array, and ``clips.parquet``.
 
 DVC adds and checks out a few large files ten times as fast as tens of thousands of small ones, and training maps
-them into memory without reading what it does not use.
+them into memory, which reads only what is used.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ _COLUMNS = pa.schema(
 
 @dataclass(frozen=True)
 class Sample:
-    """What the networks read of one clip.
+    """The arrays of one clip.
 
     Attributes:
         arrays: by name, those of ``ARRAYS``.
@@ -125,9 +127,8 @@ def write(
                 _write_header(files[name], name, (len(index), *shape))
         if not index:
             reason = " ".join(next(iter(skipped.items()), ("", "there is none")))
-            raise CfnsrError(
-                folder, f"none of its clips can be used; {reason}", "Fetch this speaker's clips again, or drop it"
-            )
+            problem = f"none of its clips can be used; {reason}"
+            raise CfnsrError(folder, problem, "Fetch this speaker's clips again, or remove it from actors")
         known = {row["clip"]: row for row in rows}
         index += [{**known.get(clip, {"clip": clip}), "skipped": reason} for clip, reason in skipped.items()]
         pq.write_table(pa.Table.from_pylist(index, schema=_COLUMNS), partial / INDEX)
@@ -166,13 +167,14 @@ def read(folder: Path) -> Shard:
     """Open a shard; its arrays are mapped, not loaded.
 
     Raises:
-        CfnsrError: a file is missing or broken, or index and arrays contradict each other.
+        CfnsrError: a file is missing or broken, or index and arrays differ in length.
     """
+    import pandas as pd  # only readers need it: extraction's workers use less memory without it
+
     for name in (INDEX, *(f"{array}.npy" for array in ARRAYS)):
         if not (folder / name).is_file():
-            raise CfnsrError(
-                folder / name, "is missing", "Run `dvc pull` to fetch it, or `dvc repro extract` to make it"
-            )
+            problem = "is missing"
+            raise CfnsrError(folder / name, problem, "Run `dvc pull` to fetch it, or `dvc repro extract` to write it")
     try:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         rows = pd.read_parquet(folder / INDEX)
@@ -184,9 +186,6 @@ def read(folder: Path) -> Shard:
     for name, array in arrays.items():
         _check_array(folder / f"{name}.npy", name, array.dtype, array.shape[1:])
         if len(array) != len(index):
-            raise CfnsrError(
-                folder / f"{name}.npy",
-                f"holds {len(array)} clips, the index {len(index)}",
-                "Run `dvc repro -f extract`",
-            )
+            problem = f"holds {len(array)} clips, the index {len(index)}"
+            raise CfnsrError(folder / f"{name}.npy", problem, "Run `dvc repro -f extract`")
     return Shard(index, skipped, arrays)

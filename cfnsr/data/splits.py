@@ -12,7 +12,7 @@ PROTOCOLS = ("held_out", "test_selected")
 
 @dataclass(frozen=True)
 class Trial:
-    """What every row of the table is repeated over.
+    """One repetition of every row of the table.
 
     Attributes:
         protocol: one of ``PROTOCOLS``.
@@ -34,9 +34,9 @@ class Speakers:
     """One fold's disjoint sets of speakers.
 
     Attributes:
-        test: measure the result; under ``held_out`` nothing is selected by them.
-        validation: select the epoch; empty under ``test_selected``, where the test speakers do.
-        train: the weights are fitted to them.
+        test: the result is measured on their clips; under ``held_out`` they select nothing.
+        validation: their clips select the epoch; empty under ``test_selected``, where the test speakers' clips do.
+        train: the weights are fitted to their clips.
 
     Raises:
         CfnsrError: a speaker is in two sets, or ``test`` or ``train`` is empty.
@@ -50,14 +50,12 @@ class Speakers:
         speakers = [*self.test, *self.validation, *self.train]
         repeated = sorted({speaker for speaker in speakers if speakers.count(speaker) > 1})
         if repeated:
-            raise CfnsrError(
-                "folds",
-                f"speakers {', '.join(repeated)} are in two sets of one fold",
-                "Name each speaker in one fold only",
-            )
+            problem = f"speakers {', '.join(repeated)} are in two sets of one fold"
+            raise CfnsrError("folds", problem, "List each speaker in one fold only")
         for name in ("test", "train"):
             if not getattr(self, name):
-                raise CfnsrError("folds", f"a fold has no speaker to {name}", "Give it some, or use more folds")
+                problem = f"a fold has no speaker to {name}"
+                raise CfnsrError("folds", problem, "Add a speaker to each fold, or use more folds")
 
 
 def split(protocol: str, speakers: list[str], folds: dict[str, list[str]]) -> dict[str, Speakers]:
@@ -86,15 +84,12 @@ def split(protocol: str, speakers: list[str], folds: dict[str, list[str]]) -> di
 
 
 def check(protocol: str, folds: dict[str, Speakers]) -> None:
-    """Check that folds have validation speakers exactly where their protocol says so.
+    """Check that folds have validation speakers under ``held_out`` only.
 
     Raises:
         CfnsrError: they have none under ``held_out``, or some under ``test_selected``.
     """
     for name, sets in folds.items():
         if bool(sets.validation) != (protocol == "held_out"):
-            raise CfnsrError(
-                f"folds.{name}",
-                f"has {len(sets.validation)} validation speakers under {protocol}",
-                "Give each fold its speakers, or run `dvc repro check`",
-            )
+            problem = f"has {len(sets.validation)} validation speakers under {protocol}"
+            raise CfnsrError(f"folds.{name}", problem, "List speakers in each fold, then run `dvc repro check`")

@@ -1,1 +1,1 @@
-"""A network and a split -> predictions."""
+"""Predict with networks, and write the outputs of jobs."""

@@ -1,4 +1,4 @@
-"""Load a network that was trained elsewhere, and evaluate it as it is."""
+"""Load a network that was trained elsewhere."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from typing import Any
 
 from torch import nn
 
-from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation.missing_modality import predict_without_each
-from cfnsr.evaluation.predict import LogProbabilities, Predictor
 from cfnsr.models import checkpoint
 from cfnsr.models.spec import ModelSpec
 
@@ -26,12 +23,12 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
 
     Args:
         path: checkpoint written by ``cfnsr import-checkpoint``.
-        name: modality or system that it must be.
-        trial: its fold must be that of the network, whose test speakers it was not trained on.
-        manifest: labels must be those of the network; its preprocessing may differ, which the description then says.
+        name: modality or system that the network must be.
+        trial: its fold must be that of the network, which was not trained on the fold's test speakers.
+        manifest: its labels must be those of the network; differences in preprocessing are recorded.
 
     Raises:
-        CfnsrError: the network is another one, or of another fold, or cannot read the clips of this corpus.
+        CfnsrError: name, fold or labels are others, or the network cannot read the clips of this corpus.
     """
     spec = checkpoint.read_spec(path)
     for what, actual, expected in (
@@ -40,11 +37,8 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
         ("labels", spec.labels, manifest.labels),
     ):
         if actual != expected:
-            raise CfnsrError(
-                path,
-                f"its {what} is {actual}, not {expected}",
-                "Import the right file: `cfnsr import-checkpoint --help`",
-            )
+            problem = f"its {what} is {actual}, not {expected}"
+            raise CfnsrError(path, problem, "Import the right file: `cfnsr import-checkpoint --help`")
     files = spec.imported or [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}]
     differences = list(_differences(spec.preprocessing, manifest.preprocessing))
     own_spec = replace(
@@ -64,20 +58,9 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
     try:
         network.load_state_dict(checkpoint.load(path).state_dict())
     except RuntimeError as error:
-        raise CfnsrError(
-            path,
-            f"was made for clips of shapes {spec.inputs}, not {manifest.shapes}",
-            "Change `extract` to what the network was trained on",
-        ) from error
+        problem = f"was made for clips of shapes {spec.inputs}, not {manifest.shapes}"
+        raise CfnsrError(path, problem, "Change `extract` to what the network was trained on") from error
     return network.eval(), own_spec
-
-
-def predict(predictor: Predictor, datasets: FoldDatasets) -> dict[str, LogProbabilities]:
-    """Predict the test clips by choice: ``selected``, and without each modality."""
-    return {
-        "selected": predictor.predict(datasets.test),
-        **predict_without_each(predictor, datasets.test, datasets.train),
-    }
 
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any], path: str = "") -> Iterator[str]:

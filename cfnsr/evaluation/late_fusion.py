@@ -13,7 +13,8 @@ from torch import nn
 from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.data.jobs import CHOICES, VALIDATION
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation.predict import LogProbabilities, from_table
+from cfnsr.evaluation.outputs import from_table
+from cfnsr.evaluation.predict import LogProbabilities
 
 
 def combine(
@@ -36,7 +37,7 @@ def combine(
     """
     system: Any = network
     if system.trains:
-        raise CfnsrError("run.combine", "names a system that trains", "Name it in run.train")
+        raise CfnsrError("run.combine", "contains a system that trains", "Move it to run.train")
     tables = {path: _read(path) for path in (video, audio)}
     choices: dict[str, LogProbabilities] = {}
     for choice in (*CHOICES, VALIDATION):
@@ -61,10 +62,9 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _predictions(path: Path, table: pd.DataFrame, choice: str, clips: Clips, labels: list[str]) -> LogProbabilities:
-    """Return one choice of a table, checked to be of the clips given."""
+    """Return one choice of a table, and check that it is of these clips."""
     keys = ["actor", "clip"]
     if table.loc[table["choice"] == choice, keys].to_numpy().tolist() != clips.index[keys].to_numpy().tolist():
-        raise CfnsrError(
-            path, f"its {choice} predictions are of other clips than the fold's", "Run `dvc repro pretrain evaluate`"
-        )
+        problem = f"its {choice} predictions are of other clips than the fold's"
+        raise CfnsrError(path, problem, "Run `dvc repro pretrain evaluate`")
     return from_table(table, labels, choice)

@@ -39,7 +39,7 @@ def predict_without_each(predictor: Predictor, test: Clips, train: Clips) -> dic
 
 
 def removable(network: nn.Module) -> list[str]:
-    """Return the modalities that can be removed and leave another: none if the network reads one only."""
+    """Return the modalities that can be removed: both, or none if the network reads only one."""
     modalities = list(_modules(network))
     return modalities if len(modalities) > 1 else []
 

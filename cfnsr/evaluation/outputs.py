@@ -1,4 +1,4 @@
-"""Write the outputs of a job: network, predictions and record."""
+"""Write the outputs of a job: network, predictions and record; read predictions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation.predict import Attention, LogProbabilities, to_table
+from cfnsr.evaluation.predict import Attention, LogProbabilities
 from cfnsr.models import checkpoint
 from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.outputs import atomic_file
@@ -53,7 +53,7 @@ def write_outputs(
     tables = []
     for choice, predicted in choices.items():
         clips = datasets.selection_split if choice == VALIDATION else datasets.test
-        table = to_table(clips.index, spec.labels, {choice: predicted})
+        table = to_table(clips.index, spec.labels, choice, predicted)
         if choice == "selected" and attention is not None:
             table["attention"] = attention.tolist()
         tables.append(table)
@@ -77,3 +77,27 @@ def write_outputs(
         selected_epoch=selected_epoch,
         best_test_epoch=best_test_epoch,
     ).write(paths.record)
+
+
+def to_table(index: pd.DataFrame, labels: list[str], choice: str, predicted: LogProbabilities) -> pd.DataFrame:
+    """Put predictions into a table of one row a clip.
+
+    Args:
+        index: the clips, as in the shards' index.
+        labels: the emotions in the order of their class index.
+        choice: which epoch the predictions are of.
+        predicted: log-probabilities of these clips.
+
+    Returns:
+        Columns ``choice, clip, actor, label, predicted`` and a probability ``p_<label>`` for each emotion.
+    """
+    table = pd.DataFrame(index[["clip", "actor", "label"]]).copy()
+    table.insert(0, "choice", choice)
+    table["predicted"] = [labels[best] for best in predicted.argmax(axis=1)]
+    table[[f"p_{label}" for label in labels]] = np.exp(predicted.astype(np.float64))
+    return table
+
+
+def from_table(table: pd.DataFrame, labels: list[str], choice: str) -> LogProbabilities:
+    """Return the log-probabilities of one choice of a table of predictions."""
+    return np.log(table.loc[table["choice"] == choice, [f"p_{label}" for label in labels]].to_numpy())

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import nn
@@ -61,11 +60,11 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network, and how clips are put into it.
+    """Predict clips with a network.
 
     Attributes:
         network: on the device of ``normalise``.
-        normalise: what is done to each batch.
+        normalise: moves each batch to the device and normalises its frames.
         batch_size: clips at a time.
     """
 
@@ -80,10 +79,11 @@ class Predictor:
     def predict(self, clips: Clips) -> LogProbabilities:
         """Return each clip's log-probabilities, in fp32."""
         with evaluation_mode(self.network):
-            return np.concatenate([self.network(batch).fused.float().cpu().numpy() for batch in self.batches(clips)])
+            parts = [self.network(batch).fused.float().cpu().numpy() for batch in self.batches(clips)]
+        return np.concatenate(parts) if parts else np.empty((0, len(clips.labels)), np.float32)
 
     def attention(self, clips: Clips) -> Attention | None:
-        """Return where the network attends in each clip; None if it has no attention, or none is switched on."""
+        """Return where the network attends in each clip; None if it has no attention, or its options switch it off."""
         attend: Any = getattr(self.network, "attention", None)
         if attend is None:
             return None
@@ -142,29 +142,3 @@ class TestMonitor:
         """Restore what ``state_dict`` returned."""
         self.accuracies, self.best_epoch = list(state["accuracies"]), state["best_epoch"]
         self.best, self.last = (None if state[name] is None else state[name].numpy() for name in ("best", "last"))
-
-
-def to_table(index: pd.DataFrame, labels: list[str], choices: dict[str, LogProbabilities]) -> pd.DataFrame:
-    """Put predictions into a table of one row a clip and choice.
-
-    Args:
-        index: the clips, as in the shards' index.
-        labels: the emotions in the order of their class index.
-        choices: log-probabilities of these clips, by choice of the epoch.
-
-    Returns:
-        Columns ``choice, clip, actor, label, predicted`` and a probability ``p_<label>`` for each emotion.
-    """
-    parts = []
-    for choice, log_probabilities in choices.items():
-        part = index[["clip", "actor", "label"]].copy()
-        part.insert(0, "choice", choice)
-        part["predicted"] = [labels[best] for best in log_probabilities.argmax(axis=1)]
-        part[[f"p_{label}" for label in labels]] = np.exp(log_probabilities.astype(np.float64))
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
-
-
-def from_table(table: pd.DataFrame, labels: list[str], choice: str) -> LogProbabilities:
-    """Return the log-probabilities of one choice of a table of predictions."""
-    return np.log(table.loc[table["choice"] == choice, [f"p_{label}" for label in labels]].to_numpy())

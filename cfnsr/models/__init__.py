@@ -1,1 +1,1 @@
-"""Networks and their files."""
+"""Networks, and the files that hold their weights."""

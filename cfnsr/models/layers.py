@@ -1,4 +1,4 @@
-"""What several systems share."""
+"""Base classes that systems share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network is: all that is needed to build it and to prepare its input. Saved with its weights."""
+"""The description of a network, saved with its weights: how it is built, and how its input is prepared."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ class ModelSpec:
         labels: the emotions, in the order of their class index.
         encoders: by modality, ``{"name": ..., **options}``.
         options: the system's own.
-        inputs: one clip's shape of each array, as it lies in the shards.
-        protocol, fold, seed: whose training speakers it was trained on, and from which random numbers.
+        inputs: one clip's shape of each array, as it is stored in the shards.
+        protocol, fold: decide which speakers it was trained on.
+        seed: of its random numbers.
         pixels: ``mean`` and ``std`` of each channel, and the channels' ``order``.
         preprocessing: how its clips were prepared.
         data: fingerprint of the corpus as prepared.
-        imported: the files that its weights came from, if it was not trained here.
+        imported: the files that its weights were imported from; empty if it was trained here.
     """
 
     name: str
@@ -45,7 +46,7 @@ class ModelSpec:
     preprocessing: dict[str, Any]
     data: str
     imported: list[dict[str, Any]]
-    # A key that is not known here may say what this version cannot do.
+    # An unknown key may describe something that this version cannot do.
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     @classmethod

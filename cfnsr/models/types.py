@@ -1,4 +1,4 @@
-"""What every network takes and returns: a batch of clips, and predictions.
+"""The input and the output of every network: a batch of clips, and its predictions.
 
 No ``from __future__ import annotations``: jaxtyping's check in tests cannot resolve a ``NamedTuple``'s later.
 """
@@ -15,10 +15,10 @@ MODALITIES = ("video", "audio")
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips side by side.
+    """A batch of clips.
 
-    Networks take normalised frames: ``Float[Tensor, "batch 3 time height width"]``. Data loaders give them as they lie
-    in the shards: ``UInt8[Tensor, "batch time height width 3"]``.
+    Networks take normalised frames: ``Float[Tensor, "batch 3 time height width"]``. Data loaders give them as they are
+    stored in the shards: ``UInt8[Tensor, "batch time height width 3"]``.
 
     Attributes:
         arrays: by array name (``frames``, ``mel``, ``mfcc``, ...); the first dimension is the clip.
@@ -35,7 +35,7 @@ class Batch:
         return len(self.label)
 
     def to(self, device: torch.device) -> "Batch":
-        """Copy the batch to a device."""
+        """Return the batch on a device."""
         arrays = {name: array.to(device, non_blocking=True) for name, array in self.arrays.items()}
         return Batch(arrays, self.label.to(device, non_blocking=True))
 

@@ -1,1 +1,1 @@
-"""A model specification and a split -> weights."""
+"""Train networks."""

@@ -1,53 +1,23 @@
-"""Train in several processes that share each batch: gloo on the CPU, NCCL on GPUs (not measured on GPU).
-
-In a single process these functions return what they are given.
-"""
+"""Share each batch among several processes; a single process keeps it. GPU: not measured."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import distributed, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from cfnsr.errors import CfnsrError
-from cfnsr.training import torchrun
+from cfnsr.data.dataset import Clips, in_order
+from cfnsr.evaluation.predict import LogProbabilities, Predictor
+from cfnsr.models.types import Batch
 
 Value = TypeVar("Value")
 
 
-@contextmanager
-def process_group(device: torch.device) -> Iterator[None]:
-    """Connect this process with the others that torchrun started; at the end of the context the process ends.
-
-    Without torchrun, do nothing. A ``CfnsrError`` is handed over to the process that called ``torchrun.launch``.
-    """
-    if not torchrun.is_worker():
-        yield
-        return
-    try:
-        if device.type == "cuda":
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        yield
-        sys.stdout.flush()
-        os._exit(0)  # all files are written; gloo's threads sometimes abort a process that exits the usual way
-    except CfnsrError as error:
-        torchrun.record(error)
-        sys.exit(1)
-    except RuntimeError as error:
-        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
-            raise
-        sys.exit(1)  # another process is gone; torchrun knows why
-
-
 def rank() -> int:
-    """Return the number of this process; process 0 writes the files."""
+    """Return the rank of this process; process 0 writes the files."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
@@ -86,10 +56,25 @@ def parallel(network: nn.Module, device: torch.device) -> nn.Module:
         return network
     if device.type == "cuda":  # torch has no such layer for the CPU: there each process normalises by its own clips
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    return DistributedDataParallel(network, static_graph=True)
+    return nn.parallel.DistributedDataParallel(network, static_graph=True)
 
 
 def share_buffers(network: nn.Module) -> None:
     """Give every process the buffers of process 0: the statistics of batch normalisation."""
     for buffer in network.buffers() if world_size() > 1 else ():
         distributed.broadcast(buffer, 0)
+
+
+class SharedPredictor(Predictor):
+    """A predictor that shares clips out among the processes; each returns the predictions of all."""
+
+    def batches(self, clips: Clips) -> Iterator[Batch]:
+        """Yield the normalised batches of this process's share."""
+        return map(self.normalise, in_order(clips, self.batch_size, rank=rank(), world_size=world_size()))
+
+    def predict(self, clips: Clips) -> LogProbabilities:
+        """Return each clip's log-probabilities, in fp32."""
+        predicted = np.empty((len(clips), len(clips.labels)), np.float32)
+        for start, share in enumerate(all_gather(super().predict(clips))):
+            predicted[start :: world_size()] = share
+        return predicted

@@ -38,7 +38,7 @@ class Epoch:
         number: from 1.
         train_loss: mean of the objective over the epoch's training clips, in nats.
         validation_loss: negative log-likelihood of the clips that select the epoch, in nats.
-        validation_accuracy: share of these clips that is predicted right.
+        validation_accuracy: share of these clips that is predicted correctly.
     """
 
     number: int
@@ -58,7 +58,7 @@ class Fit:
     Attributes:
         epochs: the figures of all epochs.
         selected_epoch: number of the epoch whose weights were kept.
-        test_monitor: what the test set showed after each epoch.
+        test_monitor: the test accuracy after each epoch, and predictions.
     """
 
     epochs: list[Epoch]

@@ -18,7 +18,7 @@ from cfnsr.runtime.outputs import atomic_file
 
 
 class ResumeCheckpoint:
-    """The state of one job's training after its last epoch, in a file.
+    """The file of one job's training state after its last epoch.
 
     The file's name is a fingerprint of all that could change the job's result, so that a run with other params, data,
     code or initial weights does not resume from it.
@@ -35,7 +35,7 @@ class ResumeCheckpoint:
         self.path = folder / f"{fingerprint}.pt"
 
     def load(self) -> dict[str, Any] | None:
-        """Load the state, or none; delete states with another fingerprint."""
+        """Load the state, None if there is none; delete states with another fingerprint."""
         for other in self.path.parent.glob("*.pt"):
             if other != self.path:
                 other.unlink()

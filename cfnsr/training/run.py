@@ -29,7 +29,6 @@ from cfnsr.training.augment import Augment
 from cfnsr.training.loop import Epoch, Fit, Trainer, fit
 from cfnsr.training.resume import ResumeCheckpoint, fingerprint
 from cfnsr.training.settings import TrainingSettings
-from cfnsr.training.shared_predictor import SharedPredictor
 
 
 def run(
@@ -45,7 +44,7 @@ def run(
     """Train a network on one fold; write its checkpoint, predictions, curves and record.
 
     Args:
-        build: builds the initial network, see ``cfnsr.training.initial``; called once the random numbers are seeded.
+        build: builds the initial network, see ``cfnsr.evaluation.initial``; called once the random numbers are seeded.
         trial: protocol, fold and seed.
         corpus_folder: ``data/<corpus>``, which holds the shards.
         manifest: labels, the speakers of each fold, and the data's fingerprint.
@@ -61,9 +60,9 @@ def run(
     """
     device = devices.pick(shared["device"])
     torch.set_num_threads(shared["threads"])
-    if torchrun.launch(shared["devices"], device):  # has run this command in one process a device
+    if torchrun.launch(shared["devices"], device):  # it has run this command in one process for each device
         return f"{shared['devices']} x {devices.describe(device)}"
-    with distributed.process_group(device):
+    with torchrun.process_group(device):
         devices.keep_freed_memory()
         devices.make_reproducible(trial.seed, shared["threads"], device, deterministic=shared["deterministic"])
         settings = TrainingSettings.of(training, shared, devices.pick_precision(shared["precision"], device))
@@ -77,7 +76,7 @@ def run(
             raise CfnsrError("train.devices", "the processes differ in code, params or data", "Use one commit for all")
         normalise = Normalise(**spec.pixels, device=device)
         trainer = new_trainer(network.to(device), fold, settings, shared["augment"], normalise)
-        shared_predictor = SharedPredictor(network, normalise, settings.batch_size)
+        shared_predictor = distributed.SharedPredictor(network, normalise, settings.batch_size)
 
         if distributed.rank() > 0:
             fit(trainer, fold, shared_predictor, resume=resume, report=lambda epoch: None)

@@ -1,4 +1,4 @@
-"""Run a stage in several processes: torchrun starts them, and ends all when one fails."""
+"""Run a stage in several processes: torchrun starts them, and ends all of them when one fails."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import distributed
 
 from cfnsr.errors import CfnsrError
 
 
 def is_worker() -> bool:
-    """Whether torchrun has started this process."""
+    """Return whether torchrun has started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def launch(processes: int, device: torch.device) -> bool:
-    """Run this process's command again in several processes, and wait for their end.
+    """Run this process's command again in several processes, and wait until they end.
 
     Returns:
-        Whether this was done: false where one process is enough, and in the processes that torchrun has started.
+        False if nothing was run: one process is enough, or torchrun has started this process.
 
     Raises:
         CfnsrError: there are fewer GPUs than processes, or a process failed.
@@ -33,12 +36,13 @@ def launch(processes: int, device: torch.device) -> bool:
     if processes == 1 or is_worker():
         return False
     if device.type == "cuda" and torch.cuda.device_count() < processes:
-        raise CfnsrError("train.devices", f"is {processes}, torch finds {torch.cuda.device_count()} GPUs", "Lower it")
+        problem = f"is {processes}, torch finds {torch.cuda.device_count()} GPUs"
+        raise CfnsrError("train.devices", problem, "Use a smaller number")
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # the error below says it in one line
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # `_cause` describes the failure in one line
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torchrun sets this too, and warns; train.threads decides
     spec = sys.modules["__main__"].__spec__
     assert spec is not None, "a stage is run by `python -m`"
@@ -56,7 +60,7 @@ def launch(processes: int, device: torch.device) -> bool:
 
 
 def _cause(failures: dict[int, Any]) -> CfnsrError:
-    """Find what ended the processes: an error that one has recorded, else the signal or status of one."""
+    """Return the error that a process has recorded; without one, describe how a failed process ended."""
     for failure in failures.values():
         if "where" in failure.error_file_data:
             return CfnsrError(*(failure.error_file_data[key] for key in ("where", "problem", "remedy")))
@@ -66,8 +70,34 @@ def _cause(failures: dict[int, Any]) -> CfnsrError:
     return CfnsrError("train.devices", f"process {rank} ended with {ending}", "Run it again: it resumes")
 
 
-def record(error: CfnsrError) -> None:
-    """Hand an error over to the process that called ``launch``."""
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Connect the processes that torchrun has started; at the end of the context this process ends.
+
+    Do nothing where torchrun has not started this process. The process that called ``launch`` raises a ``CfnsrError``
+    again that is raised in the context.
+    """
+    if not is_worker():
+        yield
+        return
+    try:
+        if device.type == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        yield
+        sys.stdout.flush()
+        os._exit(0)  # all files are written; gloo's threads sometimes abort a process that exits the usual way
+    except CfnsrError as error:
+        _record(error)
+        sys.exit(1)
+    except RuntimeError as error:
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        sys.exit(1)  # another process has ended; torchrun knows why
+
+
+def _record(error: CfnsrError) -> None:
+    """Write an error into the file that torchrun reads, for ``_cause``."""
     parts = {"where": error.where, "problem": error.problem, "remedy": error.remedy}
     data = {"message": str(error), "timestamp": int(time.time()), **parts}
     Path(os.environ["TORCHELASTIC_ERROR_FILE"]).write_text(json.dumps(data), encoding="utf-8")

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.cost_model import Costs, Work, dvc_seconds, job_seconds, main, phases, side_by_side
+from benchmarks.cost_model import Costs, Work, dvc_seconds, in_parallel, job_seconds, main, phases
 
 COSTS = Costs(
     cores=2,
@@ -35,15 +35,15 @@ WORK = Work(clips=60, speakers=6, folds=3, epochs={"video": 2, "audio": 2, "cfns
 
 
 def test_jobs_wait_for_slots_and_the_lock() -> None:
-    assert side_by_side([3, 2, 2, 1], 2, 0, 0) == 4
-    assert side_by_side([3, 2], 1, 1, 0.5) == 3 + 2 + 2 * 1.5
-    assert side_by_side([10, 10, 10], 3, 1, 2) == 1 + 10 + 2 + 2 + 2  # started at 1, 2 and 3; the first ends at 13
-    assert side_by_side([0, 0, 0], 3, 1, 1) == 6
+    assert in_parallel([3, 2, 2, 1], 2, 0, 0) == 4
+    assert in_parallel([3, 2], 1, 1, 0.5) == 3 + 2 + 2 * 1.5
+    assert in_parallel([10, 10, 10], 3, 1, 2) == 1 + 10 + 2 + 2 + 2  # started at 1, 2 and 3; the first ends at 13
+    assert in_parallel([0, 0, 0], 3, 1, 1) == 6
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=12), st.integers(1, 5), st.floats(0, 2), st.floats(0, 2))
 def test_slots_and_lock_bound_the_time(durations: list[float], slots: int, before: float, after: float) -> None:
-    last = side_by_side(durations, slots, before, after)
+    last = in_parallel(durations, slots, before, after)
     locked = len(durations) * (before + after)
     assert last >= max(max(durations) + before + after, sum(durations) / slots, locked) - 1e-9
     assert last <= sum(durations) + locked + 1e-9
@@ -71,14 +71,14 @@ def test_phases_agree_with_a_hand_calculation() -> None:
 
 
 def test_more_nodes_divide_only_work_on_clips() -> None:
-    one, many = phases(COSTS, WORK), phases(COSTS, WORK, nodes=1000)
-    assert many["extraction"] == one["extraction"] / 1000
-    assert many["face boxes"] == one["face boxes"]
+    single, many = phases(COSTS, WORK), phases(COSTS, WORK, nodes=1000)
+    assert many["extraction"] == single["extraction"] / 1000
+    assert many["face boxes"] == single["face boxes"]
     assert many["training"] == 441 + 441  # the longest unimodal job, then CFN-SR
     assert many["writing arrays"] == pytest.approx(30 * 2 - 0.06)
 
 
-def test_shipped_costs_predict_that_training_dominates(root: Path) -> None:
+def test_measured_costs_predict_that_training_dominates(root: Path) -> None:
     costs = Costs(**json.loads((root / "benchmarks/cost_model.json").read_text(encoding="utf-8")))
     seconds = phases(costs, Work(1440, 24, 6, {"video": 70, "audio": 70, "cfnsr": 70}))
     assert seconds["training"] > 0.95 * sum(seconds.values())

@@ -28,7 +28,7 @@ def clips(folder: Path) -> Clips:
 
 
 def batches(clips: Clips, batch_size: int, **options: int) -> list[list[float]]:
-    """Training batches, each clip as the sum of its MFCC."""
+    """Return training batches, each clip as the sum of its MFCC."""
     return [
         batch["mfcc"].sum(dim=(1, 2)).tolist()
         for batch in dataset.shuffled(clips, batch_size, **{"seed": 1, "epoch": 1, **options})
@@ -41,7 +41,7 @@ def test_clips_are_in_the_order_of_speakers(folder: Path, clips: Clips) -> None:
     assert [int(clips[position].label) for position in range(16)] == [*range(8)] * 2
 
 
-def test_a_batch_holds_the_clips_asked_for(clips: Clips) -> None:
+def test_a_batch_holds_the_clips_at_its_positions(clips: Clips) -> None:
     batch = clips.__getitems__([3, 0, 15])
     assert list(batch.arrays) == ["frames", "mel", "mfcc"] and batch["frames"].dtype == torch.uint8
     for name, array in batch.arrays.items():
@@ -49,7 +49,7 @@ def test_a_batch_holds_the_clips_asked_for(clips: Clips) -> None:
     assert batch.label.tolist() == [3, 0, 7]
 
 
-def test_a_new_array_is_one_table_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_array_needs_one_table_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(shards.ARRAYS, "pitch", ArraySpec(np.float32, ("step", "voicing")))
     folder = corpus.write(tmp_path / "shards")
     pitch = shards.read(folder / "02").arrays["pitch"]
@@ -121,7 +121,7 @@ def test_a_clip_of_another_speaker_is_refused(folder: Path, tmp_path: Path) -> N
     planted = corpus.write(tmp_path)
     index = shards.read(planted / "02").index
     index.assign(actor=["01", *["02"] * 7], skipped=None).to_parquet(planted / "02" / "clips.parquet", index=False)
-    with pytest.raises(CfnsrError, match=r"/02: holds clips of speaker 01"):
+    with pytest.raises(CfnsrError, match=r"/02: contains clips of speaker 01"):
         FoldDatasets.open(corpus.trial("fold_1"), planted, corpus.manifest(folder))
 
 

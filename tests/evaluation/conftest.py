@@ -17,7 +17,7 @@ TRIAL = corpus.trial("fold_1")
 
 @pytest.fixture(scope="session")
 def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``data/made_up``, with the shards and, for folds 1 and 2, the jobs of both modalities' networks."""
+    """Write ``data/made_up``: shards and, for folds 1 and 2, the jobs of both modalities."""
     folder = tmp_path_factory.mktemp("data") / "made_up"
     corpus.write(folder / "shards")
     manifest = corpus.manifest(folder / "shards")
@@ -48,5 +48,5 @@ def manifest(corpus_folder: Path) -> Manifest:
 
 @pytest.fixture(scope="session")
 def datasets(corpus_folder: Path, manifest: Manifest) -> FoldDatasets:
-    """The clips of fold 1."""
+    """Open the clips of fold 1."""
     return FoldDatasets.open(TRIAL, corpus_folder / "shards", manifest)

@@ -11,8 +11,9 @@ from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation import fused, late_fusion
-from cfnsr.evaluation.predict import LogProbabilities, Predictor, from_table
+from cfnsr.evaluation import initial, late_fusion
+from cfnsr.evaluation.outputs import from_table
+from cfnsr.evaluation.predict import LogProbabilities, Predictor
 from tests.support import corpus, networks
 
 TRIAL = corpus.trial("fold_1")
@@ -25,7 +26,7 @@ def table(corpus_folder: Path, modality: str, fold: str = "fold_1") -> Path:
 
 @pytest.fixture(scope="module")
 def averaged(corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets) -> dict[str, LogProbabilities]:
-    network, _ = fused.build("averaging", {}, TRIAL, corpus_folder, manifest)
+    network, _ = initial.fused("averaging", {}, TRIAL, corpus_folder, manifest)
     paths = (table(corpus_folder, modality) for modality in MODALITIES)
     return late_fusion.combine(network, datasets, manifest.labels, *paths)
 
@@ -44,7 +45,7 @@ def test_each_choice_combines_that_of_both_modalities(
 def test_the_network_agrees_with_combined_predictions(
     corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets, averaged: dict[str, LogProbabilities]
 ) -> None:
-    network, _ = fused.build("averaging", {}, TRIAL, corpus_folder, manifest)
+    network, _ = initial.fused("averaging", {}, TRIAL, corpus_folder, manifest)
     predicted = Predictor(network, networks.NORMALISE, 8).predict(datasets.test)
     assert np.abs(np.exp(predicted) - np.exp(averaged["selected"])).max() < 1e-5
 
@@ -65,7 +66,7 @@ def test_choices_that_one_modality_lacks_are_left_out(
     """An imported network has no epochs."""
     predictions = pd.read_parquet(table(corpus_folder, "audio"))
     predictions[predictions["choice"] == "selected"].to_parquet(tmp_path / "audio.parquet")
-    network, _ = fused.build("averaging", {}, TRIAL, corpus_folder, manifest)
+    network, _ = initial.fused("averaging", {}, TRIAL, corpus_folder, manifest)
     choices = late_fusion.combine(
         network, datasets, manifest.labels, table(corpus_folder, "video"), tmp_path / "audio.parquet"
     )
@@ -75,7 +76,7 @@ def test_choices_that_one_modality_lacks_are_left_out(
 def test_predictions_of_another_fold_are_refused(
     corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets
 ) -> None:
-    network, _ = fused.build("averaging", {}, TRIAL, corpus_folder, manifest)
+    network, _ = initial.fused("averaging", {}, TRIAL, corpus_folder, manifest)
     own, other = table(corpus_folder, "video"), table(corpus_folder, "audio", "fold_2")
     with pytest.raises(CfnsrError, match="its selected predictions are of other clips than the fold's"):
         late_fusion.combine(network, datasets, manifest.labels, own, other)
@@ -84,6 +85,6 @@ def test_predictions_of_another_fold_are_refused(
 
 
 def test_a_system_that_trains_is_refused(corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets) -> None:
-    network, _ = fused.build("concat", networks.OPTIONS["concat"], TRIAL, corpus_folder, manifest)
-    with pytest.raises(CfnsrError, match=r"run\.combine: names a system that trains"):
+    network, _ = initial.fused("concat", networks.OPTIONS["concat"], TRIAL, corpus_folder, manifest)
+    with pytest.raises(CfnsrError, match=r"run\.combine: contains a system that trains"):
         late_fusion.combine(network, datasets, manifest.labels, Path(), Path())

@@ -10,8 +10,8 @@ from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation.outputs import write_outputs
-from cfnsr.evaluation.predict import Predictor, from_table
+from cfnsr.evaluation.outputs import from_table, to_table, write_outputs
+from cfnsr.evaluation.predict import Predictor
 from cfnsr.models import checkpoint
 from tests.support import corpus, networks
 
@@ -43,6 +43,18 @@ def test_the_saved_network_makes_the_saved_predictions(
     for choice, clips in (("selected", datasets.test), ("validation", datasets.validation)):
         assert clips is not None and set(table.loc[table["choice"] == choice, "actor"]) == {*clips.index["actor"]}
         assert np.abs(from_table(table, manifest.labels, choice) - predictor.predict(clips)).max() < 1e-5
+
+
+def test_a_table_returns_the_predictions_put_in(manifest: Manifest, datasets: FoldDatasets) -> None:
+    predictor = Predictor(networks.network(networks.spec("audio", manifest, TRIAL)), networks.NORMALISE, 8)
+    predicted = predictor.predict(datasets.test)
+    choices = {"selected": predicted, "last_epoch": predicted[::-1]}
+    tables = [to_table(datasets.test.index, manifest.labels, choice, values) for choice, values in choices.items()]
+    table = pd.concat(tables)
+    for choice, values in choices.items():
+        assert np.allclose(from_table(table, manifest.labels, choice), values, atol=1e-6)
+    assert tables[0]["predicted"].tolist() == [manifest.labels[best] for best in predicted.argmax(axis=1)]
+    assert tables[0]["clip"].tolist() == datasets.test.index["clip"].tolist()
 
 
 def test_attention_is_beside_the_selected_predictions_alone(

@@ -9,7 +9,7 @@ import torch
 from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.data.manifest import Manifest
 from cfnsr.evaluation import predict
-from cfnsr.evaluation.predict import LogProbabilities, Normalise, Predictor, accuracy, from_table, to_table
+from cfnsr.evaluation.predict import LogProbabilities, Normalise, Predictor, accuracy
 from cfnsr.models.types import Batch
 from tests.support import corpus, networks
 
@@ -32,8 +32,8 @@ def test_frames_are_normalised_and_channels_first() -> None:
 
 def test_predictions_do_not_depend_on_the_batch_size(manifest: Manifest, datasets: FoldDatasets) -> None:
     network = networks.network(networks.spec("audio", manifest, TRIAL)).train()
-    one, eight = (Predictor(network, networks.NORMALISE, size).predict(datasets.test) for size in (1, 8))
-    assert np.abs(one - eight).max() <= 1e-5
+    in_ones, in_eights = (Predictor(network, networks.NORMALISE, size).predict(datasets.test) for size in (1, 8))
+    assert np.abs(in_ones - in_eights).max() <= 1e-5
     assert network.training, "predicting restores the mode"
 
 
@@ -41,17 +41,6 @@ def test_a_network_without_attention_has_none(manifest: Manifest, datasets: Fold
     for name, changes in (("audio", {}), ("cfnsr", {"cross_modal": False})):
         spec = networks.spec(name, manifest, TRIAL, options=networks.OPTIONS.get(name, {}) | changes)
         assert Predictor(networks.network(spec), networks.NORMALISE, 4).attention(datasets.test) is None
-
-
-def test_a_table_returns_the_predictions_put_in(manifest: Manifest, datasets: FoldDatasets) -> None:
-    predictions = Predictor(networks.network(networks.spec("audio", manifest, TRIAL)), networks.NORMALISE, 8).predict(
-        datasets.test
-    )
-    table = to_table(datasets.test.index, manifest.labels, {"selected": predictions, "last_epoch": predictions[::-1]})
-    assert np.allclose(from_table(table, manifest.labels, "selected"), predictions, atol=1e-6)
-    assert np.allclose(from_table(table, manifest.labels, "last_epoch"), predictions[::-1], atol=1e-6)
-    assert table["predicted"].tolist()[:8] == [manifest.labels[best] for best in predictions.argmax(axis=1)]
-    assert table["clip"].tolist() == datasets.test.index["clip"].tolist() * 2
 
 
 def test_accuracy_is_the_share_predicted_right() -> None:

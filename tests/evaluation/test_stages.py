@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
-from cfnsr.evaluation.predict import Predictor, from_table
+from cfnsr.evaluation.outputs import from_table
+from cfnsr.evaluation.predict import Predictor
 from cfnsr.models import checkpoint
 from stages import combine, evaluate
 from tests.support import corpus, networks

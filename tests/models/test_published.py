@@ -119,7 +119,7 @@ def test_negative_variances_and_double_names_are_errors(tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match=r"1 not finite.*bn1\.running_var"):
         exchange.read("audio", "fold_1", tmp_path / "a.pth")
     torch.save(state | {"module.bn1.bias": state["bn1.bias"]}, tmp_path / "a.pth")
-    with pytest.raises(CfnsrError, match="names a tensor twice"):
+    with pytest.raises(CfnsrError, match="contains a tensor twice"):
         exchange.read("audio", "fold_1", tmp_path / "a.pth")
 
 

@@ -27,7 +27,7 @@ def test_cfnsr_by_hand() -> None:
     assert size("cfnsr").flops == encoders + 2 * (attention + cross + 8 * 3712)
 
 
-def test_late_fusion_costs_what_its_encoders_do() -> None:
+def test_late_fusion_costs_as_much_as_its_encoders() -> None:
     parts = [size(name) for name in ("video", "audio")]
     for name in ("averaging", "multiplication", "multiplicative"):
         assert size(name).flops == sum(part.flops for part in parts)

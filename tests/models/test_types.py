@@ -9,7 +9,7 @@ from cfnsr.models.types import Batch
 BATCH = Batch({"mel": torch.zeros(3, 4, 5), "energy": torch.ones(3, 5)}, torch.tensor([0, 2, 1]))
 
 
-def test_arrays_are_found_by_name() -> None:
+def test_arrays_are_read_by_name() -> None:
     assert torch.equal(BATCH["energy"], torch.ones(3, 5))
     assert len(BATCH) == 3
 

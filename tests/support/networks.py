@@ -12,27 +12,15 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.evaluation.predict import Normalise
 from cfnsr.models.spec import ModelSpec
+from tests.support import zoo
 
 CPU = torch.device("cpu")
-PIXELS: dict[str, Any] = {"mean": [110.0] * 3, "std": [40.0] * 3, "order": "rgb"}
+PIXELS = zoo.PIXELS
 NORMALISE = Normalise(**PIXELS, device=CPU)
-ENCODERS: dict[str, dict[str, Any]] = {
-    "video": {"name": "resnext3d", "layers": [1, 1, 1, 1], "width": 4, "cardinality": 2, "stem_relu": True},
-    "audio": {"name": "mfcc_cnn", "dropout": 0.2, "head_dropout": 0.4},
-}
+ENCODERS = {**zoo.ENCODERS, "video": {**zoo.SMALLER_ENCODERS["video"], "width": 4, "cardinality": 2}}
 OPTIONS: dict[str, dict[str, Any]] = {
     "concat": {"hidden": 4, "dropout": 0.1},
-    "cfnsr": {
-        "residual": True,
-        "self_attention": True,
-        "cross_modal": True,
-        "attention_layers": 1,
-        "heads": 8,
-        "feed_forward": 32,
-        "attention_dropout": 0.1,
-        "position_dropout": 0.3,
-        "audio_dropout": 0.4,
-    },
+    "cfnsr": {**zoo.OPTIONS["cfnsr"], "attention_layers": 1, "feed_forward": 32},
 }
 
 

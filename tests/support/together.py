@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from cfnsr.training.distributed import process_group
-
-CPU = torch.device("cpu")
+from cfnsr.training.torchrun import process_group
+from tests.support.networks import CPU
 
 
 def free_port() -> int:

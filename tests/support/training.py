@@ -17,9 +17,9 @@ from cfnsr.corpora.filenames import LABELS
 from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
+from cfnsr.evaluation import initial
 from cfnsr.evaluation.predict import LogProbabilities, Predictor
 from cfnsr.models import encoders
-from cfnsr.training import initial
 from cfnsr.training.augment import Augment
 from cfnsr.training.loop import Epoch, Fit, Trainer, fit
 from cfnsr.training.resume import ResumeCheckpoint
@@ -31,6 +31,27 @@ from tests.support.networks import ENCODERS, NORMALISE, PIXELS
 SHARED: dict[str, Any] = config.load(Path(__file__).parents[2] / "params.yaml").train.model_dump() | {"threads": 1}
 TRAINING: dict[str, Any] = {"epochs": 2, "batch_size": 4, "learning_rate": 0.003, "weight_decay": 0.0}
 SETTINGS = TrainingSettings.of(TRAINING, SHARED, "fp32")
+# Augmentation options that change nothing.
+VIDEO_OFF: dict[str, float] = {
+    "flip": 0.0,
+    "shift": 0.0,
+    "crop_scale": 1.0,
+    "crop_ratio": 1.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "saturation": 0.0,
+    "jitter": 0,
+}
+AUDIO_OFF: dict[str, float] = {
+    "gain_db": 0.0,
+    "noise": 0.0,
+    "noise_db": -30.0,
+    "shift": 0.0,
+    "time_masks": 0,
+    "time_mask": 0.1,
+    "band_masks": 0,
+    "band_mask": 0.1,
+}
 
 
 def audio_network() -> nn.Module:
@@ -43,10 +64,10 @@ def clips(folder: Path, *speakers: str) -> Clips:
     return Clips(folder, list(speakers), list(LABELS))
 
 
-def trainer(
+def new_trainer(
     folder: Path, network: nn.Module, settings: TrainingSettings = SETTINGS, *, seed: int = 3, **augment: Any
 ) -> Trainer:
-    """A trainer on the clips of two speakers."""
+    """Create a trainer on the clips of two speakers."""
     return Trainer(
         network,
         clips(folder, "03", "04"),
@@ -58,13 +79,13 @@ def trainer(
 
 
 def log_probabilities(first: float, second: float) -> LogProbabilities:
-    """Predictions of two clips of classes 0 and 1, each with this probability of its class."""
+    """Return predictions of two clips of classes 0 and 1, each with this probability of its class."""
     return np.log(np.array([[first, 1 - first], [1 - second, second]], np.float32))
 
 
 @dataclass(frozen=True)
 class ScriptedPredictor(Predictor):
-    """Predicts what it is told, validation and test in turn."""
+    """Predicts given values, validation and test in turn."""
 
     validation: Iterator[LogProbabilities] = field(default_factory=lambda: iter(()))
     test: Iterator[LogProbabilities] | None = None
@@ -78,7 +99,7 @@ class ScriptedPredictor(Predictor):
 
 
 def fold_of(folder: Path) -> FoldDatasets:
-    """Test speaker 01, validation speaker 02, training speakers 03 and 04."""
+    """Open a fold: test speaker 01, validation speaker 02, training speakers 03 and 04."""
     return FoldDatasets(corpus.trial("fold_1"), clips(folder, "01"), clips(folder, "02"), clips(folder, "03", "04"))
 
 
@@ -98,7 +119,7 @@ def scripted_fit(
     predictor = ScriptedPredictor(network, NORMALISE, 4, iter(validation), None if test is None else iter(test))
     reported: list[Epoch] = []
     fitted = fit(
-        trainer(folder, network, settings),
+        new_trainer(folder, network, settings),
         fold_of(folder),
         predictor,
         resume=ResumeCheckpoint(resume, "scripted"),

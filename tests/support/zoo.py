@@ -34,6 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
 }
 SMALLER = {"mcbp": {"dimension": 128, "hidden": 16}, "eranns": {"width": 1, "depth": 2}}
+PIXELS: dict[str, Any] = {"mean": [110.0] * 3, "std": [40.0] * 3, "order": "rgb"}
 MELS, STEPS = 128, 212
 SHAPES = {"frames": [8, 64, 64, 3], "mel": [MELS, STEPS], "mfcc": [13, STEPS]}
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -73,7 +74,7 @@ def spec(name: str, *, paper_scale: bool = False) -> ModelSpec:
         protocol="held_out",
         fold="fold_1",
         seed=7,
-        pixels={"mean": [110.0, 110.0, 110.0], "std": [40.0, 40.0, 40.0], "order": "rgb"},
+        pixels=PIXELS,
         preprocessing={"extract": {"video": {"frames": 8}}},
         data="fingerprint",
         imported=[],

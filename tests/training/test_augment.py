@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from cfnsr.models.types import Batch
 from cfnsr.preprocessing.audio import features
 from cfnsr.training.augment import Augment, audio, video
-from tests.support.augmentation import AUDIO_OFF, VIDEO_OFF
+from tests.support.training import AUDIO_OFF, VIDEO_OFF
 
 EACH_VIDEO: list[dict[str, float]] = [
     {"flip": 0.5},
@@ -43,7 +43,7 @@ def augment(
     modality_dropout: float = 0.0,
     seed: int = 0,
 ) -> Callable[[Batch], Batch]:
-    """An augmentation with all options off but those given, and a generator of its own."""
+    """Return an augmentation with only the given options on, and with a generator of its own."""
     augment = Augment(
         video={**VIDEO_OFF, **(video or {})}, audio={**AUDIO_OFF, **(audio or {})}, modality_dropout=modality_dropout
     )
@@ -51,7 +51,7 @@ def augment(
 
 
 def batch(clips: int = 6, *, times: int = 4, height: int = 16, width: int = 12, low: int = 0, high: int = 256) -> Batch:
-    """Noise for frames and sound; the MFCC is that of the log-mel."""
+    """Make clips of noise; the MFCC is that of the log-mel."""
     generator = torch.Generator().manual_seed(1)
     frames = torch.randint(low, high, (clips, times, height, width, 3), dtype=torch.uint8, generator=generator)
     mel = 20 * torch.randn(clips, 32, 50, generator=generator) - 30
@@ -67,7 +67,7 @@ def same(first: Batch, second: Batch) -> bool:
 
 
 def columns_and_rows(clips: int, side: int = 64) -> Batch:
-    """Pictures that tell where each pixel came from: red is four times its column, green four times its row."""
+    """Make pictures that show each pixel's origin: red is four times its column, green four times its row."""
     frames = torch.zeros(clips, 2, side, side, 3, dtype=torch.uint8)
     frames[..., 0] = 4 * torch.arange(side)
     frames[..., 1] = 4 * torch.arange(side)[:, None]
@@ -81,7 +81,7 @@ def columns_and_rows(clips: int, side: int = 64) -> Batch:
     "options", [{}, {"time_masks": 2, "time_mask": 0.0}, {"band_masks": 2, "band_mask": 0.0}], ids=str
 )
 def test_options_that_are_off_draw_nothing(options: dict[str, float]) -> None:
-    """They return the very tensors."""
+    """They return the same tensor objects."""
     off, clips, generator = (
         Augment(video=VIDEO_OFF, audio=AUDIO_OFF | options, modality_dropout=0.0),
         batch(),
@@ -94,28 +94,28 @@ def test_options_that_are_off_draw_nothing(options: dict[str, float]) -> None:
 
 def test_each_modality_is_augmented_alone() -> None:
     clips = batch()
-    seen, heard = augment(video=ALL_VIDEO)(clips), augment(audio=ALL_AUDIO)(clips)
-    assert seen["mel"] is clips["mel"] and seen["mfcc"] is clips["mfcc"]
-    assert not torch.equal(seen["frames"], clips["frames"])
-    assert heard["frames"] is clips["frames"] and not torch.equal(heard["mel"], clips["mel"])
-    assert not torch.equal(heard["mfcc"], clips["mfcc"])
+    new_video, new_audio = augment(video=ALL_VIDEO)(clips), augment(audio=ALL_AUDIO)(clips)
+    assert new_video["mel"] is clips["mel"] and new_video["mfcc"] is clips["mfcc"]
+    assert not torch.equal(new_video["frames"], clips["frames"])
+    assert new_audio["frames"] is clips["frames"] and not torch.equal(new_audio["mel"], clips["mel"])
+    assert not torch.equal(new_audio["mfcc"], clips["mfcc"])
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    chosen=st.lists(st.sampled_from([*EACH_VIDEO, {"jitter": 2}])),
-    heard=st.lists(st.sampled_from(EACH_AUDIO)),
+    video=st.lists(st.sampled_from([*EACH_VIDEO, {"jitter": 2}])),
+    audio=st.lists(st.sampled_from(EACH_AUDIO)),
     lost=st.sampled_from([0.0, 0.5, 1.0]),
     sides=st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9)),
     seed=st.integers(0, 2**63 - 1),
 )
 def test_shapes_scales_and_inputs_are_kept(
-    chosen: list[dict[str, float]], heard: list[dict[str, float]], lost: float, sides: tuple[int, ...], seed: int
+    video: list[dict[str, float]], audio: list[dict[str, float]], lost: float, sides: tuple[int, ...], seed: int
 ) -> None:
     count, times, height, width = sides
     clips = batch(count, times=times, height=height, width=width)
     copy = clips.replace(**{name: value.clone() for name, value in clips.arrays.items()})
-    options: Any = [{name: value for part in parts for name, value in part.items()} for parts in (chosen, heard)]
+    options: Any = [{name: value for part in parts for name, value in part.items()} for parts in (video, audio)]
     changed = augment(*options, modality_dropout=lost, seed=seed)(clips)
     assert same(clips, copy)
     for name, before in clips.arrays.items():
@@ -301,7 +301,7 @@ def test_gain_changes_only_the_loudness() -> None:
     assert moved[:, 1:].abs().max() < 1e-3
 
 
-def test_noise_has_the_level_asked_for() -> None:
+def test_noise_has_the_given_level() -> None:
     mel = torch.full((4, 128, 212), -90.0)
     mel[:, 5, 7] = torch.tensor([0.0, -10.0, 20.0, 5.0])
     changed = augment(audio={"noise": 1.0, "noise_db": -20.0})(batch(4).replace(mel=mel))["mel"]
@@ -331,11 +331,11 @@ def test_shifted_sound_leaves_silence(by: int) -> None:
         assert torch.equal(shifted[1, :, step], expected)
 
 
-def test_sound_shifts_as_far_as_asked() -> None:
+def test_sound_shifts_within_the_given_range() -> None:
     mel = torch.zeros(500, 2, 50)
     mel[:, :, 25] = 1
-    at = augment(audio={"shift": 0.1})(batch(500).replace(mel=mel, mfcc=mel))["mel"][:, 0].argmax(dim=1)
-    assert at.unique().tolist() == [*range(20, 31)]
+    loudest = augment(audio={"shift": 0.1})(batch(500).replace(mel=mel, mfcc=mel))["mel"][:, 0].argmax(dim=1)
+    assert loudest.unique().tolist() == [*range(20, 31)]
 
 
 @pytest.mark.parametrize(("kind", "across"), [("time", 1), ("band", 2)])
@@ -346,15 +346,15 @@ def test_masks_follow_options_and_take_the_mean(kind: str, across: int, count: i
     hidden = changed != clips["mel"]
     mean = clips["mel"].mean(dim=(1, 2), keepdim=True).expand_as(changed)
     assert torch.allclose(changed[hidden], mean[hidden], atol=1e-4)
-    cells = hidden.any(dim=across)
-    assert torch.equal(cells, hidden.all(dim=across))
-    edges = F.pad(cells.int(), (1, 1)).diff(dim=1)
-    stretches, longest = (edges == 1).sum(dim=1), round(0.2 * cells.shape[1])
+    masked = hidden.any(dim=across)
+    assert torch.equal(masked, hidden.all(dim=across))
+    edges = F.pad(masked.int(), (1, 1)).diff(dim=1)
+    stretches, longest = (edges == 1).sum(dim=1), round(0.2 * masked.shape[1])
     assert stretches.max() == count
     if count == 1:
-        assert cells.sum(dim=1).unique().tolist() == [*range(longest + 1)]
-        assert cells.any(dim=0).all()
-    assert cells.sum(dim=1).max() <= count * longest
+        assert masked.sum(dim=1).unique().tolist() == [*range(longest + 1)]
+        assert masked.any(dim=0).all()
+    assert masked.sum(dim=1).max() <= count * longest
 
 
 # --- modality dropout
@@ -364,19 +364,19 @@ def test_masks_follow_options_and_take_the_mean(kind: str, across: int, count: i
 def test_a_clip_loses_one_modality_at_most(probability: float) -> None:
     clips = batch(1000, times=2, height=3, width=3)
     changed = augment(modality_dropout=probability)(clips)
-    face = (changed["frames"] != clips["frames"]).flatten(1).any(dim=1)
-    voice = (changed["mel"] != clips["mel"]).flatten(1).any(dim=1)
-    assert torch.equal(voice, (changed["mfcc"] != clips["mfcc"]).flatten(1).any(dim=1))
-    assert not (face & voice).any()
-    for lost in (face, voice):
+    no_video = (changed["frames"] != clips["frames"]).flatten(1).any(dim=1)
+    no_audio = (changed["mel"] != clips["mel"]).flatten(1).any(dim=1)
+    assert torch.equal(no_audio, (changed["mfcc"] != clips["mfcc"]).flatten(1).any(dim=1))
+    assert not (no_video & no_audio).any()
+    for lost in (no_video, no_audio):
         assert lost.float().mean() == pytest.approx(probability / 2, abs=0.05)
     if probability == 1:
-        assert (face | voice).all()
+        assert (no_video | no_audio).all()
     colour = clips["frames"].float().mean(dim=(0, 1, 2, 3))
-    assert torch.allclose(changed["frames"][face], colour.expand_as(changed["frames"][face]), atol=1e-3)
+    assert torch.allclose(changed["frames"][no_video], colour.expand_as(changed["frames"][no_video]), atol=1e-3)
     for before, after in ((clips["mel"], changed["mel"]), (clips["mfcc"], changed["mfcc"])):
         mean = before.mean(dim=(0, 2))[:, None]
-        assert torch.allclose(after[voice], mean.expand_as(after[voice]), atol=1e-3)
+        assert torch.allclose(after[no_audio], mean.expand_as(after[no_audio]), atol=1e-3)
 
 
 def test_replaced_mfcc_is_that_of_the_log_mel() -> None:
@@ -387,4 +387,4 @@ def test_replaced_mfcc_is_that_of_the_log_mel() -> None:
 def test_batches_that_lose_nothing_are_unchanged() -> None:
     clips = batch(2)
     kept = [augment(modality_dropout=1e-6, seed=seed)(clips) for seed in range(5)]
-    assert all(one["frames"] is clips["frames"] and one["mel"] is clips["mel"] for one in kept)
+    assert all(batch[name] is clips[name] for batch in kept for name in ("frames", "mel"))

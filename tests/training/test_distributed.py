@@ -17,12 +17,10 @@ from cfnsr.models import encoders, fusion
 from cfnsr.training import distributed
 from cfnsr.training.loop import fit
 from cfnsr.training.resume import ResumeCheckpoint
-from cfnsr.training.shared_predictor import SharedPredictor
 from tests.support import corpus
-from tests.support.augmentation import AUDIO_OFF, VIDEO_OFF
 from tests.support.networks import CPU, ENCODERS, NORMALISE, OPTIONS
 from tests.support.together import together
-from tests.support.training import SETTINGS, audio_network, clips, fold_of, run_job, trainer
+from tests.support.training import AUDIO_OFF, SETTINGS, VIDEO_OFF, audio_network, clips, fold_of, new_trainer, run_job
 
 # Of 25 clips the last batch has 1 clip, which is left out, or 6 clips or more: each process needs two.
 TRAININGS: dict[str, dict[str, Any]] = {
@@ -35,7 +33,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shards of 12 and 13 training clips."""
+    """Write shards of 12 and 13 training clips."""
     folder = tmp_path_factory.mktemp("uneven")
     for actor, count in (("01", 5), ("02", 8), ("03", 12), ("04", 13)):
         corpus.write(folder, actors=[actor], clips=count)
@@ -43,7 +41,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def cfnsr() -> nn.Module:
-    """CFN-SR without dropout, its batch normalisation frozen: no clip's gradient depends on the others'."""
+    """Build CFN-SR without dropout and with frozen batch normalisation: a clip's gradient depends on no other clip."""
     torch.manual_seed(5)
     options = {modality: {**section} for modality, section in ENCODERS.items()}
     video = encoders.build("video", options["video"].pop("name"), 8, [4, 16, 16, 3], **options["video"])
@@ -51,32 +49,32 @@ def cfnsr() -> nn.Module:
     off = {"attention_dropout": 0.0, "position_dropout": 0.0, "audio_dropout": 0.0}
     network = fusion.build("cfnsr", video, audio, 8, **{**OPTIONS["cfnsr"], **off})
     for layer in network.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm3d):
             layer.requires_grad_(False)
     return network
 
 
 def train(shards: Path) -> dict[str, tuple[list[float], np.ndarray]]:
-    """The losses of four epochs, and the predictions after them, of each of ``TRAININGS``."""
+    """Return the losses of four epochs and the predictions after them, by name of ``TRAININGS``."""
     device.make_reproducible(1, 1, CPU)
-    learnt = {}
+    results = {}
     for name, changes in TRAININGS.items():
         # A low learning rate: where a gradient is almost 0, Adam makes a whole step of its rounding error.
         settings = replace(SETTINGS, **{"epochs": 4, "learning_rate": 0.0005, **changes})
         network = cfnsr()
-        taught = trainer(shards, network, settings, video=VIDEO_OFF, audio=AUDIO_OFF)
-        losses = [taught.train_epoch(number) for number in range(1, 5)]
-        learnt[name] = losses, SharedPredictor(network, NORMALISE, 4).predict(clips(shards, "01", "02"))
-    return learnt
+        trainer = new_trainer(shards, network, settings, video=VIDEO_OFF, audio=AUDIO_OFF)
+        losses = [trainer.train_epoch(number) for number in range(1, 5)]
+        results[name] = losses, distributed.SharedPredictor(network, NORMALISE, 4).predict(clips(shards, "01", "02"))
+    return results
 
 
 def test_processes_learn_what_one_process_does(shards: Path, tmp_path: Path) -> None:
     alone = train(shards)
     for count in (2, 3):
-        for learnt in together(count, train, shards, out=tmp_path):
+        for results in together(count, train, shards, out=tmp_path):
             for name, (losses, predicted) in alone.items():
-                np.testing.assert_allclose(learnt[name][0], losses, rtol=0, atol=1e-5, err_msg=name)
-                np.testing.assert_allclose(learnt[name][1], predicted, rtol=0, atol=1e-4, err_msg=name)
+                np.testing.assert_allclose(results[name][0], losses, rtol=0, atol=1e-5, err_msg=name)
+                np.testing.assert_allclose(results[name][1], predicted, rtol=0, atol=1e-4, err_msg=name)
     assert all(losses[-1] < 0.9 * losses[0] for losses, _ in alone.values())
 
 
@@ -99,10 +97,10 @@ def fit_resuming(shards: Path, out: Path, stops: int) -> dict[str, torch.Tensor]
     settings, fold = replace(SETTINGS, epochs=4), fold_of(shards)
     for last in [*range(1, stops + 1), settings.epochs]:
         network = audio_network()
-        taught = trainer(shards, network, settings)
-        taught.settings = replace(settings, epochs=last)
-        predictor = SharedPredictor(network, NORMALISE, 4)
-        fitted = fit(taught, fold, predictor, resume=ResumeCheckpoint(out, "name"), report=lambda epoch: None)
+        trainer = new_trainer(shards, network, settings)
+        trainer.settings = replace(settings, epochs=last)
+        predictor = distributed.SharedPredictor(network, NORMALISE, 4)
+        fitted = fit(trainer, fold, predictor, resume=ResumeCheckpoint(out, "name"), report=lambda epoch: None)
         assert len(fitted.epochs) == last
     return network.state_dict()
 

@@ -23,7 +23,7 @@ from cfnsr.training.resume import ResumeCheckpoint
 from cfnsr.training.settings import TrainingSettings
 from tests.support import corpus
 from tests.support.networks import CPU, NORMALISE
-from tests.support.training import SETTINGS, audio_network, fold_of, log_probabilities, scripted_fit, trainer
+from tests.support.training import SETTINGS, audio_network, fold_of, log_probabilities, new_trainer, scripted_fit
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +33,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def two_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two clips a speaker, of classes 0 and 1."""
+    """Write two clips a speaker, of classes 0 and 1."""
     return corpus.write(tmp_path_factory.mktemp("shards"), clips=2)
 
 
-def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 # --- fit
 
 
-def test_fit_learns_what_can_be_learnt(folder: Path, tmp_path: Path) -> None:
+def test_fit_learns_a_learnable_corpus(folder: Path, tmp_path: Path) -> None:
     network, fold = audio_network(), fold_of(folder)
     predictor = Predictor(network, NORMALISE, 4)
-    taught = trainer(folder, network, replace(SETTINGS, epochs=25))
-    fitted = fit(taught, fold, predictor, resume=ResumeCheckpoint(tmp_path, "a"), report=lambda epoch: None)
+    trainer = new_trainer(folder, network, replace(SETTINGS, epochs=25))
+    fitted = fit(trainer, fold, predictor, resume=ResumeCheckpoint(tmp_path, "a"), report=lambda epoch: None)
     assert fitted.epochs[-1].train_loss < fitted.epochs[0].train_loss / 2
     best = max(epoch.validation_accuracy for epoch in fitted.epochs)
     assert best >= 0.75 and accuracy(predictor.predict(fold.selection_split), np.arange(8)) == best
 
 
 def test_best_validation_epoch_is_kept(two_clips: Path, tmp_path: Path) -> None:
-    """Validation loss breaks ties, then the earlier epoch wins."""
+    """Among equal accuracies the lowest loss decides, among equal losses the first epoch."""
     network, settings = audio_network(), replace(SETTINGS, epochs=5)
     script = [log_probabilities(*pair) for pair in [(0.9, 0.4), (0.6, 0.6), (0.8, 0.8), (0.8, 0.8), (0.1, 0.1)]]
     fitted, reported, weights = scripted_fit(two_clips, tmp_path, network, script, settings)
@@ -92,12 +92,12 @@ def test_infinite_loss_stops_training(two_clips: Path, tmp_path: Path) -> None:
 
 
 def test_epochs_depend_only_on_seed_and_number(folder: Path) -> None:
-    """Whatever was drawn before, also where a run resumes."""
+    """Random numbers that were drawn before do not matter, so that runs can resume."""
 
     def weights(seed: int, epoch: int) -> dict[str, torch.Tensor]:
         network = audio_network()
         torch.rand(epoch + seed)
-        trainer(folder, network, seed=seed).train_epoch(epoch)
+        new_trainer(folder, network, seed=seed).train_epoch(epoch)
         return network.state_dict()
 
     device.make_reproducible(11, 1, CPU)
@@ -112,37 +112,37 @@ def test_autocast_keeps_weights_in_fp32(folder: Path, precision: str, kind: torc
     network: Any = audio_network()
     before = [value.clone() for value in network.parameters()]
     network.encoder.stages[0].register_forward_hook(lambda *args: seen.append(args[2].dtype))
-    taught = trainer(folder, network, replace(SETTINGS, precision=precision))
-    losses = [taught.train_epoch(number) for number in (1, 2, 3)]
+    trainer = new_trainer(folder, network, replace(SETTINGS, precision=precision))
+    losses = [trainer.train_epoch(number) for number in (1, 2, 3)]
     assert set(seen) == {kind} and losses[2] < losses[0]
     assert {value.dtype for value in network.parameters()} == {torch.float32}
     assert all(not torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))
 
 
 def test_steps_that_overflow_are_skipped(folder: Path) -> None:
-    """They count neither for the weights nor for the learning rate's schedule."""
+    """They change neither the weights nor the learning rate."""
     network = audio_network()
-    taught = trainer(folder, network, replace(SETTINGS, precision="fp16", schedule="cosine", accumulate=2))
-    state = taught.state_dict()
+    trainer = new_trainer(folder, network, replace(SETTINGS, precision="fp16", schedule="cosine", accumulate=2))
+    state = trainer.state_dict()
     assert state["scaler"]["scale"] == 65536.0
     before = {name: value.clone() for name, value in network.named_parameters()}
     state["scaler"]["scale"] = 1e38  # every gradient overflows
-    taught.load_state_dict(state)
-    taught.train_epoch(1, max_batches=2)
+    trainer.load_state_dict(state)
+    trainer.train_epoch(1, max_batches=2)
     assert equal(before, dict(network.named_parameters()))
-    assert taught.scaler.get_scale() < 1e38 and taught.schedule.state_dict()["last_epoch"] == 0
+    assert trainer.scaler.get_scale() < 1e38 and trainer.schedule.state_dict()["last_epoch"] == 0
     state["scaler"]["scale"] = 1024.0
-    taught.load_state_dict(state)
-    taught.train_epoch(1)
-    assert taught.schedule.state_dict()["last_epoch"] == 2  # four batches, two to a step
+    trainer.load_state_dict(state)
+    trainer.train_epoch(1)
+    assert trainer.schedule.state_dict()["last_epoch"] == 2  # four batches, two to a step
 
 
-def on_each_step(taught: Trainer, look: Callable[[], object]) -> list[Any]:
-    """Train all epochs; returns what ``look`` saw before each step."""
+def on_each_step(trainer: Trainer, look: Callable[[], object]) -> list[Any]:
+    """Train all epochs; return the value of ``look`` before each step."""
     seen: list[Any] = []
-    taught.optimiser.register_step_pre_hook(lambda *_: seen.append(look()))
-    for number in range(1, taught.settings.epochs + 1):
-        taught.train_epoch(number)
+    trainer.optimiser.register_step_pre_hook(lambda *_: seen.append(look()))
+    for number in range(1, trainer.settings.epochs + 1):
+        trainer.train_epoch(number)
     return seen
 
 
@@ -150,14 +150,14 @@ def on_each_step(taught: Trainer, look: Callable[[], object]) -> list[Any]:
 def test_clipping_bounds_the_gradients_norm(folder: Path, precision: str) -> None:
     def norms(settings: TrainingSettings) -> list[float]:
         network = audio_network()
-        taught = trainer(folder, network, settings)
+        trainer = new_trainer(folder, network, settings)
 
         def norm() -> float:
             norm = torch.stack([value.grad.norm() for value in network.parameters() if value.grad is not None]).norm()
-            scale = getattr(taught.optimiser, "grad_scale", None)  # a fused optimiser may still have to unscale
+            scale = getattr(trainer.optimiser, "grad_scale", None)  # a fused optimiser may still have to unscale
             return float(norm if scale is None else norm / scale)
 
-        return [value for value in on_each_step(taught, norm) if np.isfinite(value)]  # fp16's first steps overflow
+        return [value for value in on_each_step(trainer, norm) if np.isfinite(value)]  # fp16's first steps overflow
 
     settings = replace(SETTINGS, precision=precision, epochs=3)
     assert max(norms(settings)) > 0.2
@@ -171,7 +171,7 @@ def test_clipping_bounds_the_gradients_norm(folder: Path, precision: str) -> Non
     ids=["plain", "balanced", "fp16"],
 )
 def test_accumulated_batches_equal_one_large_batch(folder: Path, changes: dict[str, Any]) -> None:
-    """Without dropout and with fixed batch statistics; sizes of 6 and 7 leave a short last batch."""
+    """Dropout and batch statistics are off; batches of 6 and 7 clips leave a short last batch."""
     gradients = []
     for size, joined in ((16, 1), (4, 4), (8, 3), (6, 3), (7, 3), (14, 2)):
         network = audio_network()
@@ -181,11 +181,11 @@ def test_accumulated_batches_equal_one_large_batch(folder: Path, changes: dict[s
             if isinstance(layer, nn.BatchNorm1d):
                 layer.requires_grad_(False)
         settings = replace(SETTINGS, epochs=1, batch_size=size, accumulate=joined, **changes)
-        taught = trainer(folder, network, settings)
-        taught.objective = Objective(settings, np.arange(16) % 5 % 4, 8, CPU)  # unequal classes
-        scale = taught.scaler.get_scale()
+        trainer = new_trainer(folder, network, settings)
+        trainer.objective = Objective(settings, np.arange(16) % 5 % 4, 8, CPU)  # unequal classes
+        scale = trainer.scaler.get_scale()
         weights = [value for value in network.parameters() if value.requires_grad]
-        (seen,) = on_each_step(taught, lambda weights=weights: [value.grad.clone() for value in weights])
+        (seen,) = on_each_step(trainer, lambda weights=weights: [value.grad.clone() for value in weights])
         gradients.append(torch.cat([value.flatten() for value in seen]) / scale)
     tolerance = 2e-2 if "precision" in changes else 1e-5
     for other in gradients[1:]:
@@ -193,16 +193,16 @@ def test_accumulated_batches_equal_one_large_batch(folder: Path, changes: dict[s
 
 
 def test_steps_follow_the_learning_rates_schedule(folder: Path) -> None:
-    taught = trainer(folder, audio_network(), replace(SETTINGS, epochs=3, schedule="cosine", warmup_epochs=1))
-    rates = on_each_step(taught, lambda: taught.optimiser.param_groups[0]["lr"])
-    assert rates == pytest.approx([0.003 * taught.settings.lr_scale(step, 4) for step in range(12)])
+    trainer = new_trainer(folder, audio_network(), replace(SETTINGS, epochs=3, schedule="cosine", warmup_epochs=1))
+    rates = on_each_step(trainer, lambda: trainer.optimiser.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.003 * trainer.settings.lr_scale(step, 4) for step in range(12)])
 
 
 def test_frozen_layers_and_their_statistics_stay(folder: Path) -> None:
     network: Any = audio_network()
     network.encoder.stages.requires_grad_(False)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    trainer(folder, network).train_epoch(1)
+    new_trainer(folder, network).train_epoch(1)
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert changed and not [name for name in changed if ".stages." in name]
 
@@ -216,7 +216,7 @@ from torch import nn
 from cfnsr.evaluation import device
 from cfnsr.models.types import Prediction
 from tests.support.networks import CPU
-from tests.support.training import SETTINGS, trainer
+from tests.support.training import SETTINGS, new_trainer
 
 class Linear(nn.Module):
     modality_modules = {}
@@ -228,7 +228,7 @@ class Linear(nn.Module):
 
 for compiled in (False, True):
     device.make_reproducible(11, 1, CPU)
-    print(trainer(Path(sys.argv[1]), Linear(), replace(SETTINGS, compile=compiled)).train_epoch(1, max_batches=2))
+    print(new_trainer(Path(sys.argv[1]), Linear(), replace(SETTINGS, compile=compiled)).train_epoch(1, max_batches=2))
 from torch._dynamo.utils import counters
 print(counters["stats"]["unique_graphs"])
 """

@@ -59,5 +59,5 @@ def test_smoothing_teaches_no_class_without_clips() -> None:
         loss = objective(nn.Identity(), Prediction(logits.log_softmax(dim=1)), torch.tensor([0]))
         (gradient,) = torch.autograd.grad(loss, logits)
         logits = (logits - gradient).detach().requires_grad_()
-    learnt = logits.softmax(dim=1)[0].tolist()
-    assert learnt[0] > 0.85 and learnt[7] < 0.02
+    predicted = logits.softmax(dim=1)[0].tolist()
+    assert predicted[0] > 0.85 and predicted[7] < 0.02

@@ -22,7 +22,7 @@ from cfnsr.training.resume import ResumeCheckpoint, fingerprint
 from cfnsr.training.settings import TrainingSettings
 from tests.support import corpus
 from tests.support.networks import CPU, NORMALISE
-from tests.support.training import SETTINGS, audio_network, fold_of, run_job, trainer
+from tests.support.training import SETTINGS, audio_network, fold_of, new_trainer, run_job
 
 SEED = random.randrange(10**6)
 
@@ -59,9 +59,9 @@ def train(
                 raise KilledError
 
         predictor, checkpoint = Predictor(network, NORMALISE, 4), ResumeCheckpoint(resume, "name")
-        taught, fold = trainer(folder / "shards", network, settings), fold_of(folder / "shards")
+        trainer, fold = new_trainer(folder / "shards", network, settings), fold_of(folder / "shards")
         try:
-            fitted = fit(taught, fold, predictor, resume=checkpoint, report=report)
+            fitted = fit(trainer, fold, predictor, resume=checkpoint, report=report)
         except KilledError:
             continue
         return fitted, reported, network.state_dict(), starts
@@ -78,16 +78,16 @@ def train(
 )
 def test_resumed_trainings_end_alike(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     settings = replace(SETTINGS, epochs=6, **changes)
-    whole, told, weights, starts = train(folder, tmp_path / "whole", settings)
-    resumed, told_again, weights_again, starts_again = train(folder, tmp_path / "resumed", settings, (1, 2, 4, 6))
+    whole, reported, weights, starts = train(folder, tmp_path / "whole", settings)
+    resumed, reported_again, weights_again, starts_again = train(folder, tmp_path / "resumed", settings, (1, 2, 4, 6))
     assert (starts, starts_again) == (1, 5)
-    assert told == told_again == whole.epochs == resumed.epochs
+    assert reported == reported_again == whole.epochs == resumed.epochs
     assert whole.selected_epoch == resumed.selected_epoch
     assert all(torch.equal(weights[name], weights_again[name]) for name in weights)
-    one, other = whole.test_monitor, resumed.test_monitor
-    assert (one.accuracies, one.best_epoch) == (other.accuracies, other.best_epoch)
-    assert one.best is not None and (one.best == other.best).all()
-    assert one.last is not None and (one.last == other.last).all()
+    first, second = whole.test_monitor, resumed.test_monitor
+    assert (first.accuracies, first.best_epoch) == (second.accuracies, second.best_epoch)
+    assert first.best is not None and (first.best == second.best).all()
+    assert first.last is not None and (first.last == second.last).all()
 
 
 def test_patience_counts_across_kills(folder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from cfnsr.data import shards
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
-from cfnsr.evaluation.predict import Predictor, from_table
+from cfnsr.evaluation.outputs import from_table
+from cfnsr.evaluation.predict import Predictor
 from cfnsr.models import checkpoint
 from cfnsr.training.resume import ResumeCheckpoint
 from tests.support import corpus
@@ -52,7 +53,7 @@ def video(made_up: tuple[Path, Manifest], tmp_path_factory: pytest.TempPathFacto
 
 
 def digest(paths: JobPaths) -> str:
-    """Of the weights of the selected epoch and of the last epoch's predictions: the first epoch may be selected."""
+    """Hash the selected weights and the last epoch's predictions, since the first epoch may be selected."""
     digest = hashlib.md5(usedforsecurity=False)
     for value in checkpoint.load(paths.checkpoint).state_dict().values():
         digest.update(value.numpy().tobytes())
@@ -63,7 +64,7 @@ def digest(paths: JobPaths) -> str:
 # --- outputs
 
 
-def test_record_and_curves_tell_what_was_trained(audio: JobPaths, made_up: tuple[Path, Manifest]) -> None:
+def test_record_and_curves_describe_the_training(audio: JobPaths, made_up: tuple[Path, Manifest]) -> None:
     record = JobRecord.read(audio.record)
     assert (record.name, record.protocol, record.fold, record.seed) == ("audio", "held_out", "fold_1", 7)
     assert record.epochs == EPOCHS and record.data == made_up[1].fingerprint and record.reads == ["audio"]
@@ -86,7 +87,7 @@ def test_predictions_cover_each_choice_and_set(audio: JobPaths) -> None:
 def test_checkpoint_repeats_the_selected_predictions(
     made_up: tuple[Path, Manifest], tmp_path: Path, precision: str
 ) -> None:
-    """Also where training was in half precision: prediction is in fp32."""
+    """Predictions are in fp32, also where training was in half precision."""
     folder, manifest = made_up
     paths = run_job(folder, manifest, out=tmp_path, shared={"precision": precision})
     fold = FoldDatasets.open(corpus.trial("fold_1"), folder / "shards", manifest)
@@ -97,10 +98,10 @@ def test_checkpoint_repeats_the_selected_predictions(
 
 def test_the_same_job_gives_the_same_bytes(made_up: tuple[Path, Manifest], tmp_path: Path, video: JobPaths) -> None:
     again = run_job(*made_up, "video", out=tmp_path)
-    for one, other in ((video.model, again.model), (video.results, again.results)):
-        files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
-        assert files and files == sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file())
-        assert all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
+    for first, second in ((video.model, again.model), (video.results, again.results)):
+        files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+        assert files and files == sorted(path.relative_to(second) for path in second.rglob("*") if path.is_file())
+        assert all((first / name).read_bytes() == (second / name).read_bytes() for name in files)
 
 
 # --- whose clips decide what
@@ -162,20 +163,20 @@ AUGMENTATIONS = {name: {"shared": augmented(**{name: value})} for name, value in
 
 
 @pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES.keys())
-def test_params_change_what_is_learnt(
+def test_params_change_the_training(
     made_up: tuple[Path, Manifest], audio: JobPaths, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     assert digest(run_job(*made_up, out=tmp_path, **changes)) != digest(audio)
 
 
 @pytest.mark.parametrize("changes", AUGMENTATIONS.values(), ids=AUGMENTATIONS.keys())
-def test_augmentation_changes_what_is_learnt(
+def test_augmentation_changes_the_training(
     made_up: tuple[Path, Manifest], video: JobPaths, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     assert digest(run_job(*made_up, "video", out=tmp_path, **changes)) != digest(video)
 
 
-def test_balanced_class_weights_change_what_is_learnt(tmp_path: Path) -> None:
+def test_balanced_weights_of_unequal_classes_change_training(tmp_path: Path) -> None:
     """Speakers of ten clips: two emotions have two each, the others one."""
     unequal = prepared(tmp_path / "unequal", clips=10)
     plain, balanced = (
@@ -210,7 +211,7 @@ def test_patience_ends_a_job(made_up: tuple[Path, Manifest], tmp_path: Path) -> 
 
 @pytest.fixture(scope="module")
 def stopped(made_up: tuple[Path, Manifest], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a job was stopped after its first epoch."""
+    """Stop a job after its first epoch; return the folder around it."""
     out = tmp_path_factory.mktemp("data") / "stopped"
     save = ResumeCheckpoint.save
 
@@ -225,7 +226,7 @@ def stopped(made_up: tuple[Path, Manifest], tmp_path_factory: pytest.TempPathFac
 
 
 def copied(stopped: Path, folder: Path) -> tuple[Path, Path]:
-    """A copy of the stopped job's folder, and its state in there."""
+    """Copy the folder of the stopped job; return the copy and its training state."""
     shutil.copytree(stopped, folder / "data")
     (state,) = (folder / "data/.resume").rglob("*.pt")
     return folder / "data/stopped", state
@@ -270,7 +271,7 @@ def test_changed_jobs_do_not_resume(
 def test_jobs_do_not_resume_with_other_arrays(
     stopped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], made_up: tuple[Path, Manifest]
 ) -> None:
-    """Of the same clips, extracted otherwise: the data's fingerprint is the same."""
+    """The arrays are of the same clips, extracted in another way: the data's fingerprint is the same."""
     out, _ = copied(stopped, tmp_path)
     folder, before = prepared(tmp_path / "corpus")
     path = folder / "shards/03/mfcc.npy"

@@ -23,7 +23,7 @@ JOB = ("held_out", "fold_1", "7")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus with both unimodal jobs of fold 1, and a params.yaml of tiny sizes."""
+    """Write a corpus, a params.yaml of tiny sizes and both unimodal jobs of fold 1."""
     folder = tmp_path_factory.mktemp("data") / "made_up"
     corpus.write(folder / "shards")
     corpus.manifest(folder / "shards").write(folder / "manifest.json")
@@ -55,12 +55,12 @@ def test_encoders_are_frozen_as_params_say(folder: Path, tmp_path: Path, frozen:
 
 
 def test_systems_have_modality_dropout(folder: Path, tmp_path: Path) -> None:
-    learnt = []
+    trained = []
     for probability in (0.0, 1.0):
         write_params(tmp_path / "params.yaml", **{"train.augment.modality_dropout": probability})
         run(train.main, "cfnsr", *JOB, str(folder), "--params", str(tmp_path / "params.yaml"))
-        learnt.append(list(weights(folder, "cfnsr").parameters()))
-    assert not all(map(torch.equal, *learnt))
+        trained.append(list(weights(folder, "cfnsr").parameters()))
+    assert not all(map(torch.equal, *trained))
 
 
 def test_variants_are_jobs_of_their_own(folder: Path) -> None:
@@ -72,7 +72,7 @@ def test_variants_are_jobs_of_their_own(folder: Path) -> None:
 
 def test_systems_without_training_are_rejected(folder: Path) -> None:
     printed = run(train.main, "averaging", *JOB, str(folder), "--params", str(folder / "params.yaml"), status=1)
-    assert printed == "Error: systems.averaging: trains nothing. Name it under run.combine\n"
+    assert printed == "Error: systems.averaging: trains nothing. Add it to run.combine\n"
 
 
 def test_pretrain_rejects_other_names(folder: Path) -> None:
@@ -80,6 +80,6 @@ def test_pretrain_rejects_other_names(folder: Path) -> None:
     assert "'cfnsr' is not one of video, audio" in printed
 
 
-def test_shipped_params_train_every_named_row(root: Path) -> None:
+def test_default_params_train_every_listed_row(root: Path) -> None:
     params = YAML(typ="safe").load(root / "params.yaml")
     assert all("training" in params["systems"][name] for name in params["run"]["train"])

@@ -25,7 +25,7 @@ STAGE = "pretrain@made_up-held_out-audio-fold_1-7"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace whose jobs take two processes and more epochs than any test waits for."""
+    """Write a workspace whose jobs take two processes and more epochs than any test waits for."""
     folder = tmp_path_factory.mktemp("workspace")
     corpus.write(folder / "data/made_up/shards")
     corpus.manifest(folder / "data/made_up/shards").write(folder / "data/made_up/manifest.json")
@@ -43,7 +43,7 @@ def start(root: Path, folder: Path, params: str = "params.yaml") -> subprocess.P
 
 @pytest.fixture
 def training(root: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process], str]]:
-    """A training of two processes after its second epoch: the stage, its workers by rank, what it printed."""
+    """Train in two processes until the second epoch; yield the stage, its workers by rank, and what it has printed."""
     process = start(root, folder)
     assert process.stdout is not None
     printed = ""
@@ -99,7 +99,7 @@ def test_a_job_of_two_processes_is_written_once(root: Path, folder: Path) -> Non
 
 
 def test_an_error_of_any_process_is_handed_over(root: Path, folder: Path) -> None:
-    """Both processes miss the shards; the error is printed once."""
+    """Neither process has shards; the error is printed once."""
     shards = folder / "data/made_up/shards"
     hidden = shards.rename(folder / "hidden")
     try:

@@ -27,7 +27,7 @@ class Encoder(nn.Module):
     """Stages, then a head.
 
     Every stage of a video encoder returns ``batch channel time height width``, of an audio encoder ``batch channel
-    step``: systems rely on it.
+    step``, which systems rely on.
 
     Attributes:
         reads: name of the array in the batch.
@@ -73,8 +73,6 @@ class Unimodal(nn.Module):
         modality: ``"video"`` or ``"audio"``.
     """
 
-    trains = True
-
     def __init__(self, encoder: Encoder, modality: str) -> None:
         super().__init__()
         self.encoder, self.modality = encoder, modality
@@ -118,17 +116,17 @@ def build(modality: str, name: str, classes: int, shape: Sequence[int], **option
         modality: ``"video"`` or ``"audio"``.
         name: one of ``names(modality)``.
         classes: number of emotions.
-        shape: one clip's shape of the array that it reads, as it lies in the shards.
+        shape: one clip's shape of the array that it reads, as it is stored in the shards.
         options: the encoder's own.
 
     Raises:
-        CfnsrError: there is no such encoder, or none can be built with these options.
+        CfnsrError: there is no such encoder, or it cannot be built with these options.
     """
     return construct(f"encoders.{modality}.options", find(modality, name), classes, shape, **options)
 
 
 def construct(where: str, cls: type[Network], *arguments: Any, **options: Any) -> Network:
-    """Build a network, or say which options do not fit.
+    """Build a network; the error names options that do not fit.
 
     Args:
         where: path of the options in params.yaml, for the error.
@@ -149,5 +147,5 @@ def construct(where: str, cls: type[Network], *arguments: Any, **options: Any) -
         raise CfnsrError(where, problem, "Compare with the published values in the network's file") from error
     for name, weights in network.named_parameters():
         if not weights.numel():
-            raise CfnsrError(where, f"{options} leave {name} empty", "Give larger sizes")
+            raise CfnsrError(where, f"{options} leave {name} empty", "Use larger sizes")
     return network

@@ -1,12 +1,12 @@
-"""The audiovisual systems, one file each; the file's name is what ``systems`` in params.yaml may say.
+"""The audiovisual systems, one file each; the file's name is a key of ``systems`` in params.yaml.
 
 Each file defines ``Fusion(nn.Module)``:
 
-- ``__init__(video, audio, classes, *, <its options>)``: two encoders, whose weights training goes on to change.
+- ``__init__(video, audio, classes, *, <its options>)``: two encoders, whose weights training changes further.
 - ``forward(batch) -> Prediction``: on normalised frames.
 - ``publication``: what was published of it.
-- ``trains``: whether it has anything to train beyond its encoders' own training.
-- ``modality_modules``: by modality that it reads, the modules whose outputs are all that the rest of it sees.
+- ``trains``: false if its encoders' own training is all that it needs.
+- ``modality_modules``: by modality that it reads, the modules whose outputs are all that the rest of it reads.
 - if it joins two predictions, ``combine(video_log_probs, audio_log_probs) -> fused_log_probs``.
 - if it trains on something other than the log-likelihood of ``fused``, ``scores(prediction)`` of each class: training
   raises the true class's score.
@@ -40,7 +40,7 @@ def build(name: str, video: Encoder, audio: Encoder, classes: int, **options: An
         options: the system's own.
 
     Raises:
-        CfnsrError: there is no such system, or none can be built with these options.
+        CfnsrError: there is no such system, or it cannot be built with these options.
     """
     network = construct(f"systems.{name}.options", _find(name), video, audio, classes, **options)
     for modules in network.modality_modules.values():
@@ -50,7 +50,7 @@ def build(name: str, video: Encoder, audio: Encoder, classes: int, **options: An
 
 
 def trains(name: str) -> bool:
-    """Say whether a system has anything to train beyond its encoders' own training."""
+    """Return whether a system is trained after its encoders."""
     return _find(name).trains
 
 
@@ -81,5 +81,5 @@ def _find(name: str) -> Any:
     for attribute in ("publication", "trains", "modality_modules"):
         if not hasattr(system, attribute):
             where = f"cfnsr/models/fusion/{name}.py"
-            raise CfnsrError(where, f"Fusion has no {attribute}", "Add it; cfnsr/models/fusion/__init__.py says what")
+            raise CfnsrError(where, f"Fusion has no {attribute}", "Add it as cfnsr/models/fusion/__init__.py describes")
     return system

@@ -1,4 +1,4 @@
-"""Concatenation: both feature vectors side by side, then two linear layers.
+"""Concatenation: both feature vectors joined into one, then two linear layers.
 
     logits = W_2 dropout(relu(W_1 [mean(V), A]))        V: video features (2048, 2, 7, 7), averaged over the volume
                                                         A: audio features (64, 26), flattened

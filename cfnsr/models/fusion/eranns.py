@@ -60,9 +60,9 @@ class Fusion(nn.Module):
         super().__init__()
         if not 0 <= long_strides <= _MAX_LONG_STRIDES:
             problem = f"{long_strides} is not 0 to {_MAX_LONG_STRIDES}"
-            raise CfnsrError("systems.eranns.options.long_strides", problem, "Give a number in this range")
+            raise CfnsrError("systems.eranns.options.long_strides", problem, "Use a number in this range")
         if depth < 1:
-            raise CfnsrError("systems.eranns.options.depth", f"{depth} is less than one block", "Give 1 or more")
+            raise CfnsrError("systems.eranns.options.depth", f"{depth} is less than one block", "Use 1 or more")
         channels = [1, *(width * 2 ** (3 + number) for number in range(_STAGES))]
         time_strides = [_LONG_STRIDE] * long_strides + [2] * (_MAX_LONG_STRIDES - long_strides)
         strides = [(1, 1), *((2, stride) for stride in time_strides), (2, 2)]

@@ -80,7 +80,7 @@ class Gate(nn.Module):
         super().__init__()
         joint = 2 * (video + audio) // ratio
         if joint < 1:
-            raise CfnsrError("systems.mmtm.options.ratio", f"{ratio} leaves no joint channel", "Give less")
+            raise CfnsrError("systems.mmtm.options.ratio", f"{ratio} leaves no joint channel", "Use a smaller number")
         self.joint = nn.Linear(video + audio, joint)
         self.video, self.audio = nn.Linear(joint, video), nn.Linear(joint, audio)
         self.factor = factor

@@ -55,9 +55,10 @@ class Fusion(IntermediateFusion):
     ) -> None:
         if len(widths) != _SITES or min(widths) < reduction:
             problem = f"{widths} are not {_SITES} widths of at least {reduction}, the reduction"
-            raise CfnsrError("systems.msaf.options.widths", problem, "Give one for each stage")
+            raise CfnsrError("systems.msaf.options.widths", problem, "Give a width for each stage")
         if not 0 <= block_dropout < 1:
-            raise CfnsrError("systems.msaf.options.block_dropout", f"{block_dropout} is not in [0, 1)", "Lower it")
+            problem = f"{block_dropout} is not in [0, 1)"
+            raise CfnsrError("systems.msaf.options.block_dropout", problem, "Use a smaller number")
         sites = [
             SplitAttention(channels, width=width, reduction=reduction, dropout=block_dropout)
             for channels, width in zip(last_channels(video, audio, _SITES), widths, strict=True)
@@ -101,7 +102,7 @@ class SplitAttention(nn.Module):
         weighted_video, weighted_audio = (
             (part * weight[..., None]).flatten(1, 2) for part, weight in zip(blocks, weights, strict=True)
         )
-        # Without the zeros that filled up the last block.
+        # Cut off the zeros that filled up the last block.
         return (
             weighted_video[:, : video.shape[1]].view(video.shape),
             weighted_audio[:, : audio.shape[1]].view(audio.shape),

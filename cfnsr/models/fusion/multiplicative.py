@@ -46,7 +46,7 @@ class Fusion(LateFusion):
     def __init__(self, video: Encoder, audio: Encoder, classes: int, *, beta: float) -> None:
         if not 0 <= beta < math.inf:
             problem = f"{beta} is negative or not finite"
-            raise CfnsrError("systems.multiplicative.options.beta", problem, "Give 0 or more")
+            raise CfnsrError("systems.multiplicative.options.beta", problem, "Use 0 or more")
         super().__init__(video, audio, classes)
         self.beta = beta
 

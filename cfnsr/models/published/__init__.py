@@ -1,6 +1,6 @@
 """Convert published checkpoints (state dicts in .pth files) into models of cfnsr, and back.
 
-All published networks have one size and one preprocessing, which their files do not record: they stand here.
+All published networks have one size and one preprocessing, which their files do not record: this module does.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def spec(system: str, fold: str, file: Path) -> ModelSpec:
 
     Args:
         system: one of ``SYSTEMS``.
-        fold: the fold whose test speakers it was not trained on, as the user says.
+        fold: the fold whose test speakers it was not trained on; the user gives it.
         file: the published file; its name and sha256 are recorded.
     """
     # The published fused networks lack the stem's ReLU by mistake; their weights were trained without it.
@@ -182,12 +182,12 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
     weights = {name: tensor for name, tensor in loaded.items() if name.rpartition(".")[2] not in _CONSTANTS}
     tensors = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
     if len(tensors) != len(weights):
-        raise CfnsrError(file, "names a tensor twice, with `module.` and without", "Remove one of the two")
+        raise CfnsrError(file, "contains a tensor twice, with `module.` and without", "Remove one of the two")
     return tensors
 
 
 def _check(file: Path, system: str, tensors: dict[str, Tensor], shapes: dict[str, torch.Size]) -> None:
-    """Refuse tensors that are not those of the published network, whose shapes are given by name."""
+    """Check that tensors are those of the published network, whose shapes are given by name."""
     faults = {
         "missing": [name for name in shapes if name not in tensors and not name.endswith(_COUNTER)],
         "extra": [name for name in tensors if name not in shapes],
@@ -202,7 +202,7 @@ def _check(file: Path, system: str, tensors: dict[str, Tensor], shapes: dict[str
     }
     lists = [f"{len(names)} {kind}: {_first(names)}" for kind, names in faults.items() if names]
     if lists:
-        problem = f"is no published checkpoint of {system}; {'; '.join(lists)}"
+        problem = f"is not a published checkpoint of {system}; {'; '.join(lists)}"
         raise CfnsrError(file, problem, "Check the file, and --system")
 
 

@@ -57,7 +57,7 @@ class Augment:
         if not self._modality_dropout:
             return batch
         # One number decides on both modalities, so that a clip never loses both. It stays on the CPU, so that
-        # nobody waits for a GPU.
+        # the CPU does not wait for a GPU.
         drawn = torch.rand(len(batch), generator=generator) / self._modality_dropout
         loses_video, loses_audio = drawn < 0.5, (drawn >= 0.5) & (drawn < 1.0)
         return batch.replace(

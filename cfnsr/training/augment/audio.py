@@ -75,8 +75,8 @@ def _draw_masks(shape: tuple[int, int, int], largest: float, draws: Draws) -> Bo
     batch, masks, cells = shape
     length = (draws.uniform(batch, masks, 1) * (round(largest * cells) + 1)).floor()
     start = (draws.uniform(batch, masks, 1) * (cells - length + 1)).floor()
-    cell = torch.arange(cells, device=start.device)
-    return ((cell >= start) & (cell < start + length)).any(dim=1)
+    position = torch.arange(cells, device=start.device)
+    return ((position >= start) & (position < start + length)).any(dim=1)
 
 
 def cepstrum(mel: Float[Tensor, "batch mel step"], coefficients: int) -> Float[Tensor, "batch coef step"]:

@@ -1,1 +1,1 @@
-"""Audio encoders, one file each; the file's name is what `encoders.audio.name` in params.yaml may say."""
+"""Audio encoders, one file each; the file's name is a value of `encoders.audio.name` in params.yaml."""

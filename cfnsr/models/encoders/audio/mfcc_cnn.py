@@ -18,7 +18,7 @@ from cfnsr.models import encoders
 from cfnsr.models.publication import Publication
 
 _POOL = 8  # steps that become one
-_LOST = 4  # steps that the first two convolutions trim, two each: kernel 7, padding 2
+_TRIMMED = 4  # steps that the first two convolutions remove, two each: kernel 7, padding 2
 
 
 class Encoder(encoders.Encoder):
@@ -42,10 +42,10 @@ class Encoder(encoders.Encoder):
     def __init__(self, classes: int, shape: Sequence[int], *, dropout: float, head_dropout: float) -> None:
         super().__init__()
         coefficients, steps = shape
-        tokens = (steps - _LOST) // _POOL
+        tokens = (steps - _TRIMMED) // _POOL
         if tokens < 1:
             problem = f"{steps} MFCC steps are too few for mfcc_cnn"
-            raise CfnsrError("extract.audio", problem, f"Give {_LOST + _POOL} or more")
+            raise CfnsrError("extract.audio", problem, f"Use a longer window; {_TRIMMED + _POOL} steps are enough")
         # Pooling starts the third stage, so that the second one's output is at full rate.
         pool: OrderedDict[str, nn.Module] = OrderedDict(
             pool=nn.MaxPool1d(_POOL), norm=nn.BatchNorm1d(32), dropout=nn.Dropout(dropout)

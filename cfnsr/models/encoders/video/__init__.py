@@ -1,1 +1,1 @@
-"""Video encoders, one file each; the file's name is what `encoders.video.name` in params.yaml may say."""
+"""Video encoders, one file each; the file's name is a value of `encoders.video.name` in params.yaml."""

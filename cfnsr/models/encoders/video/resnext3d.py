@@ -46,7 +46,7 @@ class Encoder(encoders.Encoder):
         super().__init__()
         if len(layers) != len(_STRIDES) or min(layers) < 1:
             problem = f"{layers} are not four layers of one bottleneck or more"
-            raise CfnsrError("encoders.video.options.layers", problem, "Give four positive numbers")
+            raise CfnsrError("encoders.video.options.layers", problem, "Use four positive numbers")
         stages: OrderedDict[str, nn.Module] = OrderedDict(stem=_stem(width, stem_relu))
         self.channels = [width]
         planes = 2 * width

@@ -1,8 +1,8 @@
-"""Build a system on the unimodal networks of its own trial."""
+"""Build a job's network: a modality's with fresh weights, or a system on the unimodal networks of its trial."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,34 @@ from cfnsr.models.spec import ModelSpec
 from cfnsr.models.types import MODALITIES
 
 
-def build(
+def unimodal(
+    modality: str, encoder: dict[str, Any], trial: Trial, manifest: Manifest, *, pixels: dict[str, Any]
+) -> tuple[nn.Module, ModelSpec]:
+    """Build the network of a modality with fresh weights.
+
+    Args:
+        modality: ``video`` or ``audio``.
+        encoder: ``name`` of the encoder, and its options.
+        trial: protocol, fold and seed.
+        manifest: labels, preprocessing and the shapes of the arrays, which decide the size of the network.
+        pixels: ``mean`` and ``std`` of each channel, and their ``order``.
+    """
+    spec = ModelSpec(
+        name=modality,
+        labels=manifest.labels,
+        encoders={modality: encoder},
+        options={},
+        inputs=manifest.shapes,
+        **asdict(trial),
+        pixels=pixels,
+        preprocessing=manifest.preprocessing,
+        data=manifest.fingerprint,
+        imported=[],
+    )
+    return spec.build(), spec
+
+
+def fused(
     system: str,
     options: dict[str, Any],
     trial: Trial,
@@ -26,29 +53,26 @@ def build(
     *,
     freeze_encoders: bool = False,
 ) -> tuple[nn.Module, ModelSpec]:
-    """Build a system on top of its trial's unimodal networks.
+    """Build a system on the unimodal networks of its trial.
 
     Args:
         system: its name.
         options: its own.
-        trial: must be that of the unimodal networks.
+        trial: that of the unimodal networks.
         corpus_folder: ``data/<corpus>``, which holds these networks.
-        manifest: must describe the data that they were trained on.
+        manifest: describes the data that they were trained on.
         freeze_encoders: whether the weights of the encoders' stages stay as they are in training.
 
     Raises:
-        CfnsrError: a unimodal network is of another trial, and so was trained on speakers of this trial's test or
-            validation set; or was trained on other data; or is imported, and the system would train on it.
+        CfnsrError: a unimodal network is of another trial, so that it may have been trained on speakers of this
+            trial's test or validation set; or was trained on other data; or is imported, and the system trains.
     """
     paths = {modality: JobPaths.of(corpus_folder, modality, trial).checkpoint for modality in MODALITIES}
     specs = {modality: _checked_spec(path, trial, manifest) for modality, path in paths.items()}
     imported = [file for spec in specs.values() for file in spec.imported]
     if imported and fusion.trains(system):
-        raise CfnsrError(
-            paths["video"].parent,
-            f"{system} would train on imported networks, which may know this fold's validation speakers",
-            "Name video and audio in run.pretrain",
-        )
+        problem = f"{system} would train on imported networks, which may know this fold's validation speakers"
+        raise CfnsrError(paths["video"].parent, problem, "Add video and audio to run.pretrain")
     encoders = {modality: checkpoint.load_encoder(path) for modality, path in paths.items()}
     if freeze_encoders:
         for encoder in encoders.values():
@@ -65,7 +89,7 @@ def build(
 
 
 def _checked_spec(path: Path, trial: Trial, manifest: Manifest) -> ModelSpec:
-    """Read the spec of a unimodal network, checked to be of this trial and data."""
+    """Read the spec of a unimodal network, and check that it is of this trial and data."""
     spec = checkpoint.read_spec(path)
     expected = {"fold": trial.fold, "seed": trial.seed, "data": manifest.fingerprint}
     if not spec.imported:  # an imported network has no protocol of this run, and nothing trains on it
@@ -74,7 +98,6 @@ def _checked_spec(path: Path, trial: Trial, manifest: Manifest) -> ModelSpec:
         f"{key} {getattr(spec, key)}, not {value}" for key, value in expected.items() if getattr(spec, key) != value
     ]
     if different:
-        raise CfnsrError(
-            path, f"was trained for {'; '.join(different)}", "Run `dvc repro pretrain`, or import the right file"
-        )
+        problem = f"was trained for {'; '.join(different)}"
+        raise CfnsrError(path, problem, "Run `dvc repro pretrain`, or import the right file")
     return spec

@@ -9,7 +9,7 @@ import torch
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation import fused
+from cfnsr.evaluation import initial
 from cfnsr.models import checkpoint
 from tests.support import corpus, networks
 
@@ -28,7 +28,7 @@ def copied(corpus_folder: Path, folder: Path, **changes: object) -> Path:
 
 
 def test_a_system_starts_from_the_unimodal_weights(corpus_folder: Path, manifest: Manifest) -> None:
-    network, spec = fused.build("cfnsr", CFNSR, TRIAL, corpus_folder, manifest)
+    network, spec = initial.fused("cfnsr", CFNSR, TRIAL, corpus_folder, manifest)
     weights = network.state_dict()
     for modality in networks.ENCODERS:
         encoder = checkpoint.load_encoder(JobPaths.of(corpus_folder, modality, TRIAL).checkpoint)
@@ -38,7 +38,7 @@ def test_a_system_starts_from_the_unimodal_weights(corpus_folder: Path, manifest
 
 
 def test_frozen_encoders_leave_the_rest_to_train(corpus_folder: Path, manifest: Manifest) -> None:
-    network, _ = fused.build("cfnsr", CFNSR, TRIAL, corpus_folder, manifest, freeze_encoders=True)
+    network, _ = initial.fused("cfnsr", CFNSR, TRIAL, corpus_folder, manifest, freeze_encoders=True)
     frozen = sum(value.numel() for value in network.parameters() if not value.requires_grad)
     encoders = (
         checkpoint.load_encoder(JobPaths.of(corpus_folder, modality, TRIAL).checkpoint)
@@ -57,12 +57,31 @@ def test_unimodal_networks_of_another_trial_are_refused(
     """They may have been trained on this trial's test or validation speakers."""
     copied(corpus_folder, tmp_path, **{key: value})
     with pytest.raises(CfnsrError, match=rf"model\.safetensors: was trained for {key} {value}, not "):
-        fused.build("cfnsr", CFNSR, TRIAL, tmp_path, manifest)
+        initial.fused("cfnsr", CFNSR, TRIAL, tmp_path, manifest)
 
 
 def test_no_system_trains_on_imported_networks(corpus_folder: Path, manifest: Manifest, tmp_path: Path) -> None:
     copied(corpus_folder, tmp_path, imported=FILES, protocol="imported")
     with pytest.raises(CfnsrError, match="cfnsr would train on imported networks"):
-        fused.build("cfnsr", CFNSR, TRIAL, tmp_path, manifest)
-    _, spec = fused.build("averaging", {}, TRIAL, tmp_path, manifest)
+        initial.fused("cfnsr", CFNSR, TRIAL, tmp_path, manifest)
+    _, spec = initial.fused("averaging", {}, TRIAL, tmp_path, manifest)
     assert spec.imported == [*FILES, *FILES] and spec.protocol == "held_out"
+
+
+def test_arrays_decide_the_size_of_encoders(manifest: Manifest) -> None:
+    wider = replace(manifest, shapes={**manifest.shapes, "mfcc": [13, 72]})
+    sizes = []
+    for described in (manifest, wider):
+        network, spec = initial.unimodal("audio", networks.ENCODERS["audio"], TRIAL, described, pixels=networks.PIXELS)
+        assert spec == networks.spec("audio", described, TRIAL)
+        sizes.append(sum(value.numel() for value in network.parameters()))
+    assert sizes[0] < sizes[1]
+
+
+def test_torchs_seed_decides_fresh_weights(manifest: Manifest) -> None:
+    weights = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        network, _ = initial.unimodal("video", networks.ENCODERS["video"], TRIAL, manifest, pixels=networks.PIXELS)
+        weights.append(torch.cat([value.flatten() for value in network.parameters()]))
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
