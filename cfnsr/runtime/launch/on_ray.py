@@ -51,11 +51,8 @@ class OnRay:
         if not any(node.get("CPU", 0) >= threads and node.get("GPU", 0) >= gpus for node in nodes):
             self.close()
             sizes = "; ".join(f"{node.get('CPU', 0):.0f} and {node.get('GPU', 0):.0f}" for node in nodes)
-            raise CfnsrError(
-                "--ray",
-                f"a job needs {threads} cores and {gpus} GPUs of one machine; the machines have {sizes}",
-                "Lower train.threads or train.devices, or start larger machines",
-            )
+            problem = f"a job needs {threads} cores and {gpus} GPUs of one machine; the machines have {sizes}"
+            raise CfnsrError("--ray", problem, "Lower train.threads or train.devices, or start larger machines")
         self._task: Any = self._ray.remote(_run).options(
             num_cpus=threads, num_gpus=gpus, max_retries=retries, scheduling_strategy="SPREAD"
         )
