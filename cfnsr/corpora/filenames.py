@@ -67,10 +67,7 @@ def parse(path: Path) -> tuple[Take, str]:
     """
     match = _FIELDS.fullmatch(path.stem)
     if match is None:
-        raise CfnsrError(
-            path,
-            "is not a RAVDESS file name (seven two-digit fields joined by '-')",
-            "Rename the file, or remove it from the corpus's folder",
-        )
+        problem = "is not a RAVDESS file name (seven two-digit fields joined by '-')"
+        raise CfnsrError(path, problem, "Rename the file, or remove it from the corpus's folder")
     label, intensity = LABELS[int(match["emotion"]) - 1], INTENSITIES[int(match["intensity"]) - 1]
     return Take(label, intensity, int(match["statement"]), int(match["repetition"])), match["actor"]

@@ -81,11 +81,8 @@ def waveform(
             parts += [_mono(part) for part in resampler.resample(None)]
     samples = np.concatenate(parts)[start : start + length] if parts else np.empty(0, np.float32)
     if not samples.size:
-        raise CfnsrError(
-            path,
-            f"the sound ends before {offset_s} s, where the window starts",
-            "Remove the clip, or lower extract.audio.offset_s",
-        )
+        problem = f"the sound ends before {offset_s} s, where the window starts"
+        raise CfnsrError(path, problem, "Remove the clip, or lower extract.audio.offset_s")
     missing = length - samples.size
     return np.pad(samples, (0, missing)).astype(np.float32), missing / rate_hz
 

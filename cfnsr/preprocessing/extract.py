@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -106,31 +107,21 @@ def _check_box(path: Path, box: np.ndarray, image: np.ndarray) -> None:
         and abs(y - height / 2) < (height + side) / 2
         and side < 2 * max(width, height)
     ):
-        raise CfnsrError(
-            path,
-            f"its face box ({side:.0f} pixels at {x:.0f}, {y:.0f}) lies outside the frame of {width}x{height}",
-            "Fetch the clip and its landmarks again: they do not belong together",
-        )
+        problem = f"its face box ({side:.0f} pixels at {x:.0f}, {y:.0f}) lies outside the frame of {width}x{height}"
+        raise CfnsrError(path, problem, "Fetch the clip and its landmarks again: they do not belong together")
 
 
-class _Task(NamedTuple):
-    """A clip to decode; ``reason`` says why it has no boxes."""
-
-    path: Path
-    boxes: np.ndarray | None
-    reason: str
-    options: ExtractOptions
-
-
-def _attempt(task: _Task) -> Sample | CfnsrError:
+def _attempt(task: tuple[Path, np.ndarray | str], options: ExtractOptions) -> Sample | CfnsrError:
+    """Extract one clip, given its boxes or the reason why it has none; return an error for the caller to raise."""
     # The number of clips at a time must not change any byte, and each clip has its own thread already.
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    path, boxes = task
     try:
-        if task.boxes is None:
-            raise CfnsrError(task.path, task.reason, "Fetch the landmarks of this clip again")
-        return sample(task.path, task.boxes, task.options)
-    except CfnsrError as error:  # returned: the caller raises errors in the order of the clips
+        if isinstance(boxes, str):
+            raise CfnsrError(path, boxes, "Fetch the landmarks of this clip again")
+        return sample(path, boxes, options)
+    except CfnsrError as error:
         return error
 
 
@@ -153,11 +144,9 @@ def samples(
         options: see ``sample``.
         workers: ``jobs``, ``backend`` and ``address``, see ``parallel.run``.
     """
-    tasks = []
-    for clip in clips:
-        of_clip = boxes[clip.id].boxes if clip.id in boxes else None
-        tasks.append(_Task(clip.path, of_clip, skipped.get(clip.id, "has no landmarks"), options))
-    with closing(parallel.run(_attempt, tasks, **workers)) as attempts:
+    reasons = {clip.id: skipped.get(clip.id, "has no landmarks") for clip in clips}
+    tasks = [(clip.path, boxes[clip.id].boxes if clip.id in boxes else reasons[clip.id]) for clip in clips]
+    with closing(parallel.run(partial(_attempt, options=options), tasks, **workers)) as attempts:
         for clip, attempt in zip(clips, attempts, strict=True):
             if isinstance(attempt, CfnsrError):
                 bad.handle(clip.id, attempt)

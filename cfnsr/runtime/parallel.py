@@ -100,9 +100,8 @@ def work_in_workspace(work: Callable[[Item], Result], item: Item, workspace: Pat
         CfnsrError: the machine does not have that directory.
     """
     if not workspace.is_dir():
-        raise CfnsrError(
-            workspace, f"is missing on {platform.node()}", "Share the folder with every machine of the cluster"
-        )
+        problem = f"is missing on {platform.node()}"
+        raise CfnsrError(workspace, problem, "Share the folder with every machine of the cluster")
     with contextlib.chdir(workspace):
         return work(item)
 
@@ -115,9 +114,8 @@ def _get(ray: ModuleType, reference: Any) -> Any:
         if isinstance(cause, CfnsrError):
             raise cause from error
         reason = str(error).strip().splitlines()[-1]
-        raise CfnsrError(
-            "parallel.backend", f"Ray lost the work ({reason})", "Check that the cluster's machines are running"
-        ) from error
+        problem = f"Ray lost the work ({reason})"
+        raise CfnsrError("parallel.backend", problem, "Check that the cluster's machines are running") from error
 
 
 def import_ray() -> ModuleType:
@@ -159,7 +157,6 @@ def join_cluster(address: str, asked_by: str) -> Mapping[str, float]:
             logging_level=logging.WARNING,
         )
     except (OSError, ray.exceptions.RayError, ValueError) as error:
-        raise CfnsrError(
-            asked_by, f"there is no cluster at {address} ({error})", "Start one with `ray start`"
-        ) from error
+        problem = f"there is no cluster at {address} ({error})"
+        raise CfnsrError(asked_by, problem, "Start one with `ray start`") from error
     return ray.cluster_resources()

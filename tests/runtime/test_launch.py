@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from cfnsr.runtime.dvc_repository import Plan, plan
-from cfnsr.runtime.launch import Outcome, Running, Summary, run_all
+from cfnsr.runtime.launch import Outcome, Summary, run_all
 from cfnsr.runtime.launch.display import JobTable
 from cfnsr.runtime.launch.local import Local, gpus, share
 from cfnsr.runtime.launch.repro import errors, log_file
@@ -83,27 +83,21 @@ class Scripted:
         self.running: set[str] = set()
         self.most = 0
 
-    def start(self, job: str) -> Running:
+    def start(self, job: str) -> None:
         self.running.add(job)
         self.most = max(self.most, len(self.running))
-        return ScriptedJob(self, job)
+
+    def outcome(self, job: str) -> Outcome | None:
+        if not self.outcomes or self.outcomes[0][0] != job:
+            return None
+        self.running.remove(job)
+        return Outcome(*self.outcomes.pop(0), "here")
+
+    def cancel(self, job: str) -> None:
+        self.outcomes.insert(0, (job, 255))
 
     def close(self) -> None:
         self.closed = True
-
-
-class ScriptedJob:
-    def __init__(self, backend: Scripted, job: str) -> None:
-        self.backend, self.job = backend, job
-
-    def outcome(self) -> Outcome | None:
-        if not self.backend.outcomes or self.backend.outcomes[0][0] != self.job:
-            return None
-        self.backend.running.remove(self.job)
-        return Outcome(*self.backend.outcomes.pop(0), "here")
-
-    def cancel(self) -> None:
-        self.backend.outcomes.insert(0, (self.job, 255))
 
 
 def test_the_first_cause_is_named_for_all_skipped() -> None:

@@ -149,9 +149,8 @@ def weights_path(name: str, fetch: bool) -> Path:
     prefix = name.split("-")[1].split(".")[0]
     if not path.is_file():
         if not fetch:
-            raise CfnsrError(
-                path, "is missing", f"Put {url} there, or set landmarks.face_align.fetch_weights to true in params.yaml"
-            )
+            remedy = f"Put {url} there, or set landmarks.face_align.fetch_weights to true in params.yaml"
+            raise CfnsrError(path, "is missing", remedy)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(url, str(path), prefix)
@@ -160,9 +159,8 @@ def weights_path(name: str, fetch: bool) -> Path:
     with path.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
     if not checksum.startswith(prefix):
-        raise CfnsrError(
-            path, f"its sha256 starts with {checksum[:10]}, where {prefix} was expected", f"Replace it with {url}"
-        )
+        problem = f"its sha256 starts with {checksum[:10]}, where {prefix} was expected"
+        raise CfnsrError(path, problem, f"Replace it with {url}")
     return path
 
 
@@ -170,8 +168,5 @@ def _import(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise CfnsrError(
-            "landmarks.source: face_align",
-            f"needs a package that is missing ({error})",
-            f"Run `pip install 'cfnsr[{extra}]'`",
-        ) from error
+        problem = f"needs a package that is missing ({error})"
+        raise CfnsrError("landmarks.source: face_align", problem, f"Run `pip install 'cfnsr[{extra}]'`") from error

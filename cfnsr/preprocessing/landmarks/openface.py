@@ -32,11 +32,8 @@ def finder(published: Path, **_: object) -> Callable[[Clip], Landmarks]:
         if clip.id in skipped:
             raise CfnsrError(published, f"{clip.id}: {skipped[clip.id]}", _REMEDY)
         if not beside.is_file():
-            raise CfnsrError(
-                clip.path,
-                "has no landmarks",
-                "Put OpenFace's CSV file beside it, or set landmarks.source to face_align",
-            )
+            remedy = "Put OpenFace's CSV file beside it, or set landmarks.source to face_align"
+            raise CfnsrError(clip.path, "has no landmarks", remedy)
         return read(beside)
 
     return find
@@ -70,9 +67,8 @@ def parse(content: bytes, path: Path) -> Landmarks:
         missing = [name for name in _COLUMNS if name not in column_of]
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise CfnsrError(
-                path, f"lacks the columns {', '.join(missing[:3])}{more}", "Give a file written by OpenFace with -2Dfp"
-            )
+            problem = f"lacks the columns {', '.join(missing[:3])}{more}"
+            raise CfnsrError(path, problem, "Give a file written by OpenFace with -2Dfp")
         columns = [column_of[name] for name in _COLUMNS]
         convert = pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.float64()))
         table = pacsv.read_csv(pa.BufferReader(content), convert_options=convert)

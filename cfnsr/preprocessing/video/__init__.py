@@ -123,11 +123,8 @@ def open_media(path: Path) -> Iterator[InputContainer]:
         with av.open(str(path.absolute()), options={"threads": "1", "skip_frame": "all"}) as container:
             yield container
     except (av.error.FFmpegError, UnicodeError) as error:
-        raise CfnsrError(
-            path,
-            f"is not a readable media file ({getattr(error, 'strerror', error)})",
-            "Fetch or record the clip again",
-        ) from error
+        problem = f"is not a readable media file ({getattr(error, 'strerror', error)})"
+        raise CfnsrError(path, problem, "Fetch or record the clip again") from error
 
 
 def video_stream(container: InputContainer, path: Path) -> av.VideoStream:

@@ -16,22 +16,16 @@ def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UIn
     try:
         import decord
     except ImportError as error:
-        raise CfnsrError(
-            "extract.video.decoder",
-            "decord is not installed (it is only for Linux and Windows on x86-64)",
-            "Run `pip install 'cfnsr[decord]'`, or set it to pyav",
-        ) from error
+        problem = "decord is not installed (it is only for Linux and Windows on x86-64)"
+        remedy = "Run `pip install 'cfnsr[decord]'`, or set it to pyav"
+        raise CfnsrError("extract.video.decoder", problem, remedy) from error
     try:
         reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)
         if len(reader) != len(pts):
-            raise CfnsrError(
-                path,
-                f"decord finds {len(reader)} frames where there are {len(pts)}",
-                "Set extract.video.decoder to pyav",
-            )
+            problem = f"decord finds {len(reader)} frames where there are {len(pts)}"
+            raise CfnsrError(path, problem, "Set extract.video.decoder to pyav")
         for index in indices:
             yield reader[index].asnumpy()
     except (decord.DECORDError, RuntimeError, UnicodeError) as error:
-        raise CfnsrError(
-            path, f"decord cannot decode it ({str(error).splitlines()[0]})", "Fetch the clip again, or use pyav"
-        ) from error
+        problem = f"decord cannot decode it ({str(error).splitlines()[0]})"
+        raise CfnsrError(path, problem, "Fetch the clip again, or use pyav") from error

@@ -29,9 +29,8 @@ def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UIn
         while shown != moment:
             frame = next(decoded, None)
             if frame is None or (frame.pts == moment and frame.is_corrupt):
-                raise CfnsrError(
-                    path, f"the frame at tick {moment} cannot be decoded (is the file cut short?)", _REMEDY
-                )
+                problem = f"the frame at tick {moment} cannot be decoded (is the file cut short?)"
+                raise CfnsrError(path, problem, _REMEDY)
             if frame.pts == moment:
                 shown, image = moment, _upright(frame, path)
         yield image
@@ -52,7 +51,6 @@ def _upright(frame: av.VideoFrame, path: Path) -> UInt8[np.ndarray, "height widt
     """Convert to RGB and rotate by the file's display matrix: telephones store rotated frames."""
     quarters = round(frame.rotation / 90)
     if abs(frame.rotation - 90 * quarters) > 1:  # libav rounds it down
-        raise CfnsrError(
-            path, f"is rotated by {frame.rotation} degrees", "Convert it: only quarter turns can be undone"
-        )
+        problem = f"is rotated by {frame.rotation} degrees"
+        raise CfnsrError(path, problem, "Convert it: only quarter turns can be undone")
     return np.rot90(frame.to_ndarray(format="rgb24"), quarters)

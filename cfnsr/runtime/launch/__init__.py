@@ -42,19 +42,6 @@ class Outcome:
 
 
 @runtime_checkable
-class Running(Protocol):
-    """A job that was started."""
-
-    def outcome(self) -> Outcome | None:
-        """Return the outcome of the job; None while it runs."""
-        ...
-
-    def cancel(self) -> None:
-        """Ask the job to end without leaving a process or an incomplete file. May be called again."""
-        ...
-
-
-@runtime_checkable
 class Backend(Protocol):
     """Starts jobs.
 
@@ -64,8 +51,16 @@ class Backend(Protocol):
 
     slots: int | None
 
-    def start(self, job: str) -> Running:
+    def start(self, job: str) -> None:
         """Start a job."""
+        ...
+
+    def outcome(self, job: str) -> Outcome | None:
+        """Return the outcome of a started job; None while it is queued or runs."""
+        ...
+
+    def cancel(self, job: str) -> None:
+        """Ask a started job to end without leaving a process or an incomplete file. May be called again."""
         ...
 
     def close(self) -> None:
@@ -107,7 +102,7 @@ def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
     order = TopologicalSorter(plan.needs)
     order.prepare()
     summary, ready = Summary(), list[str]()
-    running: dict[str, Running] = {}
+    running: set[str] = set()
     try:
         while order.is_active():
             ready += order.get_ready()
@@ -118,12 +113,13 @@ def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
                 ready.remove(job)
                 if failed is None:
                     display.started(job)
-                    running[job] = backend.start(job)
+                    backend.start(job)
+                    running.add(job)
                 else:
                     summary.skipped[job] = failed
                     display.skipped(job, failed)
                     order.done(job)
-            for outcome in _ended(running):
+            for outcome in _ended(running, backend):
                 if not outcome.done:
                     summary.failed.append(outcome)
                 display.ended(outcome)
@@ -132,7 +128,7 @@ def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
             if running:
                 time.sleep(_POLL_S)
     finally:
-        _stop(running)
+        _stop(running, backend)
         backend.close()
     return summary
 
@@ -143,19 +139,18 @@ def _failed_need(needs: set[str], summary: Summary) -> str | None:
     return next((failed[need] for need in sorted(needs) if need in failed), None)
 
 
-def _ended(running: dict[str, Running]) -> list[Outcome]:
+def _ended(running: set[str], backend: Backend) -> list[Outcome]:
     """Remove the jobs that have ended from ``running``; return their outcomes."""
-    outcomes = [outcome for job in running.values() if (outcome := job.outcome()) is not None]
-    for outcome in outcomes:
-        del running[outcome.job]
+    outcomes = [outcome for job in sorted(running) if (outcome := backend.outcome(job)) is not None]
+    running.difference_update(outcome.job for outcome in outcomes)
     return outcomes
 
 
-def _stop(running: dict[str, Running]) -> None:
+def _stop(running: set[str], backend: Backend) -> None:
     """Cancel the running jobs and wait until they have ended."""
     limit = time.monotonic() + _STOP_S
     while running and time.monotonic() < limit:
-        for job in running.values():
-            job.cancel()
+        for job in running:
+            backend.cancel(job)
         time.sleep(_POLL_S)
-        _ended(running)
+        _ended(running, backend)

@@ -29,12 +29,26 @@ class Local:
         self.slots: int | None = slots
         self._root, self._free = root, list(range(slots))
         self._gpus = share(gpus, slots, gpus_per_job)
+        self._running: dict[str, tuple[subprocess.Popen[bytes], int]] = {}  # process and slot, by job
 
-    def start(self, job: str) -> LocalJob:
+    def start(self, job: str) -> None:
         """Start a job. It sees only the GPUs of its slot."""
         slot = self._free.pop(0)
         environment = {"CUDA_VISIBLE_DEVICES": self._gpus[slot]} if self._gpus[slot] else {}
-        return LocalJob(job, repro.start(job, self._root, environment), slot, self._free)
+        self._running[job] = repro.start(job, self._root, environment), slot
+
+    def outcome(self, job: str) -> Outcome | None:
+        """Return the outcome of the job and free its slot; None while it runs."""
+        process, slot = self._running[job]
+        status = process.poll()
+        if status is None:
+            return None
+        self._free.append(slot)
+        return Outcome(job, status, platform.node())
+
+    def cancel(self, job: str) -> None:
+        """End the job's stage; DVC then ends too."""
+        repro.end_stages(self._running[job][0].pid)
 
     def close(self) -> None:
         """Do nothing: there is no cluster."""
@@ -50,25 +64,6 @@ def share(gpus: list[str], slots: int, gpus_per_job: int) -> list[str]:
         return [""] * slots
     turns = itertools.cycle(gpus)
     return [",".join(itertools.islice(turns, gpus_per_job)) for _ in range(slots)]
-
-
-class LocalJob:
-    """A process of DVC."""
-
-    def __init__(self, job: str, process: subprocess.Popen[bytes], slot: int, free: list[int]) -> None:
-        self._job, self._process, self._slot, self._free = job, process, slot, free
-
-    def outcome(self) -> Outcome | None:
-        """Return the outcome of the job and free its slot; None while it runs."""
-        status = self._process.poll()
-        if status is None:
-            return None
-        self._free.append(self._slot)
-        return Outcome(self._job, status, platform.node())
-
-    def cancel(self) -> None:
-        """End the job's stage; DVC then ends too."""
-        repro.end_stages(self._process.pid)
 
 
 def gpus() -> list[str]:

@@ -41,6 +41,8 @@ class OnRay:
 
     def __init__(self, root: Path, address: str, *, threads: int, gpus: int | None, devices: int, retries: int = 3):
         self._root = root
+        self._references: dict[str, Any] = {}  # by job
+        self._cancelled: set[str] = set()
         self._ray: Any = import_ray()
         available = join_cluster(address, "--ray")
         if gpus is None:
@@ -49,44 +51,32 @@ class OnRay:
         if not any(node.get("CPU", 0) >= threads and node.get("GPU", 0) >= gpus for node in nodes):
             self.close()
             sizes = "; ".join(f"{node.get('CPU', 0):.0f} and {node.get('GPU', 0):.0f}" for node in nodes)
-            raise CfnsrError(
-                "--ray",
-                f"a job needs {threads} cores and {gpus} GPUs of one machine; the machines have {sizes}",
-                "Lower train.threads or train.devices, or start larger machines",
-            )
+            problem = f"a job needs {threads} cores and {gpus} GPUs of one machine; the machines have {sizes}"
+            raise CfnsrError("--ray", problem, "Lower train.threads or train.devices, or start larger machines")
         self._task: Any = self._ray.remote(_run).options(
             num_cpus=threads, num_gpus=gpus, max_retries=retries, scheduling_strategy="SPREAD"
         )
 
-    def start(self, job: str) -> RayJob:
+    def start(self, job: str) -> None:
         """Submit a job to Ray."""
-        return RayJob(self._ray, job, self._task.remote(job, self._root))
+        self._references[job] = self._task.remote(job, self._root)
+
+    def outcome(self, job: str) -> Outcome | None:
+        """Return the outcome of the job; None while it is queued or runs."""
+        finished, _ = self._ray.wait([self._references[job]], timeout=0)
+        if not finished:
+            return None
+        try:
+            return Outcome(job, *self._ray.get(self._references[job]))
+        except self._ray.exceptions.RayError as error:
+            return Outcome(job, None, "", str(error).strip().splitlines()[0])
+
+    def cancel(self, job: str) -> None:
+        """Interrupt the job, or remove it from the queue."""
+        if job not in self._cancelled:  # a second interrupt would disturb the job's end
+            self._ray.cancel(self._references[job])
+            self._cancelled.add(job)
 
     def close(self) -> None:
         """Disconnect from the cluster."""
         self._ray.shutdown()
-
-
-class RayJob:
-    """A task of Ray."""
-
-    def __init__(self, ray: Any, job: str, reference: Any) -> None:
-        self._ray, self._job, self._reference = ray, job, reference
-        self._cancelled = False
-
-    def outcome(self) -> Outcome | None:
-        """Return the outcome of the job; None while it is queued or runs."""
-        finished, _ = self._ray.wait([self._reference], timeout=0)
-        if not finished:
-            return None
-        try:
-            status, machine = self._ray.get(self._reference)
-        except self._ray.exceptions.RayError as error:
-            return Outcome(self._job, None, "", str(error).strip().splitlines()[0])
-        return Outcome(self._job, status, machine)
-
-    def cancel(self) -> None:
-        """Interrupt the job, or remove it from the queue."""
-        if not self._cancelled:  # a second interrupt would disturb the job's end
-            self._ray.cancel(self._reference)
-            self._cancelled = True

@@ -47,6 +47,8 @@ class OnSlurm:
         self, root: Path, *, threads: int, gpus: int, options: Mapping[str, str], cluster: str = "slurm"
     ) -> None:
         self._root = root
+        self._submitted: dict[str, Any] = {}  # by job
+        self._cancelled: set[str] = set()
         try:
             self._executor = submitit.AutoExecutor(root / LOGS / "slurm", cluster=cluster)
         except RuntimeError as error:
@@ -59,38 +61,29 @@ class OnSlurm:
             slurm_additional_parameters=dict(options),
         )
 
-    def start(self, job: str) -> SlurmJob:
+    def start(self, job: str) -> None:
         """Submit a job."""
         try:
-            return SlurmJob(job, self._executor.submit(_run, job, self._root))
+            self._submitted[job] = self._executor.submit(_run, job, self._root)
         except FailedJobError as error:
             raise CfnsrError("--slurm", str(error), "Correct the options of sbatch") from error
 
-    def close(self) -> None:
-        """Do nothing: submitted jobs need no connection."""
-
-
-class SlurmJob:
-    """A job that was submitted."""
-
-    def __init__(self, job: str, submitted: Any) -> None:
-        self._job, self._submitted = job, submitted
-        self._cancelled = False
-
-    def outcome(self) -> Outcome | None:
+    def outcome(self, job: str) -> Outcome | None:
         """Return the outcome of the job; None while it is queued or runs."""
-        if self._cancelled:  # Slurm ends it
-            return Outcome(self._job, None, "", "cancelled")
-        if not self._submitted.done():
+        if job in self._cancelled:  # Slurm ends it
+            return Outcome(job, None, "", "cancelled")
+        if not self._submitted[job].done():
             return None
         try:
-            status, machine = self._submitted.result()
+            return Outcome(job, *self._submitted[job].result())
         except (FailedJobError, UncompletedJobError) as error:
-            return Outcome(self._job, None, "", str(error).strip().splitlines()[0])
-        return Outcome(self._job, status, machine)
+            return Outcome(job, None, "", str(error).strip().splitlines()[0])
 
-    def cancel(self) -> None:
+    def cancel(self, job: str) -> None:
         """Interrupt the job, or remove it from the queue."""
-        if not self._cancelled:
-            self._submitted.cancel()
-            self._cancelled = True
+        if job not in self._cancelled:
+            self._submitted[job].cancel()
+            self._cancelled.add(job)
+
+    def close(self) -> None:
+        """Do nothing: submitted jobs need no connection."""

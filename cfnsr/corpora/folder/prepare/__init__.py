@@ -37,9 +37,8 @@ def prepare(
         raise CfnsrError(sheet, "has changed since `cfnsr folder` read it", "Run `cfnsr folder VIDEOS LABELS` again")
     entries = [entry for entry in entries if entry.speaker == actor]
     if not entries:
-        raise CfnsrError(
-            sheet, f"has no row of speaker {actor}", "Add the speaker's clips, or remove the speaker from actors"
-        )
+        problem = f"has no row of speaker {actor}"
+        raise CfnsrError(sheet, problem, "Add the speaker's clips, or remove the speaker from actors")
     rows = []
     for entry in entries:
         path = Path(videos) / entry.file
@@ -49,9 +48,8 @@ def prepare(
         if not path.is_file():
             raise CfnsrError(path, f"is missing, but {sheet} lists it", "Add the file, or remove the row")
         if path.suffix.lower() not in VIDEO_SUFFIXES:
-            raise CfnsrError(
-                path, "is not the name of a video", f"Use a file with one of {' '.join(sorted(VIDEO_SUFFIXES))}"
-            )
+            problem = "is not the name of a video"
+            raise CfnsrError(path, problem, f"Use a file with one of {' '.join(sorted(VIDEO_SUFFIXES))}")
         link_or_copy(path, folder / path.name)
         landmarks = path.with_suffix(".csv")
         if landmarks.is_file():

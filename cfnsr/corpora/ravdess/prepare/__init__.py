@@ -53,6 +53,5 @@ def require_licence(accepted: bool) -> None:
         CfnsrError: the licence is not accepted.
     """
     if not accepted:
-        raise CfnsrError(
-            "corpora.ravdess.licence_accepted", LICENCE, "To accept it: cfnsr preset ravdess --accept-licence"
-        )
+        remedy = "To accept it: cfnsr preset ravdess --accept-licence"
+        raise CfnsrError("corpora.ravdess.licence_accepted", LICENCE, remedy)

@@ -55,8 +55,5 @@ def _compare(pinned: Archive, url: str, timeout_s: float) -> None:
     size = entry.get("size", entry.get("filesize"))
     md5 = str(entry.get("checksum", pinned.md5)).removeprefix("md5:")
     if size != pinned.size or md5 != pinned.md5:
-        raise CfnsrError(
-            url,
-            f"{pinned.name} has {size} bytes and md5 {md5}, where {pinned.size} and {pinned.md5} are pinned",
-            "The record was changed: do not mix its clips with those of earlier runs",
-        )
+        problem = f"{pinned.name} has {size} bytes and md5 {md5}, where {pinned.size} and {pinned.md5} are pinned"
+        raise CfnsrError(url, problem, "The record was changed: do not mix its clips with those of earlier runs")
