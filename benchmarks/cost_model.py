@@ -19,7 +19,7 @@ UNIMODAL, PER_SPEAKER = ("video", "audio"), 4  # stages a speaker: download, lan
 
 @dataclass(frozen=True)
 class Costs:
-    """Measured costs, in seconds if not said otherwise.
+    """Measured costs, in seconds unless another unit is given.
 
     Attributes:
         cores: of the machine that was measured.

@@ -1,1 +1,1 @@
-"""Data for training: shards, splits, the manifest, datasets, and the files of jobs."""
+"""Data for training: shards, splits, the manifest, datasets and jobs."""

@@ -23,7 +23,7 @@ class JobPaths:
     Attributes:
         model: folder of the trained network.
         results: folder of all other outputs.
-        resume: folder of what a killed run resumes from; it lies outside every output.
+        resume: folder of the state that a killed run resumes from, outside every output.
     """
 
     model: Path

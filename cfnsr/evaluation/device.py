@@ -21,7 +21,7 @@ def pick(name: str) -> torch.device:
     """Return the device of a name; ``auto`` is the GPU if there is one.
 
     Raises:
-        CfnsrError: a GPU is asked for and there is none.
+        CfnsrError: ``cuda`` is given and there is no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise CfnsrError("train.device", "is cuda, and torch finds no GPU", "Set it to auto or cpu")

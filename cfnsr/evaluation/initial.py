@@ -71,7 +71,7 @@ def fused(
     specs = {modality: _checked_spec(path, trial, manifest) for modality, path in paths.items()}
     imported = [file for spec in specs.values() for file in spec.imported]
     if imported and fusion.trains(system):
-        problem = f"{system} would train on imported networks, which may know this fold's validation speakers"
+        problem = f"{system} would train on imported networks, which may have seen the validation speakers"
         raise CfnsrError(paths["video"].parent, problem, "Add video and audio to run.pretrain")
     encoders = {modality: checkpoint.load_encoder(path) for modality, path in paths.items()}
     if freeze_encoders:

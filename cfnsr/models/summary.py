@@ -51,7 +51,7 @@ def build(spec: ModelSpec) -> nn.Module:
 def size(spec: ModelSpec) -> Size:
     """Count a network's parameters and operations."""
     network: Any = build(spec)
-    # Not in inference mode: there torch runs a Transformer layer as one operation, which the counter does not know.
+    # Not in inference mode: there torch runs a Transformer layer as one operation, which the counter does not count.
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         network(_clip(spec.inputs))
     parameters = sum(value.numel() for value in network.parameters())

@@ -93,7 +93,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
             raise
-        sys.exit(1)  # another process has ended; torchrun knows why
+        sys.exit(1)  # another process has ended; torchrun reports why
 
 
 def _record(error: CfnsrError) -> None:

@@ -123,16 +123,19 @@ def test_ten_random_kills_end_in_the_same_bytes(folder: Path, tmp_path: Path) ->
     duration, kills, resumes = time.monotonic() - began, 0, 0
     assert process.exitcode == 0
     paths = JobPaths.of(killed, "video", corpus.trial("fold_1"))
-    while kills < 10:
+    while kills < 10 or not resumes:
         process = start(killed)
         process.join(timeout=chance.uniform(0.1, 1) * duration)
         process.kill()
         process.join()
         kills += process.exitcode != 0
-        resumes += any(paths.resume.glob("*.pt"))
+        if any(paths.resume.glob("*.pt")):
+            resumes += 1
+        elif process.exitcode != 0:
+            duration *= 1.2  # beside other load the first epoch may take longer than it did above
     process = start(killed)
     process.join()
-    assert process.exitcode == 0 and resumes >= 1
+    assert process.exitcode == 0
     files = sorted(path.relative_to(whole) for path in whole.rglob("*") if path.is_file())
     assert files and files == sorted(path.relative_to(killed) for path in killed.rglob("*") if path.is_file())
     for name in files:
