@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
+import time
 from pathlib import Path
 from typing import Any
 
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.launch import Outcome, repro
 from cfnsr.runtime.parallel import import_ray, join_cluster
+
+_CANCEL_AGAIN_S = 5
 
 
 def _run(job: str, root: Path) -> tuple[int, str]:
@@ -72,7 +75,7 @@ class RayJob:
 
     def __init__(self, ray: Any, job: str, reference: Any) -> None:
         self._ray, self._job, self._reference = ray, job, reference
-        self._cancelled = False
+        self._cancelled_at = float("-inf")
 
     def outcome(self) -> Outcome | None:
         """Return what became of the job; None while it is queued or runs."""
@@ -87,6 +90,7 @@ class RayJob:
 
     def cancel(self) -> None:
         """Interrupt the job, or take it out of the queue."""
-        if not self._cancelled:  # a second interrupt would cut short how the job ends
+        now = time.monotonic()
+        if now - self._cancelled_at > _CANCEL_AGAIN_S:  # Python may swallow an interrupt, in a destructor for instance
             self._ray.cancel(self._reference)
-            self._cancelled = True
+            self._cancelled_at = now
