@@ -89,7 +89,7 @@ class Params(Section):
         if self.corpus == "folder":
             for key in ("videos", "sheet", "labels"):
                 if not getattr(self.corpora.folder, key):
-                    raise ValueError(f"corpora.folder.{key}: is empty; `cfnsr folder VIDEOS SHEET` fills it in")
+                    raise ValueError(f"corpora.folder.{key}: is empty; `cfnsr folder VIDEOS LABELS` fills it in")
             no_repeats("corpora.folder.labels", self.corpora.folder.labels)
             if len(self.corpora.folder.labels) == 1:
                 raise ValueError("corpora.folder.labels: one emotion alone cannot be recognised")

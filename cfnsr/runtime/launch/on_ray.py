@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
+import time
 from pathlib import Path
 from typing import Any
 
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.launch import Outcome, repro
 from cfnsr.runtime.parallel import import_ray, join_cluster
+
+_CANCEL_AGAIN_S = 5
 
 
 def _run(job: str, root: Path) -> tuple[int, str]:
@@ -42,7 +45,7 @@ class OnRay:
     def __init__(self, root: Path, address: str, *, threads: int, gpus: int | None, devices: int, retries: int = 3):
         self._root = root
         self._references: dict[str, Any] = {}  # by job
-        self._cancelled: set[str] = set()
+        self._cancelled_at: dict[str, float] = {}  # by job, in seconds of the monotonic clock
         self._ray: Any = import_ray()
         available = join_cluster(address, "--ray")
         if gpus is None:
@@ -73,9 +76,11 @@ class OnRay:
 
     def cancel(self, job: str) -> None:
         """Interrupt the job, or remove it from the queue."""
-        if job not in self._cancelled:  # a second interrupt would disturb the job's end
+        now = time.monotonic()
+        # Again after a while: Python may swallow an interrupt, in a destructor for instance.
+        if now - self._cancelled_at.get(job, float("-inf")) > _CANCEL_AGAIN_S:
             self._ray.cancel(self._references[job])
-            self._cancelled.add(job)
+            self._cancelled_at[job] = now
 
     def close(self) -> None:
         """Disconnect from the cluster."""

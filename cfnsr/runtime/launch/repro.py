@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -69,8 +70,9 @@ def run(job: str, root: Path, *, die_with_parent: bool = False) -> int:
         return process.returncode
     except BaseException:
         while process.poll() is None:
-            end_stages(process.pid)
-            time.sleep(_POLL_S)
+            with contextlib.suppress(KeyboardInterrupt):  # a second interrupt changes nothing
+                end_stages(process.pid)
+                time.sleep(_POLL_S)
         raise
 
 
