@@ -181,10 +181,10 @@ def test_licensed_presets_are_ready_to_run(repository: Repository, block: Block)
     assert block.lines[1:] == ("dvc repro", "cfnsr results")
     assert "BY-NC-SA 4.0" in run(repository, block.lines[0])
     if "evaluate" in block.lines[0]:
-        printed = repository.cli("check", status=1)
+        printed = repository.run("cfnsr", "check", status=1)
         assert "checkpoints/video/fold_1.safetensors is missing. Write it with `cfnsr import-checkpoint`" in printed
     else:
-        assert "24 speakers, 6 folds" in repository.cli("check")
+        assert "24 speakers, 6 folds" in repository.run("cfnsr", "check")
     # named: a dry run of stages whose deps no run has made yet fails in DVC, for any pipeline
     planned = repository.run("dvc", "repro", "--dry", "download", "published_landmarks")
     assert "stages.download ravdess 01" in planned and "stages.published_landmarks ravdess" in planned
