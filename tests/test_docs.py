@@ -197,7 +197,7 @@ def test_pages_show_commands() -> None:
     assert {"pipeline", "corpora", "systems", "protocol", "scaling", "troubleshooting"} <= set(by_page)
     assert "make repro" in by_page["README"] and "dvc repro" in by_page["README"] and len(by_page["README"]) >= 12
     assert any(map(is_licensed, BLOCKS))
-    assert len((ROOT / "README.md").read_text().splitlines()) < 250
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 180
     installed = " ".join((ROOT / "Makefile").read_text().split())
     for line in by_page["troubleshooting"]:
         if line.startswith("python -m pip install"):
@@ -232,11 +232,11 @@ def test_the_example_writes_a_labels_file(tmp_path: Path) -> None:
 
 def mentioned() -> list[tuple[str, str]]:
     """Commands within sentences, and in the tables."""
-    found = []
+    commands = []
     for page in PAGES:
         prose = FENCED.sub("", page.read_text())
-        found += [(page.name, text) for text in re.findall(r"`((?:cfnsr|dvc|make|python|pytest) [^`]+)`", prose)]
-    return sorted(set(found))
+        commands += [(page.name, text) for text in re.findall(r"`((?:cfnsr|dvc|make|python|pytest) [^`]+)`", prose)]
+    return sorted(set(commands))
 
 
 @pytest.mark.parametrize(("page", "command"), mentioned(), ids=lambda value: str(value).replace("/", "."))
@@ -244,7 +244,9 @@ def test_a_command_within_a_sentence_is_one(page: str, command: str, caplog: pyt
     program, *words = [word for word in shlex.split(command) if not re.fullmatch(r"[A-Z_]+|<.*>|\.\.\.", word)]
     if program == "cfnsr":
         known = cli.main.get_command(click.Context(cli.main), words[0])
-        options = {option for one in known.params if isinstance(one, click.Option) for option in one.opts} | {"--help"}
+        options = {name for param in known.params if isinstance(param, click.Option) for name in param.opts} | {
+            "--help"
+        }
         assert {word for word in words if word.startswith("--")} <= options, page
     elif program == "dvc":
         try:
@@ -303,7 +305,7 @@ def planned(target: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_have_targets() -> None:
     for page in [*PAGES, *(ROOT / "docs/decisions").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
             if "://" not in link:

@@ -42,7 +42,7 @@ def check(params: Path) -> None:
 
 
 def _check_checkpoints(path: Path, values: config.Params) -> None:
-    """Check that each checkpoint that `run.evaluate` asks for is there, and belongs to its network and fold."""
+    """Check that each checkpoint of `run.evaluate` exists and belongs to its network and fold."""
     from cfnsr.models import checkpoint  # imports torch, which takes seconds: only after params.yaml is checked
 
     for name in values.run.evaluate:
@@ -50,11 +50,13 @@ def _check_checkpoints(path: Path, values: config.Params) -> None:
             file = path.parent / values.evaluate.checkpoints / name / f"{fold}.safetensors"
             if not file.is_file():
                 problem = f"run.evaluate names {name}, and {file} is missing"
-                raise CfnsrError(path, problem, "Write it with `cfnsr import-checkpoint`, or take the name out")
+                raise CfnsrError(
+                    path, problem, "Write it with `cfnsr import-checkpoint`, or remove the name from run.evaluate"
+                )
             spec = checkpoint.read_spec(file)
             if (spec.name, spec.fold) != (name, fold):
                 problem = f"is of {spec.name}, {spec.fold}, not of {name}, {fold}"
-                raise CfnsrError(file, problem, "Import the right file there")
+                raise CfnsrError(file, problem, "Import the right file to this path")
 
 
 def _check_systems(path: Path, values: config.Params) -> None:

@@ -40,7 +40,7 @@ def folder(videos: Path, labels: Path, folds: int, params: Path) -> None:
         remedy = "Three are needed: to train, to validate and to test"
         raise CfnsrError(labels, f"names {len(speakers)} speakers", remedy)
     if len(speakers) < folds:
-        raise CfnsrError(labels, f"names {len(speakers)} speakers", f"Ask for at most {len(speakers)} --folds")
+        raise CfnsrError(labels, f"names {len(speakers)} speakers", f"Use --folds {len(speakers)} or a smaller number")
     values = {
         "corpus": "folder",
         "report": {"faces": False},  # the people in the videos may not have been asked

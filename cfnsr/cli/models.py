@@ -28,16 +28,18 @@ NUMBERS = {"Parameters", "GFLOPs", "Published %", "Published parameters"}
 @click.command()
 @click.argument("name", required=False)
 @params_option
-@click.option("--preset", "preset_name", help="Sizes as this preset would have them.")
+@click.option("--preset", "preset_name", help="Use the sizes of this preset.")
 @presets_option
-@click.option("--depth", default=4, show_default=True, type=click.IntRange(1), help="Levels of layers shown of NAME.")
+@click.option(
+    "--depth", default=4, show_default=True, type=click.IntRange(1), help="How many levels of layers to show."
+)
 def models(name: str | None, params: Path, preset_name: str | None, presets: Path, depth: int) -> None:
-    """List the networks with their sizes and what was published of them; with NAME, list one network's layers.
+    """List the networks with their sizes and published figures; with NAME, list one network's layers.
 
     \b
     Examples:
       cfnsr models                        at the sizes of params.yaml
-      cfnsr models --preset paper_scale   at the published ones
+      cfnsr models --preset paper_scale   at the published sizes
       cfnsr models cfnsr --depth 3        its layers
     """
     from cfnsr.models import summary  # imports torch
@@ -56,8 +58,17 @@ def models(name: str | None, params: Path, preset_name: str | None, presets: Pat
 
 
 @click.command("import-checkpoint")
-@click.option("--system", required=True, type=click.Choice(["video", "audio", "msaf", "cfnsr"]), help="Which network.")
-@click.option("--fold", required=True, help="The fold whose test speakers it was not trained on: as in params.yaml.")
+@click.option(
+    "--system",
+    required=True,
+    type=click.Choice(["video", "audio", "msaf", "cfnsr"]),
+    help="The network that the file holds.",
+)
+@click.option(
+    "--fold",
+    required=True,
+    help="The fold in params.yaml whose test speakers the network was not trained on.",
+)
 @click.argument("published", type=IN_FILE)
 @click.argument("out", type=OUT_FILE)
 def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> None:
@@ -124,7 +135,7 @@ def _writing(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CfnsrError(out, f"cannot be written ({error.strerror})", "Choose another path") from error
+        raise CfnsrError(out, f"cannot be written ({error.strerror})", "Give another path") from error
 
 
 def _with_preset(params: Path, overlay: Path | None) -> config.Params:

@@ -22,7 +22,8 @@ def preset(name: str | None, params: Path, presets: Path, accept_licence: bool) 
     """Write the preset NAME into params.yaml; without NAME, list the presets.
 
     Writes presets/base.yaml with the keys that the preset changes, and prints what changed in params.yaml. The
-    sections fetch, parallel and corpora stay as they are in params.yaml, except for keys that the preset names.
+    sections fetch, parallel, corpora.ravdess and corpora.folder stay as they are, except for keys that the preset
+    names.
 
     \b
     Examples:
@@ -52,5 +53,5 @@ def _licence(corpus: str) -> str:
     """Return the text of a corpus's licence."""
     licence = getattr(import_module(f"{corpora.get(corpus).__name__}.prepare"), "LICENCE", None)
     if licence is None:
-        raise CfnsrError("--accept-licence", f"{corpus} asks for none", "Leave it out")
+        raise CfnsrError("--accept-licence", f"{corpus} has no licence to accept", "Remove the option")
     return licence

@@ -27,7 +27,7 @@ WARM_UP = 2  # steps
 
 @click.command()
 @click.argument("name")
-@click.option("--fold", help="Whose training clips to use.  [default: the first]")
+@click.option("--fold", help="The fold whose training clips are used.  [default: the first]")
 @click.option("--steps", default=8, show_default=True, type=click.IntRange(1), help="Steps to measure.")
 @params_option
 @data_option
@@ -108,7 +108,7 @@ def _spec(values: Params, name: str, trial: Trial, manifest: Manifest) -> tuple[
         system = values.system(network)
         section, options = system.training, {**system.options, **(variant or {})}
     if section is None:
-        raise CfnsrError(name, "trains nothing", "Name another row")
+        raise CfnsrError(name, "trains nothing", "Choose a row that is trained")
     spec = ModelSpec(
         name=network,
         labels=manifest.labels,

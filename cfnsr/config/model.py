@@ -155,5 +155,5 @@ class Run(Section):
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """The protocol and the name of every row, in the table's order."""
+        """List the protocol and the name of every row, in the table's order."""
         return [(protocol, name) for protocol in self.protocols for name in self.names(protocol)]

@@ -34,7 +34,7 @@ class BestModel:
 
 
 def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
-    """Choose the system of the highest validation accuracy, and its model of the highest.
+    """Choose the system with the highest validation accuracy, and its model with the highest.
 
     Test speakers have no part in it, so the system's test accuracy stays an honest estimate. Of equals, the first
     listed is chosen.
@@ -77,7 +77,7 @@ def write(out: Path, best: BestModel | None, folder: Path) -> None:
 
 
 def _correct(folder: Path, name: str, trial: Trial) -> pd.Series:
-    """Tell for each validation clip whether it is predicted correctly."""
+    """Compare label and prediction of each validation clip."""
     path = existing(JobPaths.of(folder, name, trial).predictions)
     table = pd.read_parquet(path, columns=["choice", "label", "predicted"])
     validation = table.loc[table["choice"] == VALIDATION]

@@ -33,7 +33,7 @@ class ExpectedOutputs:
 
     @property
     def folders(self) -> list[str]:
-        """Every job's folder below ``jobs`` and ``models``: ``<protocol>/<name>/<fold>/<seed>``."""
+        """List every job's folder below ``jobs`` and ``models``: ``<protocol>/<name>/<fold>/<seed>``."""
         return [str(trial.folder(name)) for (_, name), trials in self.rows.items() for trial in trials]
 
 

@@ -80,7 +80,7 @@ def _read_csv(path: Path, row_type: Any) -> list[Any]:
 
 
 def _metrics(rows: list[ResultRow]) -> dict[str, Any]:
-    """Choose DVC's metrics: two a system, as more would make `dvc exp show` too wide; results.csv has the rest.
+    """Choose DVC's metrics: two a system, since more would make `dvc exp show` too wide.
 
     All are in one file: DVC shortens a column's name to its key only where no other file has the same key.
     """

@@ -85,7 +85,7 @@ class ResultRow:
 
     @property
     def test_selected(self) -> bool:
-        """Whether the test speakers chose the epoch, so that every figure is optimistic."""
+        """Return whether the test speakers chose the epoch, so that every figure is optimistic."""
         return self.protocol == TEST_SELECTED
 
 

@@ -53,9 +53,15 @@ def stage_count(root: Path, params: Mapping[str, Any]) -> int:
 def _stages(root: Path) -> dict[str, dict[str, Any]]:
     path = root / "dvc.yaml"
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
+        values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CfnsrError(path, f"cannot be read ({error.strerror})", "Run from the repository's root") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise CfnsrError(path, "is faulty (it is not YAML)", "Correct it, or run `git checkout dvc.yaml`") from error
+    stages = values.get("stages") if isinstance(values, dict) else None
+    if not isinstance(stages, dict):
+        raise CfnsrError(path, "is faulty (it has no stages)", "Correct it, or run `git checkout dvc.yaml`")
+    return stages
 
 
 def _parameter(params: Mapping[str, Any], reference: str) -> Any:

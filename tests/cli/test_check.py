@@ -61,7 +61,7 @@ def test_imported_checkpoints_that_fit_pass(params: Path) -> None:
     [
         (None, r"run\.evaluate names video, and .*fold_1\.safetensors is missing\. Write it with"),
         (b"", r"fold_1\.safetensors: cannot be read"),
-        (("audio", "fold_1"), r"is of audio, fold_1, not of video, fold_1\. Import the right file there"),
+        (("audio", "fold_1"), r"is of audio, fold_1, not of video, fold_1\. Import the right file to this path"),
         (("video", "fold_2"), r"is of video, fold_2, not of video, fold_1"),
     ],
 )

@@ -14,9 +14,9 @@ from cfnsr import cli
 
 
 def command(name: str) -> click.Command:
-    found = cli.main.get_command(click.Context(cli.main), name)
-    assert found is not None
-    return found
+    subcommand = cli.main.get_command(click.Context(cli.main), name)
+    assert subcommand is not None
+    return subcommand
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

@@ -46,7 +46,7 @@ def test_a_licence_is_printed_and_accepted(params: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["tiny", "--accept-licence"], "studio asks for none"),
+        (["tiny", "--accept-licence"], "studio has no licence to accept"),
         (["--accept-licence"], "needs the NAME of a preset"),
         (["huge", "--accept-licence"], "there is no such preset"),
         (["base"], "there is no such preset"),

@@ -42,7 +42,7 @@ def test_each_phase_of_a_step_is_printed(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("averaging",), "averaging: trains nothing. Name another row"),
+        (("averaging",), "averaging: trains nothing. Choose a row that is trained"),
         (("ghost",), "systems: no section 'ghost'"),
         (("cfnsr", "--fold", "fold_9"), "no fold 'fold_9'; there are fold_1, fold_2"),
         (("cfnsr", "--data", "docs"), "manifest.json: "),

@@ -89,7 +89,7 @@ def test_values_are_updated_in_place(tmp_path: Path, params: Path) -> None:
     assert params.read_text() == expected.replace("  faces: true              #", "  faces: false             #")
 
 
-def test_a_faulty_file_is_named_by_its_own_name(params: Path) -> None:
+def test_a_faulty_file_is_named_by_its_path(params: Path) -> None:
     before = params.read_bytes()
     with pytest.raises(CfnsrError, match=r"params\.yaml: would be faulty: crop\.margin: .*git checkout") as caught:
         preset.update(params, {"crop": {"margin": -1.0}})

@@ -45,7 +45,11 @@ CHOICES = [
     {"corpus": "ravdess", "landmarks.source": "openface", "extract.video.decoder": "decord"},
     {"corpus": "folder", "landmarks.source": "face_align", "extract.video.decoder": "pyav"},
 ]
-ROWS = {"pretrain": ["video"], "combine": ["averaging", "multiplication"], "train": ["cfnsr", "msaf", "eranns"]}
+ROWS = {
+    "pretrain": ["video", "audio"],
+    "combine": ["averaging", "multiplication"],
+    "train": ["cfnsr", "msaf", "eranns"],
+}
 
 NAME_OF = {"pretrain": "video", "ablate": "cfnsr_no_residual"}
 

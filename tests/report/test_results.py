@@ -20,8 +20,8 @@ def gather(folder: Path, expected: ExpectedOutputs) -> results.Results:
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    wanted = shown.expected(protocols=["held_out", "test_selected"])
-    return shown.write_jobs(tmp_path_factory.mktemp("corpus"), wanted)
+    expected = shown.expected(protocols=["held_out", "test_selected"])
+    return shown.write_jobs(tmp_path_factory.mktemp("corpus"), expected)
 
 
 def test_every_expected_row_is_read_in_order(jobs: Path) -> None:

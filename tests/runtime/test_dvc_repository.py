@@ -48,6 +48,13 @@ def test_a_folder_without_dvc_yaml_is_refused(tmp_path: Path) -> None:
         dvc_repository.stage_names(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["stages: [\n", "stage: {}\n", "- stages\n", "", "stages:\n"])
+def test_a_faulty_dvc_yaml_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dvc.yaml").write_text(text)
+    with pytest.raises(CfnsrError, match=r"dvc\.yaml: is faulty .*git checkout dvc\.yaml"):
+        dvc_repository.stage_names(tmp_path)
+
+
 def test_only_stale_jobs_are_planned_with_their_needs(repository: JobRepository) -> None:
     assert dvc_repository.plan(repository.folder, STAGES) == Plan({}, 3)
     repository.change("input-audio")

@@ -20,7 +20,8 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.evaluation.outputs import from_table
 from cfnsr.evaluation.predict import Predictor
 from cfnsr.models import checkpoint
-from cfnsr.training.resume import ResumeCheckpoint
+from cfnsr.training import run as run_module
+from cfnsr.training.resume import ResumeCheckpoint, fingerprint
 from tests.support import corpus
 from tests.support.networks import NORMALISE
 from tests.support.training import SHARED, run_job
@@ -280,3 +281,18 @@ def test_jobs_do_not_resume_with_other_arrays(
     assert manifest.fingerprint == before.fingerprint == made_up[1].fingerprint
     run_job(folder, manifest, out=out)
     assert "resumes from" not in capsys.readouterr().out
+
+
+def test_the_device_is_part_of_the_fingerprint(
+    made_up: tuple[Path, Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that was stopped on the CPU must not resume on a GPU, and this machine may have none to show it."""
+    described: list[object] = []
+
+    def recorded(weights: dict[str, torch.Tensor], *values: object) -> str:
+        described.extend(values)
+        return fingerprint(weights, *values)
+
+    monkeypatch.setattr(run_module, "fingerprint", recorded)
+    run_job(*made_up, out=tmp_path)
+    assert "cpu" in described

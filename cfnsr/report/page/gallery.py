@@ -95,7 +95,7 @@ class Gallery:
 
 
 def draw_faces(frames: Frames) -> str:
-    """Draw four frames of a clip side by side."""
+    """Draw four frames of a clip in one picture."""
     chosen = np.linspace(0, len(frames) - 1, min(_FRAMES, len(frames))).round().astype(int)
     parts = [cv2.resize(frames[number], (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA) for number in chosen]
     return _address(np.concatenate(parts, axis=1))
