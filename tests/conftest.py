@@ -71,7 +71,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
-        pytest.skip("mounting a disk takes privileges; test_a_write_that_fails_for_want_of_room does without")
+        pytest.skip("mounting a disk needs privileges; test_failed_write_is_one_clear_line runs without")
     try:
         yield folder
     finally:

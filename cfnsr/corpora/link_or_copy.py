@@ -20,7 +20,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     hard-linked file read-only, because the file is then in its cache.
     """
     for link in (reflink, hardlink):
-        with suppress(OSError, NotImplementedError):  # NotImplementedError: the platform has no such link
+        with suppress(OSError):  # this disk or platform has no such link, or source and target are on two disks
             link(str(source.resolve()), str(target))
             return
     with disk_space(target.parent, source.stat().st_size):

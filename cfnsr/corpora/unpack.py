@@ -89,8 +89,8 @@ def _zip_errors(path: Path) -> Iterator[None]:
     """Turn zipfile's errors about a bad archive into a ``CfnsrError``."""
     try:
         yield
-    # zipfile raises NotImplementedError for an unknown compression, and RuntimeError for a password.
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    # zipfile raises a RuntimeError for an entry with a password, and for a compression that it does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise CfnsrError(path, f"is not a complete zip archive ({error})", _REMEDY) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from cfnsr.models.encoders import Encoder
 from cfnsr.models.types import Batch, Prediction
 
 
-class LateFusion(nn.Module):
+class LateFusion(nn.Module, ABC):
     """Two encoders with their heads, whose predictions a system's ``combine`` joins.
 
     Args:
@@ -36,11 +37,11 @@ class LateFusion(nn.Module):
         )
         return Prediction(self.combine(video, audio), video, audio)
 
+    @abstractmethod
     def combine(
         self, video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch classes"]:
         """Combine the log-probabilities of both modalities."""
-        raise NotImplementedError
 
 
 class IntermediateFusion(nn.Module):

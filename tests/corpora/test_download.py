@@ -7,12 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,23 +20,11 @@ from cfnsr import __version__
 from cfnsr.corpora import download
 from cfnsr.corpora.download import Archive
 from cfnsr.errors import CfnsrError
-from tests.support import served
-from tests.support.served import Handler, Site, cut_after, instead, no_ranges, status
+from tests.support.full_disk import needs_full_device
+from tests.support.served import CONTENT, Handler, Site, archive_of, cut_after, instead, no_ranges, status
 
-CONTENT = b"PK" + np.random.default_rng(0).bytes(300_000)
 CHUNK = 1 << 16  # bytes that an interrupted connection may lose
 PAGE = b"<html>are you a robot?</html>"
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with served.serving() as site:
-        site.files["/a.zip"] = CONTENT
-        yield site
-
-
-def archive_of(site: Site) -> Archive:
-    return Archive("a.zip", f"{site.url}/a.zip?download=1", len(CONTENT), hashlib.md5(CONTENT).hexdigest())
 
 
 def fetch(site: Site, folder: Path, *, tries: int = 3, **changes: object) -> Path:
@@ -254,7 +241,7 @@ def test_full_disk_is_one_clear_line(site: Site, small_disk: Path) -> None:
     assert site.asked[-1].sent == len(CONTENT) - len(part)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's device that is always full")
+@needs_full_device
 def test_failed_write_is_one_clear_line(site: Site, tmp_path: Path) -> None:
     (tmp_path / "a.zip.part").symlink_to("/dev/full")
     with pytest.raises(CfnsrError, match=r"the disk is full"):

@@ -1,30 +1,13 @@
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cfnsr.corpora.download import Archive
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
-from tests.support import served
-from tests.support.served import Site
-
-CONTENT = b"PK of a few bytes"
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with served.serving() as site:
-        site.files["/a.zip"] = CONTENT
-        yield site
-
-
-def archive_of(site: Site) -> Archive:
-    return Archive("a.zip", f"{site.url}/a.zip?download=1", len(CONTENT), hashlib.md5(CONTENT).hexdigest())
+from tests.support.served import CONTENT, Site, archive_of
 
 
 def source(site: Site, partial: Path, local: str = "") -> Source:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cfnsr.corpora import unpack
 from cfnsr.errors import CfnsrError
+from tests.support.full_disk import needs_full_device
 
 VIDEO = np.random.default_rng(0).bytes(40_000)
 
@@ -96,7 +97,7 @@ def test_full_disk_fails_before_anything_is_written(tmp_path: Path, small_disk: 
     assert not list(small_disk.iterdir())
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's device that is always full")
+@needs_full_device
 def test_disk_that_fills_up_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = packed(folder.parent / "a.zip", {"a.mp4": VIDEO})
     real = Path.open
@@ -107,6 +108,17 @@ def test_disk_that_fills_up_is_one_line(folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Path, "open", full_when_written)
     with pytest.raises(CfnsrError, match="the disk is full"):
         unpack.unpack(archive, folder, mp4)
+
+
+def test_unknown_compression_is_refused(folder: Path) -> None:
+    archive = packed(folder.parent / "a.zip", {"a.mp4": VIDEO})
+    damaged = bytearray(archive.read_bytes())
+    index = damaged.index(b"PK\x01\x02")
+    damaged[8], damaged[index + 10] = 99, 99  # the method, before the file and in the index
+    archive.write_bytes(damaged)
+    with pytest.raises(CfnsrError, match="is not a complete zip archive"):
+        unpack.unpack(archive, folder, mp4)
+    assert not list(folder.iterdir())
 
 
 def test_archive_with_a_password_is_refused(folder: Path) -> None:

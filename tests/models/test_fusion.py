@@ -174,6 +174,25 @@ def test_incomplete_systems_are_errors(missing: str, tmp_path: Path) -> None:
         fusion.check("incomplete", {"width": 3}, training=True)
 
 
+UNJOINED = """
+from cfnsr.models.layers import LateFusion
+from cfnsr.models.publication import Publication
+
+class Fusion(LateFusion):
+    publication = Publication(fusion="decision")
+    trains = False
+"""
+
+
+def test_late_fusion_without_combine_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPTIONS, "unjoined", {})
+    with (
+        toys.added(SYSTEMS, "unjoined", UNJOINED, tmp_path),
+        pytest.raises(CfnsrError, match=r"systems\.unjoined\.options: .*abstract method '?combine"),
+    ):
+        small_scale("unjoined")
+
+
 def test_sizes_of_zero_are_errors() -> None:
     with torch.device("meta"), pytest.raises(CfnsrError, match=r"systems\.concat\.options: .*(empty|no-op)"):
         small_scale("concat", hidden=0)

@@ -110,8 +110,8 @@ def test_changed_margin_detects_nothing_again(
     assert np.allclose(stored[clips[0].id].boxes, expected.boxes, atol=1e-3)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_absent_gpu_is_named() -> None:
+def test_absent_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(CfnsrError, match="is cuda, but there is no GPU"):
         finder(device="cuda")
 

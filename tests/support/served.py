@@ -1,7 +1,8 @@
-"""A real HTTP server on loopback that serves files, and errs as it is told."""
+"""A real HTTP server on loopback that serves files, and fails as a test asks."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import struct
@@ -14,10 +15,16 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+import numpy as np
+
+from cfnsr.corpora.download import Archive
+
+CONTENT = b"PK" + np.random.default_rng(0).bytes(300_000)
+
 
 @dataclass
 class Asked:
-    """One request: what for, and how many bytes of the body went out."""
+    """A request, and how many bytes of the answer's body were sent."""
 
     path: str
     range: str | None
@@ -28,12 +35,12 @@ class Asked:
 
 @dataclass
 class Site:
-    """What the server has, how it will err, and what it was asked.
+    """The files of a server, the faults to come, and the requests so far.
 
     Attributes:
-        files: by path.
-        faults: by path, what becomes of the next requests; after the last of them all is well.
-        asked: in their order.
+        files: content by path.
+        faults: by path, how the next requests are answered; later ones are answered well.
+        asked: requests in their order.
     """
 
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -42,7 +49,7 @@ class Site:
     url: str = ""
 
     def sent(self, path: str) -> int:
-        return sum(one.sent for one in self.asked if one.path == path)
+        return sum(request.sent for request in self.asked if request.path == path)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -62,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
             self.whole(self.site.files[path])
 
     def whole(self, content: bytes) -> None:
-        """As a good server does: the range that was asked for, or everything."""
+        """Send the range that was asked for, or everything."""
         if self.asked.range is None:
             self.answer(200, content)
             return
@@ -88,12 +95,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         part = body if cut is None else body[:cut]
         self.asked.sent = len(part)
-        with suppress(ConnectionError):  # who has read enough hangs up
+        with suppress(ConnectionError):  # a client that has read enough closes the connection
             self.wfile.write(part)
             self.wfile.flush()
         if cut is not None:
             self.close_connection = True
-            if abrupt:  # what is still on its way is lost too
+            if abrupt:  # bytes under way are lost too
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
 
@@ -107,17 +114,17 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # those are what is provoked here
+        if not isinstance(sys.exception(), ConnectionError):  # tests provoke connection errors on purpose
             super().handle_error(request, client_address)  # pyright: ignore[reportArgumentType]
 
 
 def cut_after(count: int, *, abrupt: bool = False) -> Callable[[Handler, bytes], None]:
-    """The right answer, cut off after so many bytes."""
+    """Return a fault that sends the right answer, cut off after ``count`` bytes."""
 
     def fault(handler: Handler, content: bytes) -> None:
         start = int((handler.asked.range or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        told = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
-        handler.answer(206 if start else 200, content[start:], told, cut=count, abrupt=abrupt)
+        headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+        handler.answer(206 if start else 200, content[start:], headers, cut=count, abrupt=abrupt)
 
     return fault
 
@@ -127,24 +134,29 @@ def no_ranges(handler: Handler, content: bytes) -> None:
 
 
 def status(code: int, body: bytes = b"", **headers: str) -> Callable[[Handler, bytes], None]:
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda handler, content: handler.answer(code, body, told)
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda handler, content: handler.answer(code, body, sent)
 
 
 def instead(content: bytes) -> Callable[[Handler, bytes], None]:
-    """Another file."""
+    """Return a fault that sends another file."""
     return lambda handler, _: handler.whole(content)
 
 
 def record(files: dict[str, tuple[int, str]]) -> bytes:
-    """Zenodo's metadata of a record: by name, size and md5."""
+    """Return Zenodo's metadata of a record, from size and md5 by file name."""
     listed = [{"key": name, "size": size, "checksum": f"md5:{md5}"} for name, (size, md5) in files.items()]
     return json.dumps({"files": listed}).encode()
 
 
+def archive_of(site: Site) -> Archive:
+    """Return the description of the archive that the fixture ``site`` serves."""
+    return Archive("a.zip", f"{site.url}/a.zip?download=1", len(CONTENT), hashlib.md5(CONTENT).hexdigest())
+
+
 @contextmanager
 def serving() -> Iterator[Site]:
-    """Run a server; yields its site."""
+    """Run a server, and yield its site."""
     site = Site()
     handler = type("SiteHandler", (Handler,), {"site": site})
     server = Server(("127.0.0.1", 0), handler)
