@@ -26,7 +26,7 @@ import psutil
 import torch
 
 from cfnsr.corpora.clip import Clip
-from cfnsr.preprocessing import extract, video
+from cfnsr.preprocessing import extract, media, video
 from cfnsr.preprocessing.extract import ExtractOptions
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.runtime.bad_clips import BadClips
@@ -36,8 +36,8 @@ TARGETS = {3: 0.85, 0: 1.15}
 VIDEO = {"frames": 30, "side_px": 224}
 AUDIO = {
     "rate_hz": 44100,
-    "offset_s": 0.5,
-    "window_s": 2.45,
+    "track": 1,
+    "min_sound": 0.5,
     "n_fft": 2048,
     "hop": 512,
     "mels": 128,
@@ -48,7 +48,7 @@ AUDIO = {
 
 
 def options(decoder: str = "pyav") -> ExtractOptions:
-    return ExtractOptions({**VIDEO, "decoder": decoder}, AUDIO)
+    return ExtractOptions(0.5, 2.45, {**VIDEO, "decoder": decoder}, AUDIO)
 
 
 def generate(path: Path, b_frames: int, noisy: int, seed: int) -> Path:
@@ -148,7 +148,7 @@ def repeat(path: Path, source: Path, minutes: float) -> int:
                 packet.dts += number * lengths[index]
                 packet.stream = streams[index]
                 out.mux(packet)
-    return len(video.timeline(path).pts)
+    return len(media.timeline(path).pts)
 
 
 def extract_together(path: Path, frames: int, jobs: int) -> None:

@@ -26,7 +26,7 @@ def main(params: Params, corpus: str, raw: Path, boxes_file: Path, out: Path) ->
     bad = BadClips(params.on_bad_clip)
     clips = corpora.get(corpus).clips(raw, bad)
     boxes, skipped = face_boxes.read(boxes_file)
-    options = ExtractOptions(params.extract.video.model_dump(), params.extract.audio.model_dump())
+    options = ExtractOptions(**params.extract.model_dump())
     samples = extract.samples(clips, boxes, skipped, bad, options=options, **params.parallel.model_dump())
     with progress.items() as bar:
         tracked = bar.track(samples, total=len(clips), description=raw.name)

@@ -30,6 +30,8 @@ def main(params: Params, corpus: str, raw: Path, published: Path, out: Path) -> 
     find = landmarks.finder(
         params.landmarks.source,
         published / f"{raw.name}.parquet",
+        offset_s=params.extract.offset_s,
+        window_s=params.extract.window_s,
         frames=params.extract.video.frames,
         decoder=params.extract.video.decoder,
         **params.landmarks.face_align.model_dump(),

@@ -125,7 +125,7 @@ def untrained_spec(values: config.Params, name: str, options: dict[str, Any] | N
         encoders, options = {name: encoders[name]}, {}
     elif options is None:
         options = values.system(name).options
-    shapes = clip_shapes(ExtractOptions(values.extract.video.model_dump(), values.extract.audio.model_dump()))
+    shapes = clip_shapes(ExtractOptions(**values.extract.model_dump()))
     return ModelSpec.untrained(name, labels, encoders, options, shapes)
 
 

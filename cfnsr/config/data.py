@@ -115,8 +115,8 @@ class ExtractAudio(Section):
     """Audio features of a clip."""
 
     rate_hz: Annotated[int, Field(ge=8000)]
-    offset_s: NotNegative
-    window_s: Positive
+    track: Count
+    min_sound: Share
     n_fft: Annotated[int, Field(ge=64)]
     hop: Count
     mels: Count
@@ -134,5 +134,7 @@ class ExtractAudio(Section):
 class Extract(Section):
     """The arrays that the networks read."""
 
+    offset_s: NotNegative
+    window_s: Positive
     video: ExtractVideo
     audio: ExtractAudio

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -57,6 +57,12 @@ _COLUMNS = pa.schema(
         "source_md5": pa.string(),
         "duration_s": pa.float64(),
         "padded_s": pa.float64(),
+        "sound_offset_s": pa.float64(),
+        "tracks": pa.int32(),
+        "lost_frames": pa.int32(),
+        "scaled_frames": pa.int32(),
+        "still": pa.bool_(),
+        "transfer": pa.string(),
         "skipped": pa.string(),
     }
 )
@@ -69,12 +75,28 @@ class Sample:
     Attributes:
         arrays: by name, those of ``ARRAYS``.
         duration_s: length of the video stream in seconds.
-        padded_s: seconds of silence appended because the clip ended before the audio window did.
+        padded_s: seconds of silence in the window, where the clip has no sound.
+        sound_offset_s: seconds by which the sound begins after the picture.
+        tracks: number of tracks of sound.
+        lost_frames: frames before the first that can be decoded.
+        scaled_frames: frames whose picture had another size than the first one's.
+        still: whether all frames are the same picture.
+        transfer: ``pq`` or ``hlg`` if the picture has a high dynamic range, else ``sdr``.
     """
 
     arrays: dict[str, np.ndarray]
     duration_s: float
     padded_s: float
+    sound_offset_s: float = 0.0
+    tracks: int = 1
+    lost_frames: int = 0
+    scaled_frames: int = 0
+    still: bool = False
+    transfer: str = "sdr"
+
+    def facts(self) -> dict[str, object]:
+        """Return all fields but the arrays: columns of the index."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "arrays"}
 
 
 @dataclass(frozen=True)
@@ -122,7 +144,7 @@ def write(
                         _write_header(file, name, (0, *array.shape))
                     assert array.shape == shapes[name]
                     file.write(np.ascontiguousarray(array).data)
-                index.append({**row, "duration_s": sample.duration_s, "padded_s": sample.padded_s})
+                index.append({**row, **sample.facts()})
             for name, shape in shapes.items():
                 _write_header(files[name], name, (len(index), *shape))
         if not index:

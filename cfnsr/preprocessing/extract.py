@@ -18,8 +18,9 @@ from jaxtyping import Float64, UInt8
 from cfnsr.corpora.clip import Clip
 from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import audio, video
+from cfnsr.preprocessing import audio, media, video
 from cfnsr.preprocessing.face_boxes import FaceBoxes
+from cfnsr.preprocessing.media import Timeline
 from cfnsr.runtime import parallel
 from cfnsr.runtime.bad_clips import BadClips
 
@@ -29,10 +30,13 @@ class ExtractOptions:
     """The section ``extract`` of params.yaml.
 
     Attributes:
+        offset_s, window_s: start and length in seconds of the window from which frames and sound are taken.
         video: see ``face_crops``.
         audio: see ``audio.sound``.
     """
 
+    offset_s: float
+    window_s: float
     video: Mapping[str, Any]
     audio: Mapping[str, Any]
 
@@ -48,15 +52,27 @@ def sample(path: Path, boxes: Float64[np.ndarray, "frame 3"], options: ExtractOp
     Raises:
         CfnsrError: the file cannot be decoded, the boxes belong to another video, or the clip is black or silent.
     """
-    frames, duration_s = face_crops(path, boxes, **options.video)
-    features, padded_s = audio.sound(path, **options.audio)
-    return Sample({"frames": frames, **features}, duration_s=duration_s, padded_s=padded_s)
+    timeline = media.timeline(path)
+    window = {"offset_s": options.offset_s, "window_s": options.window_s}
+    frames, scaled = face_crops(path, timeline, boxes, **window, **options.video)
+    features, padded_s = audio.sound(path, timeline, **window, **options.audio)
+    return Sample(
+        {"frames": frames, **features},
+        duration_s=timeline.duration_s,
+        padded_s=padded_s,
+        sound_offset_s=timeline.sound_offset_s,
+        tracks=len(timeline.tracks),
+        lost_frames=timeline.lost_frames,
+        scaled_frames=scaled,
+        still=len(frames) > 1 and bool((frames == frames[0]).all()),
+        transfer=timeline.transfer,
+    )
 
 
 def clip_shapes(options: ExtractOptions) -> dict[str, list[int]]:
     """Compute the shape of one clip's arrays from the options, by array name."""
-    analysis = {key: value for key, value in options.audio.items() if key not in ("offset_s", "window_s", "silence_db")}
-    silence = np.zeros(round(options.audio["window_s"] * options.audio["rate_hz"]), np.float32)
+    analysis = {key: value for key, value in options.audio.items() if key not in ("track", "min_sound", "silence_db")}
+    silence = np.zeros(round(options.window_s * options.audio["rate_hz"]), np.float32)
     features = audio.features(silence, **analysis)
     side_px = options.video["side_px"]
     return {
@@ -66,36 +82,46 @@ def clip_shapes(options: ExtractOptions) -> dict[str, list[int]]:
 
 
 def face_crops(
-    path: Path, boxes: Float64[np.ndarray, "frame 3"], *, frames: int, side_px: int, decoder: str
-) -> tuple[UInt8[np.ndarray, "time side side 3"], float]:
-    """Crop the face from evenly spaced frames.
+    path: Path,
+    timeline: Timeline,
+    boxes: Float64[np.ndarray, "frame 3"],
+    *,
+    offset_s: float,
+    window_s: float,
+    frames: int,
+    side_px: int,
+    decoder: str,
+) -> tuple[UInt8[np.ndarray, "time side side 3"], int]:
+    """Crop the face from evenly spaced frames of a window.
 
     Args:
         path: the video.
+        timeline: of the video.
         boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels.
+        offset_s, window_s: see ``media.evenly_spaced``.
         frames: number of crops.
         side_px: their side in pixels.
         decoder: a file of ``cfnsr.preprocessing.video``.
 
     Returns:
-        The crops, RGB, and the length of the video stream in seconds.
+        The crops, RGB, and the number of frames whose picture had another size than the first one's.
 
     Raises:
         CfnsrError: see ``sample``.
     """
-    timeline = video.timeline(path)
     if len(timeline.pts) != len(boxes):
         problem = f"has {len(timeline.pts)} frames, its landmarks {len(boxes)}"
         raise CfnsrError(path, problem, "Fetch the clip and its landmarks again")
-    indices = video.evenly_spaced(timeline.pts, frames)
-    crops = []
-    for index, image in zip(indices, video.frames(path, timeline.pts, indices, decoder=decoder), strict=True):
-        _check_box(path, boxes[index], image)
-        crops.append(video.crop(image, boxes[index], side_px))
+    indices = media.evenly_spaced(timeline.times_s, frames, offset_s=offset_s, window_s=window_s)
+    crops, scaled = [], 0
+    for index, frame in zip(indices, video.frames(path, timeline, indices, decoder=decoder), strict=True):
+        _check_box(path, boxes[index], frame.image)
+        crops.append(video.crop(frame.image, boxes[index], side_px))
+        scaled += frame.scaled
     pictures = np.stack(crops)
     if pictures.min() == pictures.max():
         raise CfnsrError(path, "its picture is constant (black)", "Fetch the clip again, or remove it")
-    return pictures, timeline.duration_s
+    return pictures, scaled
 
 
 def _check_box(path: Path, box: np.ndarray, image: np.ndarray) -> None:

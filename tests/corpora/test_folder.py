@@ -223,7 +223,7 @@ def test_stages_run_with_labels_of_the_folder(
         assert result.exit_code == 0, result.output
 
     run(cli.main, "folder", str(videos), str(sheet), "--folds", "3")
-    preset.update(Path("params.yaml"), {"extract": {"audio": {"offset_s": 0.1, "window_s": 0.45}}})
+    preset.update(Path("params.yaml"), {"extract": {"offset_s": 0.1, "window_s": 0.45}})
     for speaker in SPEAKERS:
         run(download, "folder", speaker, f"raw/{speaker}")
         run(landmarks, "folder", f"raw/{speaker}", "published", f"landmarks/{speaker}.parquet")

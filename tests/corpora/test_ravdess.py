@@ -42,7 +42,9 @@ VIDEO = "/records/1188976/files/Video_Speech_Actor_01.zip"
 SMALL = {
     "extract": {
         "video": {"frames": 4, "side_px": 16},
-        "audio": {"offset_s": 0.1, "window_s": 0.4, "n_fft": 512, "hop": 128, "mels": 32},
+        "offset_s": 0.1,
+        "window_s": 0.4,
+        "audio": {"n_fft": 512, "hop": 128, "mels": 32},
     },
     "corpora": {"ravdess": {"licence_accepted": True}},
     "actors": ACTORS,

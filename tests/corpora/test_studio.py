@@ -14,7 +14,7 @@ from cfnsr.corpora import filenames, studio
 from cfnsr.corpora.studio import prepare
 from cfnsr.corpora.studio.prepare import design, identity, speech
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import audio, video
+from cfnsr.preprocessing import audio, media, video
 from cfnsr.preprocessing.landmarks import openface
 from cfnsr.runtime.bad_clips import BadClips
 
@@ -82,7 +82,7 @@ def test_files_are_like_those_of_ravdess(actor: Path) -> None:
             assert (sound.codec_context.name, sound.rate) == ("aac", 48000)
             kinds = [PictureType(frame.pict_type).name for frame in container.decode(picture)]
         assert kinds.count("B") > len(kinds) / 2
-        when = video.timeline(path)
+        when = media.timeline(path)
         assert 2.94 <= when.duration_s <= 5.27
         track = openface.read(path.with_suffix(".csv"))
         assert len(track.points) == len(when.pts) == len(kinds)
@@ -95,7 +95,7 @@ def test_landmarks_follow_the_picture(actor: Path) -> None:
     path = sorted(actor.glob("*.mp4"))[0]
     track = openface.read(path.with_suffix(".csv"))
     chosen = [int(index) for index in np.linspace(0, len(track.points) - 1, 12)]
-    for index, image in zip(chosen, video.frames(path, video.timeline(path).pts, chosen, decoder="pyav"), strict=True):
+    for index, (image, _) in zip(chosen, video.frames(path, media.timeline(path), chosen, decoder="pyav"), strict=True):
         eyes = [track.points[index, part].mean(axis=0) for part in (slice(36, 42), slice(42, 48))]
         root = track.points[index, 27]
         dark = [image[int(y) - 3 : int(y) + 4, int(x) - 3 : int(x) + 4].mean() for x, y in eyes]
@@ -163,7 +163,7 @@ def test_actors_differ_and_depend_on_the_seed() -> None:
 def test_speech_lies_in_the_published_window(actor: Path) -> None:
     shares = []
     for path in sorted(actor.glob("*.mp4")):
-        whole, _ = audio.waveform(path, rate_hz=44100, offset_s=0.0, window_s=5.0)
-        heard, _ = audio.waveform(path, rate_hz=44100, offset_s=0.5, window_s=2.45)
+        whole, _ = audio.waveform(path, media.timeline(path), rate_hz=44100, offset_s=0.0, window_s=5.0)
+        heard, _ = audio.waveform(path, media.timeline(path), rate_hz=44100, offset_s=0.5, window_s=2.45)
         shares.append((heard**2).sum() / (whole**2).sum())
     assert np.mean(shares) > 0.9 and min(shares) > 0.75  # the slowest sentences run past its end

@@ -14,11 +14,13 @@ from cfnsr.runtime.bad_clips import BadClips
 from tests.support.media import number_of, numbered
 
 OPTIONS = ExtractOptions(
+    0.5,
+    2.45,
     video={"frames": 5, "side_px": 32, "decoder": "pyav"},
     audio={
         "rate_hz": 44100,
-        "offset_s": 0.5,
-        "window_s": 2.45,
+        "track": 1,
+        "min_sound": 0.5,
         "n_fft": 2048,
         "hop": 512,
         "mels": 128,
@@ -49,7 +51,7 @@ def test_clip_becomes_frames_log_mel_and_mfcc(clips: list[Clip]) -> None:
     sample = extract.sample(clips[0].path, boxes(61).boxes, OPTIONS)
     shapes = {name: array.shape for name, array in sample.arrays.items()}
     assert shapes == {"frames": (5, 32, 32, 3), "mel": (128, 212), "mfcc": (13, 212)}
-    assert [number_of(frame) for frame in sample.arrays["frames"]] == [0, 15, 30, 45, 60]
+    assert [number_of(frame) for frame in sample.arrays["frames"]] == [15, 26, 37, 49, 60]
     assert sample.duration_s == pytest.approx(61 * 1001 / 30000, abs=0.01)
     assert sample.padded_s == pytest.approx(0.5 + 2.45 - 2.0, abs=0.05)
 

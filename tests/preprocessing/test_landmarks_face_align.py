@@ -25,14 +25,16 @@ from cfnsr.corpora.clip import Clip
 from cfnsr.corpora.filenames import Take
 from cfnsr.corpora.studio import prepare
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import face_boxes, landmarks, video
+from cfnsr.preprocessing import face_boxes, landmarks, media, video
 from cfnsr.preprocessing.landmarks import Landmarks, face_align, openface
 from stages.crop import main as crop
 from stages.landmarks import main as landmarks_stage
 from tests.corpora.test_studio import OPTIONS
 from tests.support.media import numbered
 
+WINDOW = {"offset_s": 0.5, "window_s": 2.45}
 CHOICES: dict[str, Any] = {
+    **WINDOW,
     "frames": 8,
     "decoder": "pyav",
     "detector": "dlib",
@@ -70,7 +72,7 @@ def test_detected_boxes_are_near_the_exact_ones(clips: list[Clip]) -> None:
         track, exact = find(clip), openface.read(clip.path.with_suffix(".csv"))
         looked = ~np.isnan(track.confidence)
         assert looked.sum() == 8 and len(looked) == len(exact.points)
-        assert np.flatnonzero(looked).tolist() == video.evenly_spaced(video.timeline(clip.path).pts, 8)
+        assert np.flatnonzero(looked).tolist() == media.evenly_spaced(media.timeline(clip.path).times_s, 8, **WINDOW)
         faces = face_boxes.compute(track, **BOXES, where=clip.path)
         expected = face_boxes.compute(exact, **BOXES, where=clip.path)
         assert len(faces.boxes) == len(expected.boxes) and not faces.interpolated.any()
@@ -171,10 +173,10 @@ def network(monkeypatch: pytest.MonkeyPatch) -> KnownHeatMaps:
 def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network: KnownHeatMaps) -> None:
     clip = clips[0]
     exact = openface.read(clip.path.with_suffix(".csv"))
-    when = video.timeline(clip.path)
-    indices = video.evenly_spaced(when.pts, 4)
+    when = media.timeline(clip.path)
+    indices = media.evenly_spaced(when.times_s, 4, **WINDOW)
     detect = face_align.face_detector("dlib", "cpu", 3, False)
-    images = video.frames(clip.path, when.pts, indices, decoder="pyav")
+    images = (frame.image for frame in video.frames(clip.path, when, indices, decoder="pyav"))
     for index, (_, box) in zip(indices, detect(images), strict=True):
         assert box is not None
         network.know(exact.points[index], box)
@@ -213,7 +215,7 @@ def test_clip_with_too_few_faces_is_refused(clips: list[Clip], monkeypatch: pyte
 
 def test_clip_without_a_face_is_refused(tmp_path: Path) -> None:
     stem = filenames.stem(Take("calm", "normal", 1, 1), "01")
-    path = numbered(tmp_path / f"{stem}.mp4", frames=12)
+    path = numbered(tmp_path / f"{stem}.mp4", frames=60)
     with pytest.raises(CfnsrError, match="a face is tracked in 0 of 8 frames"):
         face_boxes.compute(finder()(Clip.from_filename(path)), **BOXES, where=path)
 

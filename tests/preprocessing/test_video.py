@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import platform
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import video
+from cfnsr.preprocessing import media, video
 from cfnsr.preprocessing.video import pyav
-from tests.support.media import TICKS, number_of, numbered
+from tests.support.media import TICKS, number_of, numbered, remuxed
 
 # As in pyproject.toml: decord is published only for these platforms, and must be installed there.
 HAS_DECORD = (sys.platform, platform.machine()) in {("linux", "x86_64"), ("win32", "AMD64")}
@@ -42,13 +42,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return numbered(tmp_path_factory.mktemp("video") / "clip.mp4", frames=100)
 
 
-def test_timeline_has_every_frame_and_the_rate(clip: Path) -> None:
-    when = video.timeline(clip)
-    assert len(when.pts) == 100
-    assert when.frame_rate_hz == pytest.approx(30000 / 1001, rel=1e-4)
-    assert when.duration_s == pytest.approx(100 * 1001 / 30000, abs=1e-3)
-
-
 def test_both_decoders_are_known() -> None:
     assert video.names() == ["decord", "pyav"]
 
@@ -58,10 +51,10 @@ def test_both_decoders_are_known() -> None:
 def test_decoders_give_frames_as_players_show_them(tmp_path: Path, decoder: str, kind: str) -> None:
     options = {"frames": 61, **FILES[kind]}
     path = numbered(tmp_path / "clip.mp4", **options)
-    pts = video.timeline(path).pts
-    assert len(pts) == options["frames"]
-    chosen = [index * (len(pts) - 1) // 8 for index in range(9)]
-    images = list(video.frames(path, pts, chosen, decoder=decoder))
+    timeline = media.timeline(path)
+    assert len(timeline.pts) == options["frames"]
+    chosen = [index * (len(timeline.pts) - 1) // 8 for index in range(9)]
+    images = [frame.image for frame in video.frames(path, timeline, chosen, decoder=decoder)]
     assert [number_of(image) for image in images] == chosen
     assert {image.shape for image in images} == {(options.get("height", 240), options.get("width", 320), 3)}
 
@@ -69,49 +62,30 @@ def test_decoders_give_frames_as_players_show_them(tmp_path: Path, decoder: str,
 def test_selective_decoding_is_exact_and_decodes_less(clip: Path) -> None:
     with av.open(str(clip)) as container:
         everything = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    pts = video.timeline(clip).pts
+    timeline = media.timeline(clip)
     chosen = [0, 9, 18, 27, 36, 45, 54, 63, 72, 81, 90, 99]
-    for index, image in zip(chosen, video.frames(clip, pts, chosen, decoder="pyav"), strict=True):
-        assert np.array_equal(image, everything[index])
-    needed = frozenset(pts[index] for index in chosen)
-    decoded = {frame.pts for frame in pyav.decode(clip, needed)}
+    for index, frame in zip(chosen, video.frames(clip, timeline, chosen, decoder="pyav"), strict=True):
+        assert np.array_equal(frame.image, everything[index])
+    needed = frozenset(timeline.pts[index] for index in chosen)
+    with media.open_media(clip) as container:
+        decoded = {pts for pts, _ in pyav.decode(container, container.streams.video[0], timeline, needed)}
     assert needed <= decoded and len(decoded) <= 0.7 * len(everything)
 
 
 def test_frame_can_be_repeated(clip: Path) -> None:
-    pts = video.timeline(clip).pts
     for decoder in DECODERS:
-        images = video.frames(clip, pts, [4, 4, 5], decoder=decoder)
-        assert [number_of(image) for image in images] == [4, 4, 5]
-
-
-@given(
-    gaps=st.lists(st.integers(1, 9000), min_size=0, max_size=300),
-    start=st.integers(-90000, 90000),
-    count=st.integers(1, 60),
-)
-def test_chosen_frames_are_nearest_to_even_times(gaps: list[int], start: int, count: int) -> None:
-    pts = tuple(np.cumsum([start, *gaps]).tolist())
-    chosen = video.evenly_spaced(pts, count)
-    assert len(chosen) == count and chosen[0] == 0 and chosen == sorted(chosen)
-    assert chosen[-1] == (len(pts) - 1 if count > 1 else 0)
-    for moment, index in zip(np.linspace(pts[0], pts[-1], count), chosen, strict=True):
-        assert abs(pts[index] - moment) == pytest.approx(np.abs(np.array(pts) - moment).min(), abs=1e-6)
-
-
-def test_steady_rate_gives_even_indices() -> None:
-    assert video.evenly_spaced(tuple(range(0, 61 * 3003, 3003)), 7) == [0, 10, 20, 30, 40, 50, 60]
-    assert video.evenly_spaced(tuple(range(0, 3 * 3003, 3003)), 6) == [0, 0, 1, 1, 2, 2]
+        frames = video.frames(clip, media.timeline(clip), [4, 4, 5], decoder=decoder)
+        assert [number_of(frame.image) for frame in frames] == [4, 4, 5]
 
 
 def test_varying_rate_is_sampled_evenly_in_time(tmp_path: Path) -> None:
     """A camera that slows to a tenth: by count the first second would have ten frames of eleven."""
     ticks = [number * TICKS // 30 for number in range(30)] + [TICKS + number * TICKS // 3 for number in range(6)]
     path = numbered(tmp_path / "clip.mp4", frames=36, ticks=ticks)
-    when = video.timeline(path)
-    chosen = video.evenly_spaced(when.pts, 5)
-    assert np.diff([when.pts[index] for index in chosen]) / np.diff(when.pts).max() == pytest.approx(2, abs=0.6)
-    assert [number_of(image) for image in video.frames(path, when.pts, chosen, decoder="pyav")] == chosen
+    when = media.timeline(path)
+    chosen = media.evenly_spaced(when.times_s, 5)
+    assert np.diff(when.times_s[chosen]) / np.diff(when.times_s).max() == pytest.approx(2, abs=0.6)
+    assert [number_of(frame.image) for frame in video.frames(path, when, chosen, decoder="pyav")] == chosen
 
 
 def test_rotation_other_than_quarter_turns_is_refused(tmp_path: Path) -> None:
@@ -122,8 +96,75 @@ def test_rotation_other_than_quarter_turns_is_refused(tmp_path: Path) -> None:
         stream.set_display_rotation(30)
         container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((240, 320, 3), np.uint8), "rgb24")))
         container.mux(stream.encode(None))
-    with pytest.raises(CfnsrError, match=r"clip\.mp4: is rotated by -?(29|30) degrees"):
-        list(video.frames(path, video.timeline(path).pts, [0], decoder="pyav"))
+    with pytest.raises(CfnsrError, match=r"clip\.mp4: is turned by other than quarter turns"):
+        list(video.frames(path, media.timeline(path), [0], decoder="pyav"))
+
+
+ONE = 1 << 16  # display matrices are in 16.16 fixed point
+MATRICES = {
+    "as stored": ([ONE, 0, 0, ONE], lambda image: image),
+    "mirrored": ([-ONE, 0, 0, ONE], lambda image: image[:, ::-1]),
+    "upside down": ([ONE, 0, 0, -ONE], lambda image: image[::-1]),
+    "turned and mirrored": ([0, ONE, ONE, 0], lambda image: image.transpose(1, 0, 2)),
+    "at half its size": ([ONE // 2, 0, 0, ONE // 2], lambda image: image),
+}
+
+
+@pytest.mark.parametrize("kind", MATRICES)
+def test_display_matrix_is_applied(tmp_path: Path, kind: str) -> None:
+    (a, b, c, d), show = MATRICES[kind]
+    path = numbered(tmp_path / "clip.mp4", frames=1, first=5, matrix=[a, b, 0, c, d, 0, 0, 0, 1 << 30])
+    stored = numbered(tmp_path / "stored.mp4", frames=1, first=5)
+    (shown,), (plain,) = (frames(video_path, [0]) for video_path in (path, stored))
+    assert shown.shape == show(plain).shape and np.array_equal(shown, show(plain))
+
+
+def frames(path: Path, indices: list[int], decoder: str = "pyav") -> list[np.ndarray]:
+    return [frame.image for frame in video.frames(path, media.timeline(path), indices, decoder=decoder)]
+
+
+@pytest.mark.parametrize("ratio", [Fraction(4, 3), Fraction(2), Fraction(8, 9)])
+def test_pixels_become_square(tmp_path: Path, ratio: Fraction) -> None:
+    path = numbered(tmp_path / "clip.mp4", frames=3, first=5, pixel_ratio=ratio)
+    (shown,) = frames(path, [1])
+    assert shown.shape == (240, round(320 * ratio), 3)
+    (stored,) = frames(numbered(tmp_path / "stored.mp4", frames=3, first=5), [1])
+    expected = cv2.resize(stored, (shown.shape[1], 240), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(shown.astype(int) - expected).mean() < 2.5
+
+
+def test_changed_size_is_scaled_and_counted(tmp_path: Path) -> None:
+    large = numbered(tmp_path / "large.ts", frames=30, sound_s=1.0, b_frames=0)
+    small = numbered(tmp_path / "small.ts", frames=30, first=30, sound_s=1.0, width=160, height=120, b_frames=0)
+    path = remuxed(tmp_path / "clip.mkv", [large, small])
+    shown = list(video.frames(path, media.timeline(path), [0, 29, 31, 58], decoder="pyav"))
+    assert {frame.image.shape for frame in shown} == {(240, 320, 3)}
+    assert [frame.scaled for frame in shown] == [False, False, True, True]
+    assert [number_of(frame.image) for frame in shown] == [0, 29, 31, 58]
+
+
+REFUSED_BY_DECORD = {
+    "program stream": ("clip.mpg", {"codec": "mpeg2video", "sound_codec": "mp2", "rate": Fraction(25), "b_frames": 2}),
+    "AVI": ("clip.avi", {"sound_codec": "libmp3lame"}),
+    "mirrored": ("clip.mp4", {"matrix": [-ONE, 0, 0, 0, ONE, 0, 0, 0, 1 << 30]}),
+    "pixels not square": ("clip.mp4", {"pixel_ratio": Fraction(4, 3)}),
+    "very small": ("clip.mp4", {"width": 16, "height": 16}),
+}
+
+
+@pytest.mark.skipif("decord" not in DECODERS, reason="decord has no wheel for this platform")
+@pytest.mark.parametrize("kind", REFUSED_BY_DECORD)
+def test_decord_gives_right_frames_or_refuses(tmp_path: Path, kind: str) -> None:
+    name, options = REFUSED_BY_DECORD[kind]
+    path = numbered(tmp_path / name, frames=40, **options)
+    chosen = [0, 9, 22, 39]
+    try:
+        shown = frames(path, chosen, "decord")
+    except CfnsrError as error:
+        assert "Set extract.video.decoder to pyav" in str(error)
+    else:
+        for image, expected in zip(shown, frames(path, chosen), strict=True):
+            assert np.abs(image.astype(int) - expected).mean() < 3
 
 
 def test_missing_decord_is_named_with_its_extra(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +172,7 @@ def test_missing_decord_is_named_with_its_extra(clip: Path, monkeypatch: pytest.
     with pytest.raises(
         CfnsrError, match=r"decord is not installed.*Run `pip install 'cfnsr\[decord\]'`, or set it to pyav"
     ):
-        list(video.frames(clip, video.timeline(clip).pts, [0], decoder="decord"))
+        list(video.frames(clip, media.timeline(clip), [0], decoder="decord"))
 
 
 @pytest.mark.parametrize("box", [(50.0, 50.0, 40.0), (5.0, 50.0, 40.0), (95.0, 98.0, 60.0), (50.0, 50.0, 300.0)])

@@ -20,7 +20,7 @@ from jaxtyping import Float64, UInt8
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import video
+from cfnsr.preprocessing import media, video
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 
 Image = UInt8[np.ndarray, "height width 3"]
@@ -33,6 +33,8 @@ SERVER = "https://www.adrianbulat.com/downloads/python-fan"
 def finder(
     published: Path,
     *,
+    offset_s: float,
+    window_s: float,
     frames: int,
     decoder: str,
     detector: str,
@@ -46,6 +48,7 @@ def finder(
 
     Args:
         published: not used.
+        offset_s, window_s: of ``extract``.
         frames, decoder: of ``extract.video``.
         detector: of faces, ``sfd``, or ``dlib``, which needs no weights and runs on the CPU.
         points: whether to detect the 68 points; if not, the corners of the detector's box are used.
@@ -64,11 +67,12 @@ def finder(
     locate = _network(used, compile, fetch_weights) if points else _corners
 
     def find(clip: Clip) -> Landmarks:
-        timeline = video.timeline(clip.path)
-        indices = sorted(set(video.evenly_spaced(timeline.pts, frames)))
+        timeline = media.timeline(clip.path)
+        indices = media.evenly_spaced(timeline.times_s, frames, offset_s=offset_s, window_s=window_s)
+        indices = sorted(set(indices))
         landmarks = np.full((len(timeline.pts), POINTS, 2), np.nan)
         confidence = np.full(len(timeline.pts), np.nan)
-        images = video.frames(clip.path, timeline.pts, indices, decoder=decoder)
+        images = (frame.image for frame in video.frames(clip.path, timeline, indices, decoder=decoder))
         for index, (image, box) in zip(indices, detect(images), strict=True):
             confidence[index] = 0.0 if box is None else box[4]
             if box is not None:

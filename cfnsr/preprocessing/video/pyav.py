@@ -6,51 +6,50 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import numpy as np
-from jaxtyping import UInt8
 
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing.video import open_media, video_stream
+from cfnsr.preprocessing.media import Timeline, open_media
+from cfnsr.preprocessing.video import Frame
+from cfnsr.preprocessing.display import Display
 
 _REMEDY = "Fetch or record the clip again"
 
 
-def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+def frames(path: Path, timeline: Timeline, indices: list[int]) -> Iterator[Frame]:
     """Decode frames; see ``cfnsr.preprocessing.video.frames``.
 
     Before each packet the decoder is set to drop frames that are neither needed nor referred to by others. This saves
     a quarter of the work on H.264 with B-frames and changes no pixel.
     """
-    moments = [pts[index] for index in indices]
-    decoded = decode(path, frozenset(moments))
-    shown: int | None = None
-    image = np.empty((0, 0, 3), np.uint8)
-    for moment in moments:
-        while shown != moment:
-            frame = next(decoded, None)
-            if frame is None or (frame.pts == moment and frame.is_corrupt):
-                problem = f"the frame at tick {moment} cannot be decoded (is the file cut short?)"
-                raise CfnsrError(path, problem, _REMEDY)
-            if frame.pts == moment:
-                shown, image = moment, _upright(frame, path)
-        yield image
-
-
-def decode(path: Path, needed: frozenset[int]) -> Iterator[av.VideoFrame]:
-    """Yield the frames at the times ``needed``, and the others that had to be decoded."""
+    needed = [timeline.pts[index] for index in indices]
     with open_media(path) as container:
-        stream = video_stream(container, path)
-        # With several threads the decoder would ignore skip_frame; clips are decoded in parallel instead.
-        stream.thread_type = "NONE"
-        for packet in container.demux(stream):
-            stream.codec_context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in needed else "NONREF"
-            yield from packet.decode()
+        stream = container.streams[timeline.stream]
+        assert isinstance(stream, av.VideoStream)
+        display = Display.of(stream)
+        decoded = decode(container, stream, timeline, frozenset(needed))
+        shown: tuple[int, Frame] | None = None
+        for moment in needed:
+            while shown is None or shown[0] != moment:
+                pts, frame = next(decoded, (None, None))
+                if frame is None or (pts == moment and frame.is_corrupt):
+                    problem = f"the frame at tick {moment} cannot be decoded (is the file cut short?)"
+                    raise CfnsrError(path, problem, _REMEDY)
+                if pts == moment:
+                    shown = moment, Frame(*display.show(frame, path))
+            yield shown[1]
 
 
-def _upright(frame: av.VideoFrame, path: Path) -> UInt8[np.ndarray, "height width 3"]:
-    """Convert to RGB and rotate by the file's display matrix: telephones store rotated frames."""
-    quarters = round(frame.rotation / 90)
-    if abs(frame.rotation - 90 * quarters) > 1:  # libav rounds it down
-        problem = f"is rotated by {frame.rotation} degrees"
-        raise CfnsrError(path, problem, "Convert it: only quarter turns can be undone")
-    return np.rot90(frame.to_ndarray(format="rgb24"), quarters)
+def decode(
+    container: av.container.InputContainer, stream: av.VideoStream, timeline: Timeline, needed: frozenset[int]
+) -> Iterator[tuple[int | None, av.VideoFrame]]:
+    """Yield the frames at the times ``needed``, and the others that had to be decoded, each with its time."""
+    # With several threads the decoder would ignore skip_frame; clips are decoded in parallel instead.
+    stream.thread_type = "NONE"
+    number = 0
+    for packet in container.demux(stream):
+        every = timeline.counted or packet.pts is None or packet.pts in needed
+        stream.codec_context.skip_frame = "DEFAULT" if every else "NONREF"
+        for frame in packet.decode():
+            assert isinstance(frame, av.VideoFrame)
+            yield number if timeline.counted else frame.pts, frame
+            number += 1

@@ -1,0 +1,239 @@
+"""Open media files, choose their streams, and put picture and sound on one clock.
+
+Time 0 is when the first frame or the first sample is presented, whichever comes earlier. A file may begin its sound
+later than its picture, or the other way round, and its own times may begin anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from jaxtyping import Float64
+
+from cfnsr.errors import CfnsrError
+
+_REMEDY = "Fetch or record the clip again"
+_UNTIMED = {"avi"}  # containers without presentation times: libav guesses them, up to three frames off
+_FASTEST_HZ = 1000.0  # frame rates above it come from broken times
+_USUAL_HZ = 25.0  # frame rate of a single frame whose stream names none
+_MAX_LOST = 0.5  # share of the frames before the first one that can be decoded
+_MAX_CUT_S = 0.2  # by which a file may end before the length in its header
+_HDR = {16: "pq", 18: "hlg"}  # transfer characteristics, ITU-T H.273
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The times of a clip's frames, and its tracks of sound.
+
+    Attributes:
+        stream: index of the video stream.
+        pts: presentation times in the stream's ticks, one a frame, ascending; the frames' numbers if ``counted``.
+        tick_s: length of a tick in seconds.
+        counted: whether the file has no presentation times, so that frames are counted as they are decoded.
+        origin_s: time 0 on the file's clock, in seconds.
+        frame_rate_hz: average frames a second.
+        duration_s: length of the video stream in seconds.
+        lost_frames: frames before the first that can be decoded; they are not in ``pts``.
+        tracks: for each track of sound, best first: index of the stream, and when it begins, in seconds from time 0.
+        transfer: ``pq`` or ``hlg`` if the picture has a high dynamic range, else ``sdr``.
+    """
+
+    stream: int
+    pts: tuple[int, ...]
+    tick_s: float
+    counted: bool
+    origin_s: float
+    frame_rate_hz: float
+    duration_s: float
+    lost_frames: int
+    tracks: tuple[tuple[int, float], ...]
+    transfer: str
+
+    @cached_property
+    def times_s(self) -> Float64[np.ndarray, " frame"]:
+        """Return the time of each frame, in seconds from time 0."""
+        return np.array(self.pts) * self.tick_s - self.origin_s
+
+    @property
+    def sound_offset_s(self) -> float:
+        """Return the seconds by which the best track begins after the picture."""
+        return self.tracks[0][1] - float(self.times_s[0])
+
+
+class _Packet(NamedTuple):
+    pts: int | None
+    keyframe: bool
+    discarded: bool  # decoded but not shown, by the file's edit list
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[InputContainer]:
+    """Open a media file.
+
+    Raises:
+        CfnsrError: libav cannot read it, now or within the ``with``.
+    """
+    try:
+        # The path is absolute because libav would read a file named "concat:..." as one of its protocols. The options
+        # keep libav from decoding some ten frames to probe the file: an mp4's header has all that is needed.
+        with av.open(str(path.absolute()), options={"threads": "1", "skip_frame": "all"}) as container:
+            yield container
+    except (av.error.FFmpegError, UnicodeError, ValueError) as error:
+        problem = f"is not a readable media file ({getattr(error, 'strerror', error)})"
+        raise CfnsrError(path, problem, _REMEDY) from error
+
+
+def timeline(path: Path) -> Timeline:
+    """Read the times of all frames and the starts of the tracks of sound, without decoding where the file has times.
+
+    The video stream with the most frames is taken: covers and stills are passed over.
+
+    Raises:
+        CfnsrError: the file cannot be read, has no video that can be decoded, was cut, or lost too many frames.
+    """
+    with open_media(path) as container:
+        videos = _decodable(container.streams.video, path)
+        audios = _best_first(container)
+        packets, starts_s, end_s = _scan(container, videos, audios)
+        if "matroska" in container.format.name and container.duration is not None:
+            _check_cut(path, end_s, container.duration / av.time_base)
+        stream = max(videos, key=lambda video: len(packets[video.index]))
+        # libav frees streams with their container: nothing is read from them after this block.
+        index, tick_s = stream.index, float(stream.time_base or 0)
+        rate_hz = float(stream.average_rate or stream.guessed_rate or _USUAL_HZ)
+        transfer = _HDR.get(int(stream.codec_context.color_trc or 0), "sdr")
+        counted = container.format.name in _UNTIMED or any(packet.pts is None for packet in packets[index])
+        tracks = [(track.index, starts_s[track.index]) for track in audios if track.index in starts_s]
+    pts, lost = _shown(packets[index])
+    if counted:
+        pts, lost, tick_s = list(range(_count(path, index))), 0, 1 / min(rate_hz, _FASTEST_HZ)
+    if not pts or not tick_s:
+        raise CfnsrError(path, "the video stream is empty", _REMEDY)
+    if lost > _MAX_LOST * (lost + len(pts)):
+        problem = f"its first {lost} of {lost + len(pts)} frames cannot be decoded: it was cut without a keyframe"
+        raise CfnsrError(path, problem, "Cut the clip again, with re-encoding")
+    span_s = (pts[-1] - pts[0]) * tick_s
+    last_s = span_s / (len(pts) - 1) if len(pts) > 1 else 1 / rate_hz
+    origin_s = min(pts[0] * tick_s, *(start_s for _, start_s in tracks)) if tracks else pts[0] * tick_s
+    return Timeline(
+        stream=index,
+        pts=tuple(pts),
+        tick_s=tick_s,
+        counted=counted,
+        origin_s=origin_s,
+        frame_rate_hz=min(1 / last_s, _FASTEST_HZ),
+        duration_s=span_s + last_s,
+        lost_frames=lost,
+        tracks=tuple((track, start_s - origin_s) for track, start_s in tracks),
+        transfer=transfer,
+    )
+
+
+def _decodable(streams: tuple[av.VideoStream, ...], path: Path) -> list[av.VideoStream]:
+    """Return the video streams that can be decoded and are no covers."""
+    shown = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
+    if not shown:
+        raise CfnsrError(path, "has no video stream", "Remove the clip, or fetch it again")
+    known = [stream for stream in shown if stream.codec_context is not None]
+    if not known:
+        raise CfnsrError(path, "its video is of an unknown or protected kind", "Convert the clip to H.264 and AAC")
+    return known
+
+
+def _best_first(container: InputContainer) -> list[av.AudioStream]:
+    """Return the tracks of sound that can be decoded, the one that libav thinks best first."""
+    best = container.streams.best("audio")
+    known = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    return sorted(known, key=lambda stream: best is None or stream.index != best.index)
+
+
+def _scan(
+    container: InputContainer, videos: list[av.VideoStream], audios: list[av.AudioStream]
+) -> tuple[dict[int, list[_Packet]], dict[int, float], float]:
+    """Read all packets.
+
+    Returns:
+        What is needed of each video packet, by stream; when each track of sound begins, in seconds of the file's
+        clock; and when the last packet of any stream ends.
+    """
+    packets: dict[int, list[_Packet]] = {stream.index: [] for stream in videos}
+    unstarted = {stream.index for stream in audios}
+    starts_s: dict[int, float] = {}
+    end_s = 0.0
+    for packet in container.demux():
+        index = packet.stream_index
+        if packet.pts is not None and packet.time_base:
+            end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        if index in packets and packet.size:
+            # Keep only these: all packets together are as large as the file.
+            packets[index].append(_Packet(packet.pts, packet.is_keyframe, packet.is_discard))
+        elif index in unstarted:
+            # Only a decoded frame tells what remains of an encoder's lead-in.
+            for frame in decode_sound(packet):
+                starts_s[index] = float(frame.time or 0.0)
+                unstarted.discard(index)
+                break
+    return packets, starts_s, end_s
+
+
+def decode_sound(packet: av.Packet) -> list[av.AudioFrame]:
+    """Decode a packet; a broken one has no frame, as in players."""
+    try:
+        return packet.decode()  # pyright: ignore[reportReturnType]
+    except av.error.InvalidDataError:
+        return []
+
+
+def _shown(packets: list[_Packet]) -> tuple[list[int], int]:
+    """Return the ascending times of the frames that can be decoded and are shown, and the number of those lost.
+
+    Frames that are shown before the first keyframe need others that were cut off.
+    """
+    first_key = next((packet.pts for packet in packets if packet.keyframe), None)
+    pts = sorted({packet.pts for packet in packets if packet.pts is not None and not packet.discarded})
+    kept = [moment for moment in pts if first_key is None or moment >= first_key]
+    return kept, len(pts) - len(kept)
+
+
+def _count(path: Path, index: int) -> int:
+    """Count the frames by decoding all of them."""
+    with open_media(path) as container:
+        stream = container.streams[index]
+        assert isinstance(stream, av.VideoStream)
+        stream.codec_context.skip_frame = "DEFAULT"
+        return sum(1 for _ in container.decode(stream))
+
+
+def _check_cut(path: Path, end_s: float, length_s: float) -> None:
+    if end_s < length_s - _MAX_CUT_S:
+        raise CfnsrError(path, f"was cut: it ends at {end_s:.1f} s of {length_s:.1f} s", "Fetch the clip again")
+
+
+def evenly_spaced(
+    times_s: Float64[np.ndarray, " frame"], count: int, *, offset_s: float = 0.0, window_s: float = np.inf
+) -> list[int]:
+    """Return the ascending indices of the frames nearest to ``count`` evenly spaced times of a window.
+
+    With too few frames, some are repeated. Times and not indices are evenly spaced, because a camera may change its
+    frame rate.
+
+    Args:
+        times_s: of the frames, ascending, in seconds.
+        count: of indices.
+        offset_s: start of the window in seconds; a clip that is shorter gives its last frame.
+        window_s: length of the window in seconds; it ends with the clip.
+    """
+    first, last = np.clip([offset_s, offset_s + window_s], times_s[0], times_s[-1])
+    halfway = (times_s[1:] + times_s[:-1]) / 2
+    # Rounded, so that the same clip in another container gives the same frames where two are equally near.
+    return np.searchsorted(halfway.round(6), np.linspace(first, last, count).round(6)).tolist()
