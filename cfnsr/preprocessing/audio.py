@@ -66,7 +66,7 @@ def waveform(
     """
     start, length = round(offset_s * rate_hz), round(window_s * rate_hz)
     parts: list[np.ndarray] = []
-    have = 0
+    decoded = 0
     with open_media(path) as container:
         if not container.streams.audio:
             raise CfnsrError(path, "has no audio stream", "Remove the clip, or fetch it again")
@@ -74,8 +74,8 @@ def waveform(
         for frame in container.decode(container.streams.audio[0]):
             for part in resampler.resample(frame):
                 parts.append(_mono(part))
-                have += parts[-1].size
-            if have >= start + length:
+                decoded += parts[-1].size
+            if decoded >= start + length:
                 break
         else:  # the audio has ended: take what is left in the resampler
             parts += [_mono(part) for part in resampler.resample(None)]

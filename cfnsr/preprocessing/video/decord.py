@@ -1,4 +1,4 @@
-"""Decode with decord, an extra, which checks the other decoder independently."""
+"""Decode with decord, an extra; its independent decoder checks the frames of PyAV."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UIn
     try:
         reader = decord.VideoReader(str(path.absolute()), ctx=decord.cpu(0), num_threads=1)
         if len(reader) != len(pts):
-            problem = f"decord finds {len(reader)} frames where there are {len(pts)}"
+            problem = f"decord counts {len(reader)} frames, the file's packets {len(pts)}"
             raise CfnsrError(path, problem, "Set extract.video.decoder to pyav")
         for index in indices:
             yield reader[index].asnumpy()
