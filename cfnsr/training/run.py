@@ -60,7 +60,7 @@ def run(
     """
     device = devices.pick(shared["device"])
     torch.set_num_threads(shared["threads"])
-    if torchrun.launch(shared["devices"], device):  # it has run this command in one process for each device
+    if torchrun.launch(shared["devices"], device):  # this command has run in one process for each device
         return f"{shared['devices']} x {devices.describe(device)}"
     with torchrun.process_group(device):
         devices.keep_freed_memory()
@@ -70,8 +70,8 @@ def run(
         fold = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
         network, spec = build()
         clips = fold.train.index[["clip", "source_md5"]].to_numpy().tolist()
-        described = [asdict(spec), asdict(settings), shared, asdict(manifest), clips, device.type]
-        resume = ResumeCheckpoint(paths.resume, fingerprint(network.state_dict(), *described))
+        inputs = [asdict(spec), asdict(settings), shared, asdict(manifest), clips, device.type]
+        resume = ResumeCheckpoint(paths.resume, fingerprint(network.state_dict(), *inputs))
         if len(set(distributed.all_gather(resume.path.name))) > 1:  # torchrun may have started them on several machines
             raise CfnsrError("train.devices", "the processes differ in code, params or data", "Use one commit for all")
         normalise = Normalise(**spec.pixels, device=device)
