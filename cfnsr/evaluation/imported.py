@@ -49,7 +49,10 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
         data=manifest.fingerprint,
         # The file's header may hold any text, and the report shows it.
         imported=[
-            {**{key: re.sub(r"[^\w.-]", "_", str(file[key])) for key in ("file", "sha256")}, "differs": differing}
+            {
+                **{key: re.sub(r"[^\w.-]", "_", str(file.get(key, ""))) for key in ("file", "sha256")},
+                "differs": differing,
+            }
             for file in files
         ],
     )
