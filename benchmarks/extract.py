@@ -1,8 +1,8 @@
 """Measure the CPU time of extracting a clip, against the floor of decoding every frame with PyAV and dropping it.
 
 Generates 16 clips of 3.7 s, 1280x720: a face-sized texture that moves before a still backdrop, and noise that is new
-in every frame, as a camera's is; x264 `medium` at 8 Mbit/s, with and without B-frames. The ways take turns, clip by
-clip. One run, one machine: only the ratios count. Then one clip of ten minutes, for its memory. Example:
+in every frame, as a camera's is; x264 `medium` at 8 Mbit/s, with and without B-frames. All decoders take turns on each
+clip, and only the ratios count, because machines differ. Then the memory is measured on a clip of ten minutes. Example:
 python benchmarks/extract.py
 """
 
@@ -25,6 +25,7 @@ import numpy as np
 import psutil
 import torch
 
+from cfnsr import config
 from cfnsr.corpora.clip import Clip
 from cfnsr.preprocessing import extract, media, video
 from cfnsr.preprocessing.extract import ExtractOptions
@@ -34,17 +35,7 @@ from cfnsr.runtime.bad_clips import BadClips
 FRAMES, WIDTH, HEIGHT, FACE = 111, 1280, 720, 400
 TARGETS = {3: 0.85, 0: 1.15}
 VIDEO = {"frames": 30, "side_px": 224}
-AUDIO = {
-    "rate_hz": 44100,
-    "track": 1,
-    "min_sound": 0.5,
-    "n_fft": 2048,
-    "hop": 512,
-    "mels": 128,
-    "coefficients": 13,
-    "top_db": 80.0,
-    "silence_db": -50.0,
-}
+AUDIO = config.load(Path(__file__).parents[1] / "presets/base.yaml").extract.audio.model_dump()
 
 
 def options(decoder: str = "pyav") -> ExtractOptions:
@@ -56,7 +47,7 @@ def generate(path: Path, b_frames: int, noisy: int, seed: int) -> Path:
     random = np.random.default_rng(seed)
     scene = random.integers(0, 255, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
     face = random.integers(0, 255, (FACE // 8, FACE // 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
-    # Another cut of one large field of noise for each frame: as good as new, and drawn once.
+    # Each frame takes another cut of one large field of noise, which is faster than drawing new noise.
     noise = random.integers(-noisy, noisy + 1, (HEIGHT + 200, WIDTH + 200, 1), dtype=np.int16)
     with av.open(str(path), "w") as out:
         options = {"preset": "medium", "bf": str(b_frames), "threads": "1"}

@@ -1,6 +1,6 @@
 """Measure loading a clip at the published size, 30 frames of 224x224, mirrored and shifted.
 
-Writes a shard, and takes turns between the loader with that augmentation and copying the same bytes once.
+Writes a shard, and alternates the loader with that augmentation and a plain copy of the same bytes.
 Example: python benchmarks/load.py
 """
 

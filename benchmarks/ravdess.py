@@ -22,7 +22,7 @@ import torch
 from cfnsr import config
 from cfnsr.cli.models import untrained_spec
 from cfnsr.config import preset
-from cfnsr.corpora.studio.prepare import openface as written
+from cfnsr.corpora.studio.prepare import openface as openface_writer
 from cfnsr.models.types import Batch
 from cfnsr.preprocessing import face_boxes
 from cfnsr.preprocessing.landmarks import openface
@@ -37,7 +37,7 @@ CROPS, SIDE_PX, STEPS = VIDEO["frames"], VIDEO["side_px"], 212
 
 
 def seconds(work: Callable[[], object], times: int = 3) -> float:
-    """Return the least of a few measurements; the first call is not one of them."""
+    """Return the shortest of a few measurements, after a first call that is not measured."""
     work()
     measured = []
     for _ in range(times):
@@ -51,7 +51,7 @@ def reading_landmarks(folder: Path) -> Callable[[], object]:
     """Return a function that reads the landmarks of a clip and computes its face boxes."""
     points = np.random.default_rng(0).uniform(300, 700, (FRAMES, 68, 2))
     path = folder / "clip.csv"
-    written.write(path, points, 0.9, 29.97)
+    openface_writer.write(path, points, 0.9, 29.97)
     options = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.35, "smoothing_s": 0.2}
     return lambda: face_boxes.compute(openface.read(path), **options, where=path)
 
@@ -87,14 +87,17 @@ def main(network_mbit: float) -> None:
     fetched = sum(sizes.values())
     videos = sum(size for name, size in sizes.items() if name.startswith("Video"))
     click.echo(f"a clip, one core: landmarks {landmarks_s * 1000:.0f} ms, frames and sound {extract_s * 1000:.0f} ms")
-    click.echo(f"a clip's training step, {cores} cores: " + ", ".join(f"{k} {v:.2f} s" for k, v in step_s.items()))
+    click.echo(
+        f"a clip's training step, {cores} cores: "
+        + ", ".join(f"{name} {spent:.2f} s" for name, spent in step_s.items())
+    )
     train, folds = CLIPS * (len(values.folds) - 2) / len(values.folds), len(values.folds)
     epochs = {"video": values.pretrain.video.epochs, "audio": values.pretrain.audio.epochs}
     training = values.systems["cfnsr"].training
     assert training is not None
     epochs["cfnsr"] = training.epochs
     # Each epoch also predicts the other clips: the forward pass alone, a third of a step.
-    training_s = {k: step_s[k] * epochs[k] * folds * (train + (CLIPS - train) / 3) for k in step_s}
+    training_s = {name: spent * epochs[name] * folds * (train + (CLIPS - train) / 3) for name, spent in step_s.items()}
     for run_cores in (2, 16):
         fetch_s = fetched * 8 / network_mbit / 1e6
         prepare_s = (CLIPS * extract_s + CLIPS * landmarks_s) / run_cores + 73 * STAGE_S

@@ -1,8 +1,8 @@
 """Measure a training step at the published size: CFN-SR, forward, backward and Adam.
 
-Takes turns in one process between plain fp32 with channels first, as the published code computes; channels last; and
-the precision that `auto` selects. Then freed memory is kept, as in training, and turns continue with that, the same
-without torch's deterministic mode, and the plain step again. Example: python benchmarks/step.py --clips 2
+First alternates, in one process, plain fp32 with channels first, as the published code computes; channels last; and
+the precision that `auto` selects. Then freed memory is kept, as in training, and the last of these alternates with the
+same without torch's deterministic mode, and with the plain step. Example: python benchmarks/step.py --clips 2
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def stepper(
 
 
 def turns_of(kinds: dict[str, Callable[[], None]], turns: int) -> dict[str, float]:
-    """Measure the seconds of each kind of step: the median of its turns, the first left out."""
+    """Measure the seconds of each kind of step: the median of its turns, without the first."""
     spent: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(turns + 1):
         for name, step in kinds.items():
@@ -71,7 +71,7 @@ def turns_of(kinds: dict[str, Callable[[], None]], turns: int) -> dict[str, floa
 
 
 @click.command(help=__doc__)
-@click.option("--clips", default=2, show_default=True, help="A step.")
+@click.option("--clips", default=2, show_default=True, help="Clips a step.")
 @click.option("--turns", default=3, show_default=True, help="Counted; one more comes before.")
 @click.option("--threads", default=2, show_default=True)
 def main(clips: int, turns: int, threads: int) -> None:
@@ -82,7 +82,7 @@ def main(clips: int, turns: int, threads: int) -> None:
         for precision, channels_last in (("fp32", False), ("fp32", True), (picked, True))
     )
 
-    def free() -> None:
+    def nondeterministic() -> None:
         torch.set_deterministic_debug_mode("default")
         auto()
         torch.set_deterministic_debug_mode("error")
@@ -90,7 +90,7 @@ def main(clips: int, turns: int, threads: int) -> None:
     first = "plain fp32, channels first"
     spent = turns_of({first: plain, "channels last": last, f"and {picked}": auto}, turns)
     device.keep_freed_memory()  # cannot be undone within a process
-    kept = {"and memory kept: ours": auto, "ours, not deterministic": free, "plain, memory kept": plain}
+    kept = {"and memory kept: ours": auto, "ours, not deterministic": nondeterministic, "plain, memory kept": plain}
     spent |= turns_of(kept, turns)
     click.echo(f"CFN-SR at the published size, a step of {clips} clips on {threads} threads")
     for name, seconds in spent.items():

@@ -1,13 +1,13 @@
-"""The one exception that a user's mistake or a bad file raises; entry points print it without a traceback."""
+"""The exception for a user's mistake or a bad file; entry points print it without a traceback."""
 
 from __future__ import annotations
 
 
 class CfnsrError(Exception):
-    """Something the user can mend: says where it is, what is wrong and what to do.
+    """An error that the user can correct: it says where it is, what is wrong and what to do.
 
     Args:
-        where: file, field or stage in which the fault lies.
+        where: file, field or stage that the error is in.
         problem: what is wrong with it, in one clause.
         remedy: what the user can do about it.
     """
@@ -17,10 +17,10 @@ class CfnsrError(Exception):
         super().__init__(f"{self.where}: {self.problem}. {remedy}")
 
     def __reduce__(self) -> tuple[type[CfnsrError], tuple[str, str, str]]:
-        """What pickle builds it again from, where a clip is worked on in another process."""
+        """Return what pickle needs to rebuild the error when it comes from another process."""
         return type(self), (self.where, self.problem, self.remedy)
 
 
 def printable(text: str) -> str:
-    """The text with what a terminal would obey, or cannot show, spelt out: a file may have any name."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+    """Escape the characters that a terminal would interpret or cannot show; a file may have any name."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

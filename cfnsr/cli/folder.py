@@ -10,6 +10,7 @@ from cfnsr.cli.options import IN_FILE, IN_FOLDER, params_option
 from cfnsr.config import preset
 from cfnsr.corpora.folder.prepare import labels_file
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime.checksum import md5
 
 
 @click.command()
@@ -50,7 +51,7 @@ def folder(videos: Path, labels: Path, folds: int, params: Path) -> None:
             "folder": {
                 "videos": str(videos.resolve()),
                 "sheet": str(labels.resolve()),
-                "sheet_md5": labels_file.md5(labels),
+                "sheet_md5": md5(labels),
                 "labels": sorted({row.label for row in rows}),
             }
         },

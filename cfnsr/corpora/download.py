@@ -6,7 +6,6 @@ retries requests that fail before the body; this module resumes within the body.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from urllib3.util import Retry
 from cfnsr import __version__
 from cfnsr.corpora.link_or_copy import disk_space
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime.checksum import md5
 
 USER_AGENT = f"cfnsr/{__version__}"
 CONNECT_S = 20  # timeout of a connection's start
@@ -56,7 +56,7 @@ def fetch(
     tries: int,
     wait_s: float,
     timeout_s: float,
-    moved: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Fetch an archive into a folder, unless it is there; return its path.
 
@@ -66,21 +66,21 @@ def fetch(
         tries: requests in a row without new bytes before the download fails.
         wait_s: first pause between them in seconds; pauses double, unless the server sends ``Retry-After``.
         timeout_s: seconds without data before a connection is closed.
-        moved: called with the number of received bytes and of all bytes.
+        on_progress: called with the number of received bytes and of all bytes.
 
     Raises:
         CfnsrError: it cannot be fetched, or has another size or md5.
     """
     path = folder / archive.name
     if path.is_file() and archive.is_at(path):
-        moved(archive.size, archive.size)
+        on_progress(archive.size, archive.size)
         return path
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{archive.name}.part"
     if _size(part) > archive.size:
         part.unlink()
     with disk_space(folder, archive.size - _size(part)):
-        _Transfer(archive, part, tries, wait_s, timeout_s, moved).run()
+        _Transfer(archive, part, tries, wait_s, timeout_s, on_progress).run()
     checksum = md5(part)
     if checksum != archive.md5:
         part.unlink()
@@ -100,7 +100,7 @@ class _Transfer:
     tries: int
     wait_s: float
     timeout_s: float
-    moved: Callable[[int, int], None]
+    on_progress: Callable[[int, int], None]
 
     def run(self) -> None:
         """Send requests until all bytes are there.
@@ -122,7 +122,7 @@ class _Transfer:
                 try:
                     retries = retries.increment("GET", self.archive.url, error=ProtocolError(problem))
                 except MaxRetryError as error:
-                    raise self._too_often(problem) from error
+                    raise self._out_of_tries(problem) from error
                 retries.sleep()
 
     def _request(self, session: requests.Session) -> str:
@@ -140,7 +140,7 @@ class _Transfer:
             with session.get(self.archive.url, headers=headers, stream=True, timeout=timeout) as response:
                 connected = True
                 if response.status_code in _TEMPORARY:
-                    raise self._too_often(f"the server answered {response.status_code} {response.reason}")
+                    raise self._out_of_tries(f"the server answered {response.status_code} {response.reason}")
                 first = self._first_byte(response, start)
                 if first is None:  # the server does not send the rest; request the whole archive next
                     self.part.unlink()
@@ -152,12 +152,12 @@ class _Transfer:
         except (requests.RequestException, HTTPError) as error:
             problem = f"the connection failed ({_innermost(error)})"
             if not connected:  # urllib3 has made all retries
-                raise self._too_often(problem) from error
+                raise self._out_of_tries(problem) from error
             return problem
         return "the server sent nothing new"
 
     def _first_byte(self, response: requests.Response, received: int) -> int | None:
-        """Return at which byte of the archive a response starts; None if the range is wrong."""
+        """Return the byte of the archive that a response starts at; None if its range is wrong."""
         is_page = "html" in response.headers.get("Content-Type", "")
         if response.status_code not in {200, 206, 416}:
             page = " with a web page" if is_page else ""
@@ -182,7 +182,7 @@ class _Transfer:
     def _save(self, response: requests.Response, start: int) -> None:
         chunks = response.iter_content(_CHUNK)
         first = next(chunks, b"")
-        # Before it overwrites received bytes.
+        # Checked before it overwrites received bytes.
         if start == 0 and not _ZIP_START.startswith(first[: len(_ZIP_START)]):
             raise self._error("the server sent a file that is not a zip archive")
         done = start
@@ -193,12 +193,12 @@ class _Transfer:
                     raise self._error(f"the server sends more than {self.archive.size:,} bytes")
                 file.write(chunk)
                 done += len(chunk)
-                self.moved(done, self.archive.size)
+                self.on_progress(done, self.archive.size)
 
     def _error(self, problem: str, remedy: str = _REMEDY) -> CfnsrError:
         return CfnsrError(self.archive.url, problem, remedy)
 
-    def _too_often(self, problem: str) -> CfnsrError:
+    def _out_of_tries(self, problem: str) -> CfnsrError:
         return self._error(f"{problem}, {self.tries} times in a row")
 
     def _retries(self) -> Retry:
@@ -222,12 +222,6 @@ class _Retries(Retry):
         if seconds is not None and seconds > _LONGEST_PAUSE_S:
             raise _LongPauseError(seconds)
         return seconds
-
-
-def md5(path: Path) -> str:
-    """Return the md5 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _size(part: Path) -> int:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cfnsr.corpora.download import Archive, fetch, md5
+from cfnsr.corpora.download import Archive, fetch
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import progress
+from cfnsr.runtime.checksum import md5
 
 PARTIAL = Path("data/.partial")  # unlike a stage's outputs, DVC does not delete it before the stage runs
 
@@ -37,35 +38,37 @@ class Source:
             problem = f"{self.local} is not a folder"
             raise CfnsrError("params.yaml, fetch.local", problem, "Give a folder, or leave it empty")
 
-    def own_folder(self, name: str) -> Path | None:
+    def user_folder(self, name: str) -> Path | None:
         """Return the user's own folder of this name, if there is one."""
         folder = Path(self.local) / name
         return folder if self.local and folder.is_dir() else None
 
-    def _own_file(self, name: str) -> Path | None:
+    def _user_file(self, name: str) -> Path | None:
         path = Path(self.local) / name
         return path if self.local and path.is_file() else None
 
     def has(self, archive: Archive) -> bool:
         """Return whether the archive is here already: the user's own, or an earlier download."""
-        return self._own_file(archive.name) is not None or (self.partial / archive.name).is_file()
+        return self._user_file(archive.name) is not None or (self.partial / archive.name).is_file()
 
     @contextmanager
     def archive(self, archive: Archive) -> Iterator[Path]:
-        """Yield the archive's path. Fetch it if the user has none, and then delete it after successful work.
+        """Yield the archive's path. If the user does not have it, fetch it, and delete it after successful work.
 
         Raises:
             CfnsrError: it cannot be fetched, or has another size or md5.
         """
-        own = self._own_file(archive.name)
-        if own is not None:
-            if not archive.is_at(own):
-                size = own.stat().st_size
-                problem = f"has {size:,} bytes and md5 {md5(own)}, not {archive.size:,} and {archive.md5}"
-                raise CfnsrError(own, problem, "Delete it, and the command fetches the right one")
-            yield own
+        user_file = self._user_file(archive.name)
+        if user_file is not None:
+            if not archive.is_at(user_file):
+                size = user_file.stat().st_size
+                problem = f"has {size:,} bytes and md5 {md5(user_file)}, not {archive.size:,} and {archive.md5}"
+                raise CfnsrError(
+                    user_file, problem, "Delete it and run the command again, which fetches the right file"
+                )
+            yield user_file
             return
-        with progress.transfer(archive.name) as moved:
-            path = fetch(archive, self.partial, self.tries, self.wait_s, self.timeout_s, moved)
+        with progress.transfer(archive.name) as on_progress:
+            path = fetch(archive, self.partial, self.tries, self.wait_s, self.timeout_s, on_progress)
         yield path
         path.unlink()

@@ -118,7 +118,7 @@ class FoldDatasets:
 
     @property
     def selection_split(self) -> Clips:
-        """The clips that select the epoch."""
+        """Return the clips that select the epoch."""
         return self.test if self.validation is None else self.validation
 
 
@@ -162,7 +162,7 @@ def _batches(positions: Sequence[int], batch_size: int) -> list[list[int]]:
 def _loader(clips: Clips, batches: list[list[int]]) -> DataLoader[Batch]:
     """Return a loader of given batches.
 
-    It has a generator of its own: a loader draws a number at each pass, and from torch's generator the number of
-    evaluations would change the weights that are trained in between.
+    It has its own random generator: a loader draws a number at each pass, and if it drew from torch's generator, the
+    number of evaluations would change the weights that are trained in between.
     """
     return DataLoader(clips, batch_sampler=batches, generator=torch.Generator(), collate_fn=lambda batch: batch)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_file
@@ -45,23 +47,42 @@ class JobPaths:
 
     @property
     def checkpoint(self) -> Path:
-        """The network's weights and ``ModelSpec``."""
+        """Return the path of the network's weights and ``ModelSpec``."""
         return self.model / "model.safetensors"
 
     @property
     def record(self) -> Path:
-        """The ``JobRecord``."""
+        """Return the path of the ``JobRecord``."""
         return self.results / "record.json"
 
     @property
     def predictions(self) -> Path:
-        """The table of predictions; ``cfnsr.evaluation.outputs`` describes it."""
+        """Return the path of the table of predictions, see ``read_predictions``."""
         return self.results / "predictions.parquet"
 
     @property
     def curves(self) -> Path:
-        """Folder of DVCLive's files and of ``test.csv``, the test accuracy after each epoch; empty without training."""
+        """Return the folder of DVCLive's files and ``test.csv``, the test accuracy by epoch; empty without training."""
         return self.results / "curves"
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read a job's table of predictions; ``cfnsr.evaluation.outputs.to_table`` describes its columns.
+
+    Raises:
+        CfnsrError: the file is missing, damaged or another table.
+    """
+    if not path.is_file():
+        raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing")
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # Arrow's errors are among them
+        raise CfnsrError(path, f"is not a table of predictions ({error})", "Run `dvc repro`") from error
+    missing = [column for column in ("choice", "label", "predicted") if column not in table]
+    if missing:
+        problem = f"is not a table of predictions (it lacks the column {', '.join(missing)})"
+        raise CfnsrError(path, problem, "Run `dvc repro`")
+    return table
 
 
 @dataclass(frozen=True)

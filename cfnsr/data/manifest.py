@@ -69,7 +69,7 @@ class Manifest:
 
     @property
     def folds(self) -> list[str]:
-        """The folds' names, in order."""
+        """Return the folds' names, in order."""
         return list(self.protocols["held_out"])
 
     def speakers(self, trial: Trial) -> Speakers:

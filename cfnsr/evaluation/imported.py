@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -15,7 +12,8 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.models import checkpoint
-from cfnsr.models.spec import ModelSpec
+from cfnsr.models.spec import ModelSpec, differences
+from cfnsr.runtime.checksum import sha256
 
 
 def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Module, ModelSpec]:
@@ -39,8 +37,9 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
         if actual != expected:
             problem = f"its {what} is {actual}, not {expected}"
             raise CfnsrError(path, problem, "Import the right file: `cfnsr import-checkpoint --help`")
-    files = spec.imported or [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}]
-    differences = list(_differences(spec.preprocessing, manifest.preprocessing))
+    files = spec.imported or [{"file": path.name, "sha256": sha256(path)}]
+    compared = differences(spec.preprocessing, manifest.preprocessing)
+    differing = [f"{key} was {theirs}, is {ours}" for key, theirs, ours in compared]
     own_spec = replace(
         spec,
         inputs=manifest.shapes,
@@ -50,7 +49,10 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
         data=manifest.fingerprint,
         # The file's header may hold any text, and the report shows it.
         imported=[
-            {**{key: re.sub(r"[^\w.-]", "_", str(file[key])) for key in ("file", "sha256")}, "differs": differences}
+            {
+                **{key: re.sub(r"[^\w.-]", "_", str(file.get(key, ""))) for key in ("file", "sha256")},
+                "differs": differing,
+            }
             for file in files
         ],
     )
@@ -61,12 +63,3 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
         problem = f"was made for clips of shapes {spec.inputs}, not {manifest.shapes}"
         raise CfnsrError(path, problem, "Change `extract` to what the network was trained on") from error
     return network.eval(), own_spec
-
-
-def _differences(theirs: dict[str, Any], ours: dict[str, Any], path: str = "") -> Iterator[str]:
-    """Yield the settings of a network's preprocessing that this corpus does not share."""
-    for key, value in theirs.items():
-        if isinstance(value, dict):
-            yield from _differences(value, ours.get(key, {}), f"{path}{key}.")
-        elif ours.get(key) != value:
-            yield f"{path}{key} was {value}, is {ours.get(key)}"

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from cfnsr.data.dataset import Clips, FoldDatasets
-from cfnsr.data.jobs import CHOICES, VALIDATION
+from cfnsr.data.jobs import CHOICES, VALIDATION, read_predictions
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.outputs import from_table
 from cfnsr.evaluation.predict import LogProbabilities
@@ -33,12 +33,12 @@ def combine(
         imported unimodal network has one epoch and no validation predictions, so that other choices are left out.
 
     Raises:
-        CfnsrError: the system trains; or a table is missing, or is of other clips.
+        CfnsrError: the system trains; or a table is missing, damaged or of other clips.
     """
     system: Any = network
     if system.trains:
         raise CfnsrError("run.combine", "contains a system that trains", "Move it to run.train")
-    tables = {path: _read(path) for path in (video, audio)}
+    tables = {path: read_predictions(path) for path in (video, audio)}
     choices: dict[str, LogProbabilities] = {}
     for choice in (*CHOICES, VALIDATION):
         if not all(choice in set(table["choice"]) for table in tables.values()):
@@ -53,12 +53,6 @@ def combine(
             choices["without_video"] = system.combine(uniform, of_audio).numpy()
             choices["without_audio"] = system.combine(of_video, uniform).numpy()
     return choices
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise CfnsrError(path, "is missing", "Run `dvc repro pretrain evaluate`")
-    return pd.read_parquet(path)
 
 
 def _predictions(path: Path, table: pd.DataFrame, choice: str, clips: Clips, labels: list[str]) -> LogProbabilities:

@@ -97,5 +97,6 @@ def replace_modality(network: nn.Module, modality: str, means: MeanFeatures) -> 
         yield
 
 
-def _modules(network: nn.Module) -> dict[str, tuple[str, ...]]:
-    return network.modality_modules  # pyright: ignore[reportReturnType]
+def _modules(network: Any) -> dict[str, tuple[str, ...]]:
+    """Return the names of a network's modules whose outputs are a modality's features, by modality."""
+    return network.modality_modules

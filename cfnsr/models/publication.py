@@ -1,4 +1,4 @@
-"""What was published of a network."""
+"""The published figures of a network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Publication:
     Attributes:
         fusion: ``none`` (one modality), ``feature`` (joined before the classifier), ``intermediate`` (within the
             networks) or ``decision`` (two predictions joined).
-        paper: arXiv number of the paper that describes it, or None.
-        accuracy: published on RAVDESS, in %, or None; its protocol is not ours (docs/decisions/0002-held-out.md).
-        parameters: published count, in millions, or None.
-        reconstructed: what no source gives exactly, so that ours may differ; empty if nothing.
+        paper: arXiv number of the paper that describes the network, or None.
+        accuracy: on RAVDESS, in %, or None; its protocol is not ours (docs/decisions/0002-held-out.md).
+        parameters: in millions, or None.
+        reconstructed: parts that no source describes exactly, so that ours may differ; empty if there are none.
     """
 
     fusion: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -111,3 +112,19 @@ class ModelSpec:
             problem = f"its description lacks pixels.{missing[0]}"
             raise CfnsrError(where, problem, "Train or import it again with this version of cfnsr")
         return spec
+
+
+def differences(expected: dict[str, Any], actual: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield dotted key, expected value and actual value of each expected setting that differs or is missing.
+
+    Args:
+        expected: settings in sections, for instance a spec's ``preprocessing``.
+        actual: settings in the same sections; further ones are ignored.
+        path: of the section, with a dot at its end; empty at the top.
+    """
+    for key, value in expected.items():
+        other = actual.get(key, {} if isinstance(value, dict) else None)
+        if isinstance(value, dict) and isinstance(other, dict):
+            yield from differences(value, other, f"{path}{key}.")
+        elif other != value:
+            yield f"{path}{key}", value, other

@@ -22,7 +22,7 @@ class Size:
 
     Attributes:
         name: the system, or the modality.
-        publication: what was published of it.
+        publication: its published figures.
         parameters: trainable or not.
         flops: of the forward pass of one clip; a multiplication and an addition count as two.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.preprocessing.media import Timeline
 from cfnsr.runtime import parallel
 from cfnsr.runtime.bad_clips import BadClips
+from cfnsr.runtime.checksum import md5
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,10 @@ def samples(
         options: see ``sample``.
         workers: ``jobs``, ``backend`` and ``address``, see ``parallel.run``.
     """
-    reasons = {clip.id: skipped.get(clip.id, "has no landmarks") for clip in clips}
-    tasks = [(clip.path, boxes[clip.id].boxes if clip.id in boxes else reasons[clip.id]) for clip in clips]
+    tasks = [
+        (clip.path, boxes[clip.id].boxes if clip.id in boxes else skipped.get(clip.id, "has no landmarks"))
+        for clip in clips
+    ]
     with closing(parallel.run(partial(_attempt, options=options), tasks, **workers)) as attempts:
         for clip, attempt in zip(clips, attempts, strict=True):
             if isinstance(attempt, CfnsrError):
@@ -192,12 +194,7 @@ def index_rows(clips: list[Clip], boxes: Mapping[str, FaceBoxes]) -> list[dict[s
             "statement": clip.statement,
             "repetition": clip.repetition,
             **(boxes[clip.id].summary() if clip.id in boxes else {}),
-            "source_md5": _md5(clip.path),
+            "source_md5": md5(clip.path),
         }
         for clip in clips
     ]
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

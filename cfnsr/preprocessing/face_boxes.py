@@ -13,13 +13,12 @@ from jaxtyping import Bool, Float64
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing.landmarks import Landmarks, read_frames, write_frames
 
+_BOX_COLUMNS = ("x", "y", "side")
 _SCHEMA = pa.schema(
     {
         "clip": pa.string(),
         "frame": pa.int32(),
-        "x": pa.float64(),
-        "y": pa.float64(),
-        "side": pa.float64(),
+        **dict.fromkeys(_BOX_COLUMNS, pa.float64()),
         "confidence": pa.float64(),
         "interpolated": pa.bool_(),
         "skipped": pa.string(),
@@ -104,19 +103,14 @@ def write(path: Path, clips: Mapping[str, FaceBoxes], skipped: Mapping[str, str]
         clips: by clip id.
         skipped: by clip id, why a clip has none.
     """
-    columns = (
-        (
-            clip,
-            {
-                "x": face.boxes[:, 0],
-                "y": face.boxes[:, 1],
-                "side": face.boxes[:, 2],
-                "confidence": face.confidence,
-                "interpolated": face.interpolated,
-            },
-        )
+    columns = {
+        clip: {
+            **dict(zip(_BOX_COLUMNS, face.boxes.T, strict=True)),
+            "confidence": face.confidence,
+            "interpolated": face.interpolated,
+        }
         for clip, face in clips.items()
-    )
+    }
     write_frames(path, _SCHEMA, columns, skipped)
 
 
@@ -129,7 +123,7 @@ def read(path: Path) -> tuple[dict[str, FaceBoxes], dict[str, str]]:
     tables, skipped = read_frames(path, _SCHEMA, "face boxes", stage="crop")
     boxes = {
         clip: FaceBoxes(
-            np.column_stack([table[name].to_numpy() for name in ("x", "y", "side")]),
+            np.column_stack([table[name].to_numpy() for name in _BOX_COLUMNS]),
             table["confidence"].to_numpy(),
             table["interpolated"].to_numpy(),
         )

@@ -1,4 +1,4 @@
-"""Check shards before training for missing, broken, doubled and contradictory clips."""
+"""Check shards before training for missing, broken, repeated and contradictory clips."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COUNTS = ("missing", "surplus", "duplicates", "not_finite", "constant", "silent
 
 @dataclass
 class ValidationReport:
-    """What was found in the shards of all speakers.
+    """The result of the checks on the shards of all speakers.
 
     Attributes:
         clips: number of clips, by speaker.

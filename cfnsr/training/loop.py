@@ -176,18 +176,18 @@ class Trainer:
         _set_train_mode(self.network)
         loader = self.batches(epoch)
         batches, count = iter(loader), min(len(loader), max_batches or len(loader))
-        full = self.settings.batch_size * self.settings.accumulate  # clips of a full step
+        clips_per_step = self.settings.batch_size * self.settings.accumulate
         loss_sum, normaliser_sum, pending = torch.zeros((), dtype=torch.float64, device=self._device), 0.0, 0.0
         for number in range(1, count + 1):
             with record_function("load"):
                 batch = next(batches)
-            own = self.objective.normaliser(batch.label)
-            whole = distributed.total(own, self._device)  # of all processes
+            normaliser = self.objective.normaliser(batch.label)
+            normaliser_of_all = distributed.total(normaliser, self._device)  # of the shares of all processes
             # DistributedDataParallel averages gradients, so their sum needs a factor of world_size.
-            loss = self._backward(batch, generator, own * distributed.world_size() / full)
-            loss_sum += loss * own
-            normaliser_sum += whole
-            pending += whole / full
+            loss = self._backward(batch, generator, normaliser * distributed.world_size() / clips_per_step)
+            loss_sum += loss * normaliser
+            normaliser_sum += normaliser_of_all
+            pending += normaliser_of_all / clips_per_step
             if number % self.settings.accumulate == 0 or number == count:
                 with record_function("optimiser"):
                     self._step(pending)
@@ -242,8 +242,9 @@ class Trainer:
 
 
 def _set_train_mode(network: nn.Module) -> None:
+    """Put a network into training mode, except for layers whose weights are all frozen."""
     network.train()
     for module in network.modules():
         weights = list(module.parameters())
         if weights and not any(value.requires_grad for value in weights):
-            module.eval()  # so that a frozen layer's batch statistics stay as they are
+            module.eval()  # keeps the layer's batch statistics as they are

@@ -25,7 +25,7 @@ class Objective:
         device: device of the predictions.
 
     Attributes:
-        class_weights: weight of each class; none where all count alike.
+        class_weights: weight of each class; None if all have the same weight.
     """
 
     def __init__(self, settings: TrainingSettings, classes: np.ndarray, count: int, device: torch.device) -> None:

@@ -21,7 +21,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.evaluation import device as devices
 from cfnsr.evaluation import missing_modality
 from cfnsr.evaluation.outputs import write_outputs
-from cfnsr.evaluation.predict import Normalise, Predictor
+from cfnsr.evaluation.predict import LogProbabilities, Normalise, Predictor, TestMonitor
 from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.outputs import atomic_folder
 from cfnsr.training import distributed, torchrun
@@ -60,7 +60,7 @@ def run(
     """
     device = devices.pick(shared["device"])
     torch.set_num_threads(shared["threads"])
-    if torchrun.launch(shared["devices"], device):  # it has run this command in one process for each device
+    if torchrun.launch(shared["devices"], device):  # this command has run in one process for each device
         return f"{shared['devices']} x {devices.describe(device)}"
     with torchrun.process_group(device):
         devices.keep_freed_memory()
@@ -70,8 +70,8 @@ def run(
         fold = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
         network, spec = build()
         clips = fold.train.index[["clip", "source_md5"]].to_numpy().tolist()
-        described = [asdict(spec), asdict(settings), shared, asdict(manifest), clips, device.type]
-        resume = ResumeCheckpoint(paths.resume, fingerprint(network.state_dict(), *described))
+        inputs = [asdict(spec), asdict(settings), shared, asdict(manifest), clips, device.type]
+        resume = ResumeCheckpoint(paths.resume, fingerprint(network.state_dict(), *inputs))
         if len(set(distributed.all_gather(resume.path.name))) > 1:  # torchrun may have started them on several machines
             raise CfnsrError("train.devices", "the processes differ in code, params or data", "Use one commit for all")
         normalise = Normalise(**spec.pixels, device=device)
@@ -85,26 +85,17 @@ def run(
             with _epoch_log(curves) as report:
                 fitted = fit(trainer, fold, shared_predictor, resume=resume, report=report)
             _write_test_curve(curves / "test.csv", fitted)
-        monitor, predictor = fitted.test_monitor, Predictor(network, normalise, settings.batch_size)
-        assert monitor.last is not None and monitor.best is not None
-        choices = {
-            "selected": predictor.predict(fold.test),
-            "last_epoch": monitor.last,
-            "best_test_epoch": monitor.best,
-            **missing_modality.predict_without_each(predictor, fold.test, fold.train),
-        }
-        if fold.validation is not None:
-            choices[VALIDATION] = predictor.predict(fold.validation)
+        predictor = Predictor(network, normalise, settings.batch_size)
         write_outputs(
             paths,
             network,
             spec,
             fold,
-            choices,
+            _predict_choices(predictor, fold, fitted.test_monitor),
             attention=predictor.attention(fold.test),
             epochs=len(fitted.epochs),
             selected_epoch=fitted.selected_epoch,
-            best_test_epoch=monitor.best_epoch,
+            best_test_epoch=fitted.test_monitor.best_epoch,
         )
         resume.delete()
     return devices.describe(device)
@@ -150,6 +141,20 @@ def _epoch_log(folder: Path) -> Iterator[Callable[[Epoch], None]]:
             )
 
         yield report
+
+
+def _predict_choices(predictor: Predictor, fold: FoldDatasets, monitor: TestMonitor) -> dict[str, LogProbabilities]:
+    """Predict with the selected weights; add the predictions that were kept of other epochs."""
+    assert monitor.last is not None and monitor.best is not None
+    choices = {
+        "selected": predictor.predict(fold.test),
+        "last_epoch": monitor.last,
+        "best_test_epoch": monitor.best,
+        **missing_modality.predict_without_each(predictor, fold.test, fold.train),
+    }
+    if fold.validation is not None:
+        choices[VALIDATION] = predictor.predict(fold.validation)
+    return choices
 
 
 def _write_test_curve(path: Path, fitted: Fit) -> None:

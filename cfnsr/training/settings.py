@@ -21,7 +21,7 @@ class TrainingSettings:
         warmup_epochs: epochs in which the learning rate rises from 0.
         clip_norm: largest norm of the gradient; 0 sets no bound.
         accumulate: batches whose gradients are added up for one step.
-        class_weights: ``none``, or ``balanced``: each class counts alike, however many clips it has.
+        class_weights: ``none``, or ``balanced``: each class has the same total weight, however many clips it has.
         label_smoothing: share of the target that is spread over all classes.
         patience: epochs without improvement after which training stops; 0 never stops it.
     """

@@ -1,4 +1,4 @@
-"""A server that the tests of downloads share."""
+"""The server of the download tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.served import Site
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """A server of one archive."""
+    """Serve one archive."""
     with served.serving() as site:
         site.files["/a.zip"] = served.CONTENT
         yield site

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,8 +28,8 @@ CHUNK = 1 << 16  # bytes that an interrupted connection may lose
 PAGE = b"<html>are you a robot?</html>"
 
 
-def fetch(site: Site, folder: Path, *, tries: int = 3, **changes: object) -> Path:
-    archive = replace(archive_of(site), **changes)  # pyright: ignore[reportArgumentType]
+def fetch(site: Site, folder: Path, *, tries: int = 3, **changes: Any) -> Path:
+    archive = replace(archive_of(site), **changes)
     return download.fetch(archive, folder, tries, wait_s=0.001, timeout_s=5)
 
 
@@ -190,6 +191,7 @@ DRIP = """
 import sys
 from cfnsr.corpora.download import Archive, fetch
 from pathlib import Path
+from typing import Any
 url, folder, size, md5 = sys.argv[1:]
 fetch(Archive("a.zip", url, int(size), md5), Path(folder), tries=1, wait_s=0, timeout_s=30)
 """

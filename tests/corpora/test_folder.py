@@ -20,6 +20,7 @@ from cfnsr.corpora.folder.prepare import labels_file
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
+from cfnsr.runtime.checksum import md5
 from stages.check import main as check
 from stages.crop import main as crop
 from stages.download import main as download
@@ -71,7 +72,7 @@ def sheet(videos: Path, tmp_path: Path) -> Path:
 
 def prepare_actor(actor: str, out: Path, **changes: Any) -> Path:
     out.mkdir()
-    options = {"labels": list(EMOTIONS.values()), "sheet_md5": labels_file.md5(Path(changes["sheet"])), **changes}
+    options = {"labels": list(EMOTIONS.values()), "sheet_md5": md5(Path(changes["sheet"])), **changes}
     prepare.prepare(actor, out, **options, source=Source("http://127.0.0.1:1", "", 1, 0, 1, out), jobs=1)
     return out
 

@@ -64,15 +64,13 @@ def site() -> Iterator[Site]:
 
 
 class Workspace:
-    """Where the stages of RAVDESS run, with a table of small archives."""
+    """A folder in which the stages of RAVDESS run, with a table of small archives."""
 
     def __init__(self, folder: Path, params: str, site: Site, corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.params = folder, folder / "params.yaml"
         self.params.write_text(params.replace("https://zenodo.org", site.url))
-        pinned = folder / "pinned"
-        pinned.mkdir()
-        (pinned / "files.tsv").write_text(corpus.table())
-        monkeypatch.setattr(record, "files", lambda package: pinned)
+        (folder / "files.tsv").write_text(corpus.table())
+        monkeypatch.setattr(record, "TABLE", folder / "files.tsv")
         monkeypatch.chdir(folder)
         site.files |= corpus.paths()
 
@@ -251,7 +249,7 @@ def test_own_folder_without_speech_clips_is_ignored(workspace: Workspace, site: 
     assert workspace.clips() == sorted(ravdess_like.stems("01"))
 
 
-def test_own_landmarks_with_doubled_clip_are_refused(workspace: Workspace, corpus: Corpus) -> None:
+def test_own_landmarks_with_a_clip_twice_are_refused(workspace: Workspace, corpus: Corpus) -> None:
     folder = workspace.folder / "own/FacialTracking_Actors_01-24"
     for part in ("a", "b"):
         (folder / part).mkdir(parents=True)

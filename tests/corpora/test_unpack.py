@@ -47,7 +47,7 @@ def test_needed_files_come_out_without_folders(folder: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.mp4": b"a", "b.mp4": VIDEO}
 
 
-HARMFUL = {
+HARMFUL: dict[str, tuple[dict[Any, bytes], str]] = {
     "a name that climbs": ({"../evil.mp4": b"x"}, r"'\.\./evil\.mp4', which is outside the folder"),
     "a name that climbs within": ({"Actor_01/../../evil.mp4": b"x"}, "is outside the folder"),
     "a name that climbs as on Windows": ({"..\\evil.mp4": b"x"}, "is outside the folder"),
@@ -63,7 +63,7 @@ HARMFUL = {
 @pytest.mark.parametrize("harm", HARMFUL)
 def test_harmful_archive_is_refused_whole(folder: Path, harm: str) -> None:
     entries, message = HARMFUL[harm]
-    archive = packed(folder.parent / "a.zip", entries)  # pyright: ignore[reportArgumentType]
+    archive = packed(folder.parent / "a.zip", entries)
     with pytest.raises(CfnsrError, match=rf"a\.zip: contains .*{message}|a\.zip: {message}"):
         unpack.unpack(archive, folder, mp4)
     assert not list(folder.iterdir()) and not (folder.parent / "evil.mp4").exists()

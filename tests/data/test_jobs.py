@@ -4,9 +4,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from cfnsr.data.jobs import JobPaths, JobRecord
+from cfnsr.data.jobs import JobPaths, JobRecord, read_predictions
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 
@@ -49,3 +50,22 @@ def test_another_file_is_no_record(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(CfnsrError, match="is not the record of a job"):
         JobRecord.read(path)
+
+
+def test_faulty_predictions_are_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.parquet"
+    with pytest.raises(CfnsrError, match=r"predictions\.parquet: is missing\. Run `dvc repro`"):
+        read_predictions(path)
+    table = pd.DataFrame({"choice": ["selected"], "clip": "a", "actor": "01", "label": "calm", "predicted": "sad"})
+    table.to_parquet(path)
+    assert read_predictions(path).equals(table)
+    table.drop(columns="choice").to_parquet(path)
+    with pytest.raises(CfnsrError, match=r"is not a table of predictions \(it lacks the column choice\)"):
+        read_predictions(path)
+    for content in (path.read_bytes()[:-100], b"", b"choice,clip"):
+        path.write_bytes(content)
+        with pytest.raises(
+            CfnsrError, match=r"predictions\.parquet: is not a table of predictions \(.+\)\. Run"
+        ) as error:
+            read_predictions(path)
+        assert "\n" not in str(error.value)

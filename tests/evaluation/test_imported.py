@@ -75,6 +75,15 @@ def test_differences_in_preprocessing_are_recorded(tmp_path: Path, manifest: Man
     assert spec.preprocessing == manifest.preprocessing
 
 
+@pytest.mark.parametrize("imported_from", [[], [{}]])
+def test_unexpected_headers_are_recorded(
+    tmp_path: Path, manifest: Manifest, imported_from: list[dict[str, Any]]
+) -> None:
+    path = saved(tmp_path, manifest, preprocessing={"size": {"x": 1}, "crop": []}, imported=imported_from)
+    _, spec = imported.load(path, "audio", TRIAL, manifest)
+    assert spec.imported[0]["differs"] == ["crop was [], is None", "size was {'x': 1}, is 16"]
+
+
 def test_an_own_network_is_recorded_by_its_file(tmp_path: Path, manifest: Manifest) -> None:
     path = saved(tmp_path, manifest, imported=[])
     _, spec = imported.load(path, "audio", TRIAL, manifest)

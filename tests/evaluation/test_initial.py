@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,11 +19,11 @@ CFNSR = networks.OPTIONS["cfnsr"]
 FILES = [{"file": "published.pth", "sha256": "0123", "differs": []}]
 
 
-def copied(corpus_folder: Path, folder: Path, **changes: object) -> Path:
-    """Copy the unimodal networks, with changes in what is known of them."""
+def copied(corpus_folder: Path, folder: Path, **changes: Any) -> Path:
+    """Copy the unimodal networks, with changes in their specs."""
     for modality in networks.ENCODERS:
         source = JobPaths.of(corpus_folder, modality, TRIAL).checkpoint
-        spec = replace(checkpoint.read_spec(source), **changes)  # pyright: ignore[reportArgumentType]
+        spec = replace(checkpoint.read_spec(source), **changes)
         checkpoint.save(JobPaths.of(folder, modality, TRIAL).checkpoint, checkpoint.load(source), spec)
     return folder
 

@@ -80,8 +80,19 @@ def test_predictions_of_another_fold_are_refused(
     own, other = table(corpus_folder, "video"), table(corpus_folder, "audio", "fold_2")
     with pytest.raises(CfnsrError, match="its selected predictions are of other clips than the fold's"):
         late_fusion.combine(network, datasets, manifest.labels, own, other)
-    with pytest.raises(CfnsrError, match=r"audio/fold_3/7/predictions\.parquet: is missing"):
+    with pytest.raises(CfnsrError, match=r"audio/fold_3/7/predictions\.parquet: is missing\. Run `dvc repro`"):
         late_fusion.combine(network, datasets, manifest.labels, own, table(corpus_folder, "audio", "fold_3"))
+
+
+def test_truncated_predictions_are_one_clear_line(
+    corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets, tmp_path: Path
+) -> None:
+    network, _ = initial.fused("averaging", {}, TRIAL, corpus_folder, manifest)
+    video, audio = table(corpus_folder, "video"), tmp_path / "predictions.parquet"
+    audio.write_bytes(video.read_bytes()[:-100])
+    message = r"/predictions\.parquet: is not a table of predictions \(.*\)\. Run `dvc repro`"
+    with pytest.raises(CfnsrError, match=message):
+        late_fusion.combine(network, datasets, manifest.labels, video, audio)
 
 
 def test_a_system_that_trains_is_refused(corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets) -> None:

@@ -96,7 +96,7 @@ def test_a_single_modality_cannot_be_removed(manifest: Manifest, datasets: FoldD
 
 
 class OtherAudio(Clips):
-    """The same clips, each with the MFCC of another."""
+    """The same clips, each with the MFCC of another clip."""
 
     def __init__(self, clips: Clips) -> None:
         self.__dict__.update(clips.__dict__)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.data.manifest import Manifest
@@ -48,14 +50,18 @@ def test_accuracy_is_the_share_predicted_right() -> None:
     assert accuracy(predicted, np.array([0, 1, 1, 1])) == 0.75
 
 
+@dataclass(frozen=True)
 class Scripted(Predictor):
-    """Predicts what it is given, call by call."""
+    """Return the given predictions, one at each call."""
 
-    def __init__(self, predictions: Iterator[LogProbabilities]) -> None:
-        object.__setattr__(self, "predictions", predictions)
+    predictions: Iterator[LogProbabilities]
 
     def predict(self, clips: Clips) -> LogProbabilities:
-        return next(self.predictions)  # pyright: ignore[reportAttributeAccessIssue]
+        return next(self.predictions)
+
+
+def scripted(predictions: list[LogProbabilities]) -> Predictor:
+    return Scripted(nn.Identity(), networks.NORMALISE, 8, iter(predictions))
 
 
 def test_the_monitor_keeps_the_first_best_and_last(datasets: FoldDatasets) -> None:
@@ -68,10 +74,10 @@ def test_the_monitor_keeps_the_first_best_and_last(datasets: FoldDatasets) -> No
         return predicted
 
     predictions = [right(4, 0.9), right(7, 0.8), right(7, 0.9), right(1, 0.9)]
-    monitor = predict.TestMonitor(Scripted(iter(predictions)), datasets.test)
+    monitor = predict.TestMonitor(scripted(predictions), datasets.test)
     for _ in range(3):
         monitor.update()
-    resumed = predict.TestMonitor(Scripted(iter(predictions[3:])), datasets.test)
+    resumed = predict.TestMonitor(scripted(predictions[3:]), datasets.test)
     resumed.load_state_dict(monitor.state_dict())
     resumed.update()
     assert resumed.accuracies == [0.5, 0.875, 0.875, 0.125] and resumed.best_epoch == 2

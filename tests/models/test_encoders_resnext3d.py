@@ -61,7 +61,7 @@ def test_impossible_layers_are_errors(layers: list[int]) -> None:
 @pytest.mark.parametrize("planes", [32, 64, 128, 256, 512])
 @pytest.mark.parametrize(("stride", "side"), [(1, 16), (1, 1), (2, 16), (2, 2), (2, 1)])
 def test_half_precision_has_the_gradient_of_fp32(frames: int, planes: int, stride: int, side: int) -> None:
-    """Some of oneDNN's own are wrong: docs/decisions/0006-half-precision.md."""
+    """Some gradients of oneDNN are wrong: docs/decisions/0006-half-precision.md."""
     torch.manual_seed(0)
     block = Bottleneck(8, planes, stride=stride, cardinality=8)
     block.conv2.to(memory_format=torch.channels_last_3d)

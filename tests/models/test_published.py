@@ -77,7 +77,7 @@ def test_other_published_layouts_are_read(wrap: Any, tmp_path: Path) -> None:
     assert torch.equal(network.encoder.head.linear.bias, published.state("audio")["fc1.bias"])
 
 
-def test_missing_extra_and_misshapen_tensors_are_named(tmp_path: Path) -> None:
+def test_missing_extra_and_differently_shaped_tensors_are_named(tmp_path: Path) -> None:
     state = published.state("audio")
     del state["conv1.bias"]
     state["fc1.weight"] = torch.zeros(8, 1600)
@@ -85,7 +85,11 @@ def test_missing_extra_and_misshapen_tensors_are_named(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "a.pth")
     with pytest.raises(CfnsrError) as caught:
         exchange.read("audio", "fold_1", tmp_path / "a.pth")
-    for part in ("1 missing: conv1.bias;", "1 extra: fc9.weight;", "1 misshapen: fc1.weight [8, 1600], not [8, 1664]"):
+    for part in (
+        "1 missing: conv1.bias;",
+        "1 extra: fc9.weight;",
+        "1 of another shape: fc1.weight [8, 1600], not [8, 1664]",
+    ):
         assert part in str(caught.value)
 
 
@@ -109,7 +113,7 @@ def test_another_systems_file_is_an_error(tmp_path: Path) -> None:
 )
 def test_unusable_tensors_are_named(tensor: torch.Tensor, tmp_path: Path) -> None:
     torch.save(published.state("audio") | {"bn1.weight": tensor}, tmp_path / "a.pth")
-    with pytest.raises(CfnsrError, match=r"1 not finite, or no plain tensor of numbers: bn1\.weight"):
+    with pytest.raises(CfnsrError, match=r"1 not finite, or not plain tensors of numbers: bn1\.weight"):
         exchange.read("audio", "fold_1", tmp_path / "a.pth")
 
 

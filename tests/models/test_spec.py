@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cfnsr.errors import CfnsrError
-from cfnsr.models.spec import ModelSpec
+from cfnsr.models.spec import ModelSpec, differences
 from tests.support import zoo
 from tests.support.zoo import clips
 
@@ -70,6 +70,14 @@ def test_trained_encoders_are_used_as_they_are() -> None:
 def test_impossible_descriptions_build_no_network(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(CfnsrError, match=message):
         replace(zoo.spec("cfnsr"), **changes).build()
+
+
+def test_differences_name_each_setting_once() -> None:
+    expected = {"a": {"b": 1, "c": [1, 2]}, "d": {"e": {"f": 1}}, "g": "x"}
+    assert not list(differences(expected, {**expected, "more": 1}))
+    actual = {"a": {"b": 2, "c": [1, 2], "more": 1}, "d": {"e": 3}}
+    assert list(differences(expected, actual)) == [("a.b", 1, 2), ("d.e", {"f": 1}, 3), ("g", "x", None)]
+    assert list(differences(expected["d"], {})) == [("e.f", 1, None)]
 
 
 def test_the_spec_builds_what_the_zoo_does() -> None:

@@ -291,7 +291,7 @@ OPTIONS = ExtractOptions(0.1, 0.5, {"frames": 4, "side_px": 16, "decoder": "pyav
 def test_any_damage_gives_sample_or_error(
     good: Path, begin: float, length: int, filling: bytes | None, index_first: bool
 ) -> None:
-    """Bytes overwritten, or cut out, anywhere: in the index, the pictures, the sound."""
+    """Overwrite or cut out bytes anywhere: in the index, the pictures or the sound."""
     source = good / f"first-{index_first}.mp4"
     if not source.exists():
         numbered(source, frames=FRAMES, width=96, height=64, sound_s=1.0, faststart=index_first)

@@ -1,5 +1,8 @@
-"""Landmarks found in the pictures, against those that studio knows exactly. The detector is real; where the landmark
-network is needed, one that emits known heat maps stands in for it, as its weights are not ours to ship."""
+"""Detected landmarks are compared with studio's exact ones.
+
+The detector is real. The landmark network is replaced by a stub that returns known heat maps, because this repository
+may not distribute its weights.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +122,7 @@ def test_absent_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_sfd_gets_batches_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its weights are not ours to ship: one that answers stands in for it."""
+    """A stub replaces the detector, because this repository may not distribute its weights."""
     shapes: list[tuple[int, ...]] = []
 
     class KnownFaces:
@@ -140,7 +143,7 @@ def test_sfd_gets_batches_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class KnownHeatMaps(torch.nn.Module):
-    """Stands in for the landmark network: what it is asked next, it knows, for a picture and for its mirror image."""
+    """Replace the landmark network: return prepared heat maps, for a picture and then for its mirror image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,8 +153,8 @@ class KnownHeatMaps(torch.nn.Module):
         assert crops.shape == (1, 3, 256, 256)
         return self.answers.pop(0).clone()
 
-    def know(self, points: np.ndarray, box: np.ndarray) -> None:
-        """The points of a picture in which the face was found in a box, as the package cuts it out."""
+    def prepare(self, points: np.ndarray, box: np.ndarray) -> None:
+        """Prepare the answers for a picture with these points, cropped around a box as the package does."""
         left, top, right, bottom = box[:4]
         centre = np.array([(left + right) / 2, (top + bottom) / 2 - 0.12 * (bottom - top)])
         side = 200 * (right - left + bottom - top) / 195
@@ -165,6 +168,7 @@ class KnownHeatMaps(torch.nn.Module):
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> KnownHeatMaps:
     known = KnownHeatMaps()
+    # The package has no public way to replace its network.
     monkeypatch.setattr(api.FaceAlignment, "_load_native", lambda *_: known)
     monkeypatch.setattr(face_align, "weights_path", lambda name, fetch: Path(name))
     return known
@@ -179,7 +183,7 @@ def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network:
     images = (frame.image for frame in video.frames(clip.path, when, indices, decoder="pyav"))
     for index, (_, box) in zip(indices, detect(images), strict=True):
         assert box is not None
-        network.know(exact.points[index], box)
+        network.prepare(exact.points[index], box)
     track = finder(points=True, frames=4)(clip)
     assert not network.answers
     away = np.linalg.norm(track.points[indices] - exact.points[indices], axis=2)
@@ -222,7 +226,7 @@ def test_clip_without_a_face_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where weights lie, empty."""
+    """Return an empty folder for weights."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(face_align, "SERVER", "http://127.0.0.1:1")
     yield tmp_path / "hub" / "checkpoints"
@@ -239,7 +243,7 @@ def test_missing_weights_are_named_with_their_path(hub: Path, changes: dict[str,
     with pytest.raises(CfnsrError, match=r"cannot be fetched .*refused.*Put the file at"):
         finder(**changes, fetch_weights=True)
     hub.mkdir(parents=True, exist_ok=True)
-    (hub / name).write_bytes(b"others")
+    (hub / name).write_bytes(b"other bytes")
     with pytest.raises(CfnsrError, match="its sha256 starts with"):
         finder(**changes)
 

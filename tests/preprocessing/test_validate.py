@@ -19,7 +19,7 @@ from tests.support import corpus
 
 
 def report(folder: Path, **changes: Any) -> ValidationReport:
-    """Validate a made-up corpus, which may have faults."""
+    """Validate a synthetic corpus, which may have faults."""
     options: dict[str, Any] = {
         "labels": list(LABELS),
         "expected": dict.fromkeys(corpus.ACTORS),
@@ -32,7 +32,7 @@ def report(folder: Path, **changes: Any) -> ValidationReport:
 
 
 def validated(folder: Path, **changes: Any) -> ValidationReport:
-    """Validate a made-up corpus; raise its first fault."""
+    """Validate a synthetic corpus; raise its first fault."""
     valid = report(folder, **changes)
     valid.raise_first()
     return valid

@@ -43,7 +43,7 @@ def augment(
     modality_dropout: float = 0.0,
     seed: int = 0,
 ) -> Callable[[Batch], Batch]:
-    """Return an augmentation with only the given options on, and with a generator of its own."""
+    """Return a function that augments with only the given options on."""
     augment = Augment(
         video={**VIDEO_OFF, **(video or {})}, audio={**AUDIO_OFF, **(audio or {})}, modality_dropout=modality_dropout
     )

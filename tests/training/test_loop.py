@@ -236,7 +236,7 @@ print(counters["stats"]["unique_graphs"])
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled_networks_learn_the_same(folder: Path, root: Path) -> None:
-    """In a process of its own: the checks of arguments in tests cannot be compiled."""
+    """Runs in another process, because the type checks of the tests cannot be compiled."""
     command = [sys.executable, "-c", COMPILED, str(folder)]
     environment = {**os.environ, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
     printed = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout

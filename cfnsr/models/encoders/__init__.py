@@ -31,7 +31,7 @@ class Encoder(nn.Module):
 
     Attributes:
         reads: name of the array in the batch.
-        publication: what was published of it.
+        publication: its published figures.
         stages: the layers, from input to output; systems index them from the end, ``stages[-1]``.
         channels: how many channels each stage returns.
         dim: length of the pooled features.
@@ -66,7 +66,7 @@ class Encoder(nn.Module):
 
 
 class Unimodal(nn.Module):
-    """One encoder as a network of its own.
+    """A network that reads one modality: an encoder with its head.
 
     Args:
         encoder: its weights are shared, not copied.

@@ -4,13 +4,13 @@ Each file defines ``Fusion(nn.Module)``:
 
 - ``__init__(video, audio, classes, *, <its options>)``: two encoders, whose weights training changes further.
 - ``forward(batch) -> Prediction``: on normalised frames.
-- ``publication``: what was published of it.
-- ``trains``: false if its encoders' own training is all that it needs.
+- ``publication``: its published figures.
+- ``trains``: whether it is trained after its encoders.
 - ``modality_modules``: by modality that it reads, the modules whose outputs are all that the rest of it reads.
 - if it joins two predictions, ``combine(video_log_probs, audio_log_probs) -> fused_log_probs``.
-- if it trains on something other than the log-likelihood of ``fused``, ``scores(prediction)`` of each class: training
-  raises the true class's score.
-- if it has spatial attention, ``attention(batch)``, of the video at each moment.
+- if its loss is not the negative log-likelihood of ``fused``, ``scores(prediction)`` of each class: training raises the
+  true class's score.
+- if it has spatial attention, ``attention(batch)`` on the cells of the video at each moment.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def check(name: str, options: Mapping[str, Any], training: bool) -> None:
         training: whether the section has a ``training``.
 
     Raises:
-        CfnsrError: there is no such system; an option is unknown, missing or of the wrong type; or a system that
-            trains lacks its training, or the other way round.
+        CfnsrError: there is no such system; an option is unknown, missing or of the wrong type; or ``training`` is
+            missing from a system that trains, or given to one that does not.
     """
     system = _find(name)
     registry.check_options(system, options, f"systems.{name}.options")

@@ -31,7 +31,7 @@ _LOG_FLOOR = math.log(1e-12)
 
 
 class Fusion(LateFusion):
-    """Two encoders trained together on a joint loss; no weights of its own.
+    """Two encoders trained together on a joint loss; it adds no weights to theirs.
 
     Args:
         beta: how much a modality that is sure reduces the other's weight; 0 not at all.

@@ -5,10 +5,8 @@ All published networks have one size and one preprocessing, which their files do
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,8 @@ from cfnsr.corpora.filenames import LABELS
 from cfnsr.errors import CfnsrError
 from cfnsr.models import checkpoint
 from cfnsr.models.published.names import SYSTEMS, published_parts
-from cfnsr.models.spec import ModelSpec
+from cfnsr.models.spec import ModelSpec, differences
+from cfnsr.runtime.checksum import sha256
 from cfnsr.runtime.outputs import atomic_file
 
 __all__ = ["SYSTEMS", "export", "read", "spec"]
@@ -56,9 +55,8 @@ _PREPROCESSING = {
     }
 }
 _INPUTS = {"frames": [30, 224, 224, 3], "mfcc": [13, 212]}
-# BatchNorm's counters may be missing; the published code's constants are not weights.
-_COUNTER = "num_batches_tracked"
-_CONSTANTS = ("version", "_float_tensor")
+_COUNTER = "num_batches_tracked"  # of BatchNorm; a file may lack it
+_CONSTANTS = ("version", "_float_tensor")  # tensors of the published code that are not weights
 
 
 def spec(system: str, fold: str, file: Path) -> ModelSpec:
@@ -86,7 +84,7 @@ def spec(system: str, fold: str, file: Path) -> ModelSpec:
         imported=[
             {
                 "file": re.sub(r"[^\w.-]", "_", file.name),  # the report's page shows it
-                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+                "sha256": sha256(file),
             }
         ],
     )
@@ -134,12 +132,13 @@ def export(model: Path, out: Path) -> str:
         raise CfnsrError(model, problem, "Give a model of one of these")
     published = asdict(spec(system, described.fold, model))
     compared = ("labels", "encoders", "options", "inputs", "pixels", "preprocessing")
-    differences = [
+    differing = [
         f"{key} is {value}, not {expected}"
-        for key, value, expected in _differences(asdict(described), {key: published[key] for key in compared})
+        for key, expected, value in differences({key: published[key] for key in compared}, asdict(described))
+        if "dropout" not in key  # only training uses it
     ]
-    if differences:
-        problem = f"is not the published {system}: {'; '.join(differences)}"
+    if differing:
+        problem = f"is not the published {system}: {'; '.join(differing)}"
         raise CfnsrError(model, problem, "Train it with those values")
     state = {
         key: part.clone()
@@ -150,15 +149,6 @@ def export(model: Path, out: Path) -> str:
     with atomic_file(out) as partial, partial.open("wb") as file:
         torch.save(state, file)
     return system
-
-
-def _differences(ours: dict[str, Any], published: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield key, our value and the published one where they differ; not dropout, which only training uses."""
-    for key, value in published.items():
-        if isinstance(value, dict):
-            yield from _differences(ours.get(key, {}), value, f"{path}{key}.")
-        elif ours.get(key) != value and "dropout" not in key:
-            yield f"{path}{key}", ours.get(key), value
 
 
 def _parts(described: ModelSpec, name: str, tensor: Tensor) -> dict[str, Tensor]:
@@ -191,12 +181,12 @@ def _check(file: Path, system: str, tensors: dict[str, Tensor], shapes: dict[str
     faults = {
         "missing": [name for name in shapes if name not in tensors and not name.endswith(_COUNTER)],
         "extra": [name for name in tensors if name not in shapes],
-        "misshapen": [
+        "of another shape": [
             f"{name} {list(tensors[name].shape)}, not {list(shape)}"
             for name, shape in shapes.items()
             if name in tensors and tensors[name].shape != shape
         ],
-        "not finite, or no plain tensor of numbers": [
+        "not finite, or not plain tensors of numbers": [
             name for name, tensor in tensors.items() if not _is_usable(name, tensor)
         ],
     }
@@ -207,6 +197,7 @@ def _check(file: Path, system: str, tensors: dict[str, Tensor], shapes: dict[str
 
 
 def _is_usable(name: str, tensor: Tensor) -> bool:
+    """Return whether a tensor is dense, finite and of the right type; variances must not be negative."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return False
     if name.endswith(_COUNTER):
@@ -215,6 +206,7 @@ def _is_usable(name: str, tensor: Tensor) -> bool:
     return finite and not (name.endswith("running_var") and bool((tensor < 0).any()))
 
 
-def _first(names: list[str], count: int = 4) -> str:
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+def _first(names: list[str]) -> str:
+    """Join the first four names, and count the others."""
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more

@@ -6,7 +6,7 @@ A source is a file of this package with a function ``finder(published, **options
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -80,17 +80,14 @@ def write(path: Path, landmarks: Mapping[str, Landmarks], skipped: Mapping[str, 
         landmarks: by clip id.
         skipped: by clip id, why a clip has none.
     """
-    columns = (
-        (
-            clip,
-            {
-                "frame_rate_hz": np.full(len(of_clip.points), of_clip.frame_rate_hz),
-                "confidence": of_clip.confidence,
-                "points": pa.FixedSizeListArray.from_arrays(of_clip.points.astype(np.float32).ravel(), 2 * POINTS),
-            },
-        )
+    columns = {
+        clip: {
+            "frame_rate_hz": np.full(len(of_clip.points), of_clip.frame_rate_hz),
+            "confidence": of_clip.confidence,
+            "points": pa.FixedSizeListArray.from_arrays(of_clip.points.astype(np.float32).ravel(), 2 * POINTS),
+        }
         for clip, of_clip in landmarks.items()
-    )
+    }
     write_frames(path, _SCHEMA, columns, skipped)
 
 
@@ -113,18 +110,18 @@ def read(path: Path) -> tuple[dict[str, Landmarks], dict[str, str]]:
 
 
 def write_frames(
-    path: Path, schema: pa.Schema, clips: Iterable[tuple[str, Mapping[str, Any]]], skipped: Mapping[str, str]
+    path: Path, schema: pa.Schema, clips: Mapping[str, Mapping[str, Any]], skipped: Mapping[str, str]
 ) -> None:
     """Write a Parquet file of one row a frame.
 
     Args:
         path: the file.
         schema: its columns; ``clip``, ``frame`` and ``skipped`` are filled in here.
-        clips: pairs of a clip's id and its other columns, one value a frame.
+        clips: the other columns of each clip, by clip id; one value a frame.
         skipped: by clip id, why a clip has no frames; such a clip gets one row with only the reason.
     """
     with atomic_file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as file:
-        for clip, columns in clips:
+        for clip, columns in clips.items():
             count = len(columns["confidence"])
             frames = {"clip": [clip] * count, "frame": np.arange(count), "skipped": pa.nulls(count, pa.string())}
             file.write_table(pa.table({name: {**columns, **frames}[name] for name in schema.names}, schema=schema))

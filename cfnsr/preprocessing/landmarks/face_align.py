@@ -5,7 +5,6 @@ Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D Face Alignment
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -22,6 +21,7 @@ from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import media, video
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
+from cfnsr.runtime.checksum import sha256
 
 Image = UInt8[np.ndarray, "height width 3"]
 # Only detectors whose weights can be checked (their names contain the checksum), or that have none.
@@ -62,9 +62,10 @@ def finder(
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise CfnsrError("landmarks.face_align.device", "is cuda, but there is no GPU", "Set it to auto or cpu")
-    used = device if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    detect = face_detector(detector, used, batch_size, fetch_weights)
-    locate = _network(used, compile, fetch_weights) if points else _corners
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    detect = face_detector(detector, device, batch_size, fetch_weights)
+    locate = _network(device, compile, fetch_weights) if points else _corners
 
     def find(clip: Clip) -> Landmarks:
         timeline = media.timeline(clip.path)
@@ -94,6 +95,7 @@ def face_detector(
         options["path_to_detector"] = str(weights_path(weights, fetch))
     module = _import(f"face_alignment.detection.{name}", "dlib" if name == "dlib" else "face-align")
     with warnings.catch_warnings():
+        # The package warns of dlib, whose faces are less exact; it is the choice for machines without weights or GPU.
         warnings.filterwarnings("ignore", "Warning: this detector is deprecated", UserWarning)
         detector = module.FaceDetector(device=device, **options)
 
@@ -113,20 +115,22 @@ def face_detector(
 def _largest(boxes: list[Any]) -> Float64[np.ndarray, " 5"] | None:
     if len(boxes) == 0:
         return None
-    # dlib's own confidence is not passed on: it is 1 for a face that it finds.
+    # dlib gives no confidence; a face that it detects counts as certain.
     faces = np.array([[*box[:4], box[4] if len(box) > 4 else 1.0] for box in boxes], np.float64)
     return faces[np.argmax((faces[:, 2] - faces[:, 0]) * (faces[:, 3] - faces[:, 1]))]
 
 
 def _network(device: str, compile: bool, fetch: bool) -> Callable[[Image, np.ndarray], Float64[np.ndarray, "68 2"]]:
+    """Return a function that computes the 68 points of the face in a box of an image."""
     package = _import("face_alignment", "face-align")
     weights_path(_NETWORK, fetch)
-    kind = package.LandmarksType.TWO_D
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Warning: this detector is deprecated", UserWarning)
+        # With compile: true the package warns that the first run takes longer, as params.yaml says.
         warnings.filterwarnings("ignore", "Compiling face alignment model", UserWarning)
-        # The package's own detector is not used; "folder" loads no weights.
-        network = package.FaceAlignment(kind, device=device, face_detector="folder", compile=compile)
+        # The package's detector is not used; "folder" is the one that loads no weights.
+        network = package.FaceAlignment(
+            package.LandmarksType.TWO_D, device=device, face_detector="folder", compile=compile
+        )
 
     def locate(image: Image, box: np.ndarray) -> Float64[np.ndarray, "68 2"]:
         return network.get_landmarks_from_image(image, detected_faces=[box])[0].astype(np.float64)
@@ -135,6 +139,7 @@ def _network(device: str, compile: bool, fetch: bool) -> Callable[[Image, np.nda
 
 
 def _corners(image: Image, box: np.ndarray) -> Float64[np.ndarray, "68 2"]:
+    """Return the box's corners, repeated, in place of 68 points: the face box that follows from them is the same."""
     left, top, right, bottom = box[:4]
     return np.resize(np.array([(left, top), (right, top), (right, bottom), (left, bottom)]), (POINTS, 2))
 
@@ -160,8 +165,7 @@ def weights_path(name: str, fetch: bool) -> Path:
             torch.hub.download_url_to_file(url, str(path), prefix)
         except (URLError, OSError, RuntimeError) as error:
             raise CfnsrError(url, f"cannot be fetched ({error})", f"Put the file at {path}") from error
-    with path.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    checksum = sha256(path)
     if not checksum.startswith(prefix):
         problem = f"its sha256 starts with {checksum[:10]}, where {prefix} was expected"
         raise CfnsrError(path, problem, f"Replace it with {url}")

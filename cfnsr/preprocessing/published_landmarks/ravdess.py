@@ -15,7 +15,7 @@ from joblib import Parallel, delayed
 
 from cfnsr.corpora import unpack
 from cfnsr.corpora.link_or_copy import disk_space
-from cfnsr.corpora.ravdess.prepare import NO_CLIPS, SPEECH, record, require_licence
+from cfnsr.corpora.ravdess.prepare import NO_CLIPS_REMEDY, SPEECH, record, require_licence
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import landmarks
@@ -39,13 +39,13 @@ def fetch(folder: Path, *, licence_accepted: bool, source: Source, jobs: int) ->
     """
     require_licence(licence_accepted)
     is_speech = re.compile(rf"{SPEECH}\d\d\.csv").fullmatch
-    own = source.own_folder(_NAME)
-    if own is not None:
-        paths = [path for path in sorted(own.rglob("*.csv")) if is_speech(path.name)]
-        doubled = [name for name, count in Counter(path.name for path in paths).items() if count > 1]
-        if doubled:
-            raise CfnsrError(own, f"contains {', '.join(doubled[:3])} twice", "Remove one of each")
-        _convert({path.name: path.read_bytes for path in paths}, own, folder, jobs)
+    user_folder = source.user_folder(_NAME)
+    if user_folder is not None:
+        paths = [path for path in sorted(user_folder.rglob("*.csv")) if is_speech(path.name)]
+        repeated = [name for name, count in Counter(path.name for path in paths).items() if count > 1]
+        if repeated:
+            raise CfnsrError(user_folder, f"contains {', '.join(repeated[:3])} twice", "Remove one of each")
+        _convert({path.name: path.read_bytes for path in paths}, user_folder, folder, jobs)
         return
     with source.archive(record.archive(f"{_NAME}.zip", source)) as path, unpack.open_archive(path) as file:
         entries = unpack.choose(file, lambda name: is_speech(name) is not None)
@@ -63,7 +63,7 @@ def _convert(readers: dict[str, Callable[[], bytes]], source: Path, folder: Path
             return error.problem
 
     if not readers:
-        raise CfnsrError(source, "there are no landmarks of a speech clip", NO_CLIPS)
+        raise CfnsrError(source, "there are no landmarks of a speech clip", NO_CLIPS_REMEDY)
     names_of_actor: defaultdict[str, list[str]] = defaultdict(list)
     for name in readers:
         names_of_actor[Path(name).stem[-2:]].append(name)

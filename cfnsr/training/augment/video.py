@@ -68,7 +68,7 @@ def move(
 
     Args:
         frames: the batch.
-        source: index of the frame that each frame is taken from; none keeps the order.
+        source: index of the frame that each frame is taken from; None keeps the order.
         down, right: shift of each clip in pixels.
         mirrored: whether each clip is mirrored.
     """

@@ -13,6 +13,7 @@ from cfnsr.corpora.folder.prepare import labels_file
 from cfnsr.corpora.link_or_copy import link_or_copy
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime.checksum import md5
 
 
 def prepare(
@@ -25,7 +26,7 @@ def prepare(
         folder: where the files go.
         videos: the user's folder.
         sheet: the labels file, see ``labels_file.read``.
-        sheet_md5: md5 of the labels file when `cfnsr folder` read it.
+        sheet_md5: md5 of the labels file when `cfnsr folder` read it; in params.yaml, so that DVC sees a change.
         labels: the emotions.
         source, jobs: not used.
 
@@ -33,7 +34,7 @@ def prepare(
         CfnsrError: the labels file has changed, cannot be read, lacks the speaker, or lists a missing file.
     """
     entries = labels_file.read(Path(sheet))
-    if labels_file.md5(Path(sheet)) != sheet_md5:
+    if md5(Path(sheet)) != sheet_md5:
         raise CfnsrError(sheet, "has changed since `cfnsr folder` read it", "Run `cfnsr folder VIDEOS LABELS` again")
     entries = [entry for entry in entries if entry.speaker == actor]
     if not entries:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -26,11 +25,6 @@ class Entry(NamedTuple):
     file: str
     label: str
     speaker: str
-
-
-def md5(path: Path) -> str:
-    """Return the file's md5. It is kept in params.yaml, so that DVC sees a change of the file."""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def read(path: Path) -> list[Entry]:

@@ -14,7 +14,7 @@ from cfnsr.errors import CfnsrError
 LICENCE = """RAVDESS is under Creative Commons BY-NC-SA 4.0 (https://creativecommons.org/licenses/by-nc-sa/4.0/):
 cite its authors, Livingstone and Russo (2018); no commercial use; share what you make of it under the same licence"""
 
-NO_CLIPS = "Set fetch.local or fetch.base_url to a source that has them"
+NO_CLIPS_REMEDY = "Set fetch.local or fetch.base_url to a source that has them"
 # The start of the names of speech clips with video and audio.
 SPEECH = rf"{filenames.VIDEO_AND_AUDIO}-{filenames.SPEECH}-\d\d-\d\d-\d\d-\d\d-"
 
@@ -34,16 +34,16 @@ def prepare(actor: str, folder: Path, *, licence_accepted: bool, source: Source,
     """
     require_licence(licence_accepted)
     is_speech = re.compile(rf"{SPEECH}{re.escape(actor)}\.mp4").fullmatch
-    own = source.own_folder(f"Actor_{actor}")
+    user_folder = source.user_folder(f"Actor_{actor}")
     # The user's folder of that name may hold songs, or audio only.
-    paths = [] if own is None else [path for path in sorted(own.iterdir()) if is_speech(path.name)]
+    paths = [] if user_folder is None else [path for path in sorted(user_folder.iterdir()) if is_speech(path.name)]
     for path in paths:
         link_or_copy(path, folder / path.name)
     if not paths:
         with source.archive(record.archive(f"Video_Speech_Actor_{actor}.zip", source)) as path:
             unpack.unpack(path, folder, lambda name: is_speech(name) is not None)
     if not any(folder.iterdir()):
-        raise CfnsrError(f"actor {actor}", "there is no speech clip with video and audio", NO_CLIPS)
+        raise CfnsrError(f"actor {actor}", "there is no speech clip with video and audio", NO_CLIPS_REMEDY)
 
 
 def require_licence(accepted: bool) -> None:

@@ -6,7 +6,7 @@ Records 1188976 (clips) and 3255102 (landmarks).
 from __future__ import annotations
 
 import csv
-from importlib.resources import files
+from pathlib import Path
 
 import click
 import requests
@@ -15,6 +15,8 @@ from cfnsr.corpora.download import CONNECT_S, USER_AGENT, Archive
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 
+TABLE = Path(__file__).with_name("files.tsv")
+
 
 def archive(name: str, source: Source) -> Archive:
     """Read an archive's row of files.tsv; if the archive must be fetched, compare the row with Zenodo's record.
@@ -22,7 +24,7 @@ def archive(name: str, source: Source) -> Archive:
     Raises:
         CfnsrError: there is no such archive, or the record states other values.
     """
-    with files("cfnsr.corpora.ravdess.prepare").joinpath("files.tsv").open(encoding="utf-8") as table:
+    with TABLE.open(encoding="utf-8") as table:
         rows = {row["name"]: row for row in csv.DictReader(table, delimiter="\t")}
     if name not in rows:
         raise CfnsrError("actors", f"RAVDESS has no archive {name}", "Its actors are 01 to 24")

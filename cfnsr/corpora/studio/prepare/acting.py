@@ -11,7 +11,7 @@ Points = Float64[np.ndarray, "point 2"]
 
 _ONSET_S, _RISE_S = 0.15, 0.35  # start of the expression, and the time until it is complete
 _BLINK_S = 0.20
-_SHUT = 0.75  # share of a full blink: lids that meet would fold the spline and smear the brow
+_SHUT = 0.75  # how far a blink shuts the eye: lids that meet would fold the spline and smear the brow
 _JAW_OPEN = 0.20  # of the distance between the eyes, at the loudest syllable
 
 # Corners of the mouth and their neighbours: point, side, share of the smile.
@@ -68,6 +68,7 @@ def perform(
 
 
 def _express(rest: Points, eyes_px: float, face: Face, shown: float, loudness: float, blink: float) -> Points:
+    """Move the points by a share ``shown`` of the expression, by speech of a loudness, and by a blink."""
     points = rest.copy()
     smile, brows, inner, frown = (value * shown * eyes_px for value in (face.smile, face.brows, face.inner, face.frown))
     down = (max(face.open * shown, 0) + _JAW_OPEN * loudness) * eyes_px
@@ -91,6 +92,7 @@ def _express(rest: Points, eyes_px: float, face: Face, shown: float, loudness: f
 
 
 def _move(points: Points, *, shift: np.ndarray, roll: float, zoom: float) -> Points:
+    """Rotate (radians) and scale the points about their mean, then shift them (pixels)."""
     middle = points.mean(axis=0)
     turn = zoom * np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
     return (points - middle) @ turn.T + middle + shift

@@ -101,24 +101,19 @@ def face(emotion: str, intensity: str, noise: float, random: np.random.Generator
         random: generator of the noise.
     """
     row, amount = FACES[EMOTIONS[emotion][0]], STRENGTH[intensity] * np.exp(_FACE_AMOUNT * noise * random.normal())
-    drawn = {
-        name: amount * getattr(row, name) + noise * getattr(_FACE_JITTER, name) * random.normal()
-        for name in (field.name for field in fields(Face))
-    }
-    return Face(
-        **{
-            name: float(np.clip(value, getattr(_LOWEST, name), getattr(_HIGHEST, name)))
-            for name, value in drawn.items()
-        }
-    )
+    drawn = {}
+    for name in (field.name for field in fields(Face)):
+        value = amount * getattr(row, name) + noise * getattr(_FACE_JITTER, name) * random.normal()
+        drawn[name] = float(np.clip(value, getattr(_LOWEST, name), getattr(_HIGHEST, name)))
+    return Face(**drawn)
 
 
 def voice(emotion: str, intensity: str, noise: float, random: np.random.Generator) -> Voice:
     """Draw the voice of one clip; for the arguments see ``face``."""
-    row, own = VOICES[EMOTIONS[emotion][1]], VOICES["level"]
+    row, usual = VOICES[EMOTIONS[emotion][1]], VOICES["level"]
     amount = STRENGTH[intensity] * np.exp(_VOICE_AMOUNT * noise * random.normal())
     drawn = {}
     for name in (field.name for field in fields(Voice)):
-        difference = amount * (getattr(row, name) - getattr(own, name))
-        drawn[name] = getattr(own, name) + difference + noise * getattr(_VOICE_JITTER, name) * random.normal()
+        difference = amount * (getattr(row, name) - getattr(usual, name))
+        drawn[name] = getattr(usual, name) + difference + noise * getattr(_VOICE_JITTER, name) * random.normal()
     return Voice(**drawn)

@@ -25,17 +25,17 @@ def main(library: str, data: str, voice: str, words_a_minute: str, pitch: str, m
     rate_hz = espeak.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), 0)
     if rate_hz <= 0:
         sys.exit(f"espeak-ng does not start with the data in {data}")
-    # The start seeds the noise of breathy voices from the clock.
+    # espeak_Initialize seeds the noise of breathy voices from the clock.
     espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))
     samples = bytearray()
 
     @_CALLBACK
-    def take(block, count, _events):
+    def add_samples(block, count, _events):
         if block and count > 0:
             samples.extend(ctypes.string_at(block, 2 * count))
         return 0
 
-    espeak.espeak_SetSynthCallback(take)
+    espeak.espeak_SetSynthCallback(add_samples)
     if espeak.espeak_SetVoiceByName(voice.encode()) != 0:
         sys.exit(f"espeak-ng has no voice {voice}")
     for parameter, value in ((_RATE, words_a_minute), (_VOLUME, 100), (_PITCH, pitch), (_RANGE, melody)):

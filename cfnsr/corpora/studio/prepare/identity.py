@@ -61,7 +61,7 @@ def of(actor: str, seed: int) -> Identity:
         eyes=random.uniform(0.95, 1.05),
         mouth=random.uniform(0.92, 1.08),
         mirrored=bool(random.integers(2)),
-        gains=(float(gains[0]), float(gains[1]), float(gains[2])),
+        gains=tuple(gains.tolist()),
         backdrop=tuple(random.uniform(40, 200, 3).tolist()),
         offset=(random.uniform(-60, 60), random.uniform(-15, 15)),
         variant=f"en-us+{variant}",

@@ -12,9 +12,9 @@ from jaxtyping import Float64
 
 _POINTS = 68
 _EYE_POINTS = 56
-_SHAPE = 34
-_UNITS = ("01", "02", "04", "05", "06", "07", "09", "10", "12", "14", "15", "17", "20", "23", "25", "26", "45")
-_PRESENT = (*_UNITS[:-1], "28", "45")
+_SHAPE_PARAMETERS = 34
+_ACTION_UNITS = ("01", "02", "04", "05", "06", "07", "09", "10", "12", "14", "15", "17", "20", "23", "25", "26", "45")
+_DETECTED_UNITS = (*_ACTION_UNITS[:-1], "28", "45")
 
 
 def _numbered(stem: str, count: int) -> list[str]:
@@ -37,9 +37,9 @@ COLUMNS = (
     "p_rz",
     "p_tx",
     "p_ty",
-    *_numbered("p", _SHAPE),
-    *(f"AU{unit}_r" for unit in _UNITS),
-    *(f"AU{unit}_c" for unit in _PRESENT),
+    *_numbered("p", _SHAPE_PARAMETERS),
+    *(f"AU{unit}_r" for unit in _ACTION_UNITS),
+    *(f"AU{unit}_c" for unit in _DETECTED_UNITS),
 )
 
 

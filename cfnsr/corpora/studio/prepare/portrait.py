@@ -6,7 +6,7 @@ The portrait is NASA's picture of an astronaut, in the public domain, shipped wi
 from __future__ import annotations
 
 import json
-from importlib import resources
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ _MIRROR = np.r_[  # by point, the one on the other side of the face
     16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47:45:-1, 39:35:-1, 41:39:-1, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1
 ]
 _STEP_PX = 12  # the warp is computed at every twelfth pixel and interpolated between them
-_REACH = 1.0  # width of the warped region around the points, as a share of the face's size
+_REACH = 1.0  # twice the margin of the warped region around the points, as a share of the face's size
 
 
 class Portrait:
@@ -46,13 +46,11 @@ class Portrait:
         matrix = np.column_stack([scale * np.eye(2), shift])
         # Cubic, because the portrait is enlarged; outside it, its edge repeats.
         large = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        self.points = points * scale + shift
-        own = _own_face(points * scale + shift, person)
-        plain = _Warp(points * scale + shift, width, height)
-        self.points = own
-        self._image = _light(plain(large, own), own, person)
-        self._warp = _Warp(own, width, height)
-        self.eyes_px = float(np.linalg.norm(own[36:42].mean(axis=0) - own[42:48].mean(axis=0)))
+        points = points * scale + shift
+        self.points = _change_proportions(points, person)
+        self._image = _light(_Warp(points, width, height)(large, self.points), self.points, person)
+        self._warp = _Warp(self.points, width, height)
+        self.eyes_px = float(np.linalg.norm(self.points[36:42].mean(axis=0) - self.points[42:48].mean(axis=0)))
 
     def pose(self, points: Points) -> UInt8[np.ndarray, "height width 3"]:
         """Return the picture with its 68 points moved to ``points``; an open mouth is dark inside."""
@@ -74,48 +72,45 @@ class _Warp:
         left, top = (int(value) for value in np.maximum(np.floor(low - margin), 0))
         right, bottom = (int(value) for value in np.minimum(np.ceil(high + margin), [width, height]))
         self._rest, self._region = rest, (slice(top, bottom), slice(left, right))
-        self._fixed = _frame_of(left, top, right, bottom)
+        self._border = _border_points(left, top, right, bottom)
         columns, rows = (np.arange(start, stop + _STEP_PX, _STEP_PX) for start, stop in ((left, right), (top, bottom)))
         self._grid = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2).astype(np.float64)
         self._shape = (len(rows), len(columns), 2)
-        own = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
-        self._own = np.stack(own, axis=-1)
-        self._between = (self._own - [left, top]).astype(np.float32) / _STEP_PX
+        pixels = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
+        self._pixels = np.stack(pixels, axis=-1)
+        self._pixels_on_grid = (self._pixels - [left, top]).astype(np.float32) / _STEP_PX
 
     def __call__(
         self, image: UInt8[np.ndarray, "height width 3"], points: Points
     ) -> UInt8[np.ndarray, "height width 3"]:
         """Return the image with its points at rest moved to ``points``."""
         # The spline maps backwards: from each pixel of the new picture to its source.
-        at = np.vstack([points, self._fixed])
-        offset = _spline(at, np.vstack([self._rest - points, np.zeros_like(self._fixed)]), self._grid)
-        dense = _sample(offset.reshape(self._shape).astype(np.float32), self._between, cv2.INTER_CUBIC)
+        known = np.vstack([points, self._border])
+        offsets = _spline(known, np.vstack([self._rest - points, np.zeros_like(self._border)]), self._grid)
+        offsets = _sample(offsets.reshape(self._shape).astype(np.float32), self._pixels_on_grid, cv2.INTER_CUBIC)
         picture = image.copy()
-        picture[self._region] = _sample(image, self._own + dense, cv2.INTER_LINEAR)
+        picture[self._region] = _sample(image, self._pixels + offsets, cv2.INTER_LINEAR)
         return picture
 
 
 def _source(mirrored: bool) -> tuple[UInt8[np.ndarray, "height width 3"], Points]:
+    """Return the portrait, mirrored or not, and its 68 points."""
     image = skimage.data.astronaut()
-    with (
-        resources.files(__name__.rpartition(".")[0])
-        .joinpath("astronaut_landmarks68.json")
-        .open(encoding="utf-8") as file
-    ):
-        points = np.array(json.load(file)["points_xy"], np.float64)
+    landmarks = json.loads(Path(__file__).with_name("astronaut_landmarks68.json").read_text(encoding="utf-8"))
+    points = np.array(landmarks["points_xy"], np.float64)
     if mirrored:
         image = np.ascontiguousarray(image[:, ::-1])
         points = np.column_stack([image.shape[1] - 1 - points[:, 0], points[:, 1]])[_MIRROR]
     return image, points
 
 
-def _own_face(points: Points, person: Identity) -> Points:
+def _change_proportions(points: Points, person: Identity) -> Points:
     """Apply the actor's proportions, relative to the root of the nose."""
-    own = points.copy()
+    changed = points.copy()
     for part, factor in ((slice(36, 48), person.eyes), (slice(17, 27), person.eyes), (slice(48, 68), person.mouth)):
-        middle = own[part].mean(axis=0)
-        own[part, 0] = middle[0] + factor * (own[part, 0] - middle[0])
-    return points[27] + (own - points[27]) * [person.wide, person.tall]
+        middle = changed[part].mean(axis=0)
+        changed[part, 0] = middle[0] + factor * (changed[part, 0] - middle[0])
+    return points[27] + (changed - points[27]) * [person.wide, person.tall]
 
 
 def _light(image: np.ndarray, points: Points, person: Identity) -> UInt8[np.ndarray, "height width 3"]:
@@ -146,27 +141,27 @@ def _darken_mouth(picture: np.ndarray, points: Points, rest: Points, eyes_px: fl
     return picture
 
 
-def _sample(image: np.ndarray, where: Float32[np.ndarray, "height width 2"], kind: int) -> np.ndarray:
+def _sample(image: np.ndarray, at: Float32[np.ndarray, "height width 2"], interpolation: int) -> np.ndarray:
     """Sample the image at fractional positions (x, y); outside it, its edge repeats."""
-    return cv2.remap(image, where[..., 0], where[..., 1], kind, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(image, at[..., 0], at[..., 1], interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _frame_of(left: int, top: int, right: int, bottom: int) -> Points:
+def _border_points(left: int, top: int, right: int, bottom: int) -> Points:
     """Return points around the region that do not move."""
     x, y = np.linspace(left, right, 7), np.linspace(top, bottom, 7)
     return np.array([(a, b) for a in x for b in y if a in (x[0], x[-1]) or b in (y[0], y[-1])])
 
 
-def _spline(at: Points, values: Points, positions: Positions) -> Positions:
-    """Evaluate at ``positions`` the thin-plate spline with ``values`` at the points ``at``."""
-    count = len(at)
+def _spline(points: Points, values: Points, positions: Positions) -> Positions:
+    """Evaluate at ``positions`` the thin-plate spline with ``values`` at ``points``."""
+    count = len(points)
     system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _kernel(at, at)
-    system[:count, count:] = np.column_stack([np.ones(count), at])
+    system[:count, :count] = _kernel(points, points)
+    system[:count, count:] = np.column_stack([np.ones(count), points])
     system[count:, :count] = system[:count, count:].T
     weights = np.linalg.solve(system, np.vstack([values, np.zeros((3, 2))]))
     return (
-        _kernel(positions, at) @ weights[:count]
+        _kernel(positions, points) @ weights[:count]
         + np.column_stack([np.ones(len(positions)), positions]) @ weights[count:]
     )
 

@@ -55,7 +55,7 @@ def _synthesise(
     script = Path(__file__).with_name("espeak.py")
     files = (espeakng_loader.get_library_path(), espeakng_loader.get_data_path())
     # -I -S: neither the working directory nor installed packages change its imports.
-    process = subprocess.run(  # noqa: S603 - our own script, and no shell
+    process = subprocess.run(  # noqa: S603  this project's script, and no shell
         [sys.executable, "-I", "-S", script, *files, voice, str(words_a_minute), str(pitch), str(melody), text],
         capture_output=True,
     )
