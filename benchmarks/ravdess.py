@@ -52,7 +52,7 @@ def reading_landmarks(folder: Path) -> Callable[[], object]:
     points = np.random.default_rng(0).uniform(300, 700, (FRAMES, 68, 2))
     path = folder / "clip.csv"
     openface_writer.write(path, points, 0.9, 29.97)
-    options = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.35, "smoothing_s": 0.2}
+    options = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.35, "smoothing_s": 0.2, "side_smoothing_s": 1.0}
     return lambda: face_boxes.compute(openface.read(path), **options, where=path)
 
 

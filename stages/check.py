@@ -27,9 +27,10 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
     labels = module.labels(**options)
-    landmarks = {"source": params.landmarks.source}
-    if params.landmarks.source == "face_align":  # only the options that decide the points
-        landmarks |= params.landmarks.face_align.model_dump(include={"detector", "points"})
+    source = params.landmarks.source
+    # Only the options that decide the points.
+    options_of_source = getattr(params.landmarks, source).model_dump(include={"detector", "points", "min_score"})
+    landmarks = {"source": source, **options_of_source}
     preprocessing = {
         "landmarks": landmarks,
         "crop": params.crop.model_dump(),

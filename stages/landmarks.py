@@ -34,7 +34,7 @@ def main(params: Params, corpus: str, raw: Path, published: Path, out: Path) -> 
         window_s=params.extract.window_s,
         frames=params.extract.video.frames,
         decoder=params.extract.video.decoder,
-        **params.landmarks.face_align.model_dump(),
+        **getattr(params.landmarks, params.landmarks.source).model_dump(),
     )
     by_clip = {}
     with progress.items() as bar:

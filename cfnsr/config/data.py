@@ -87,11 +87,23 @@ class FaceAlign(Section):
     fetch_weights: bool
 
 
-class Landmarks(Section):
-    """Where landmarks come from."""
+class OpenFace(Section):
+    """Landmarks from CSV files."""
 
-    source: Literal["openface", "face_align"]
+
+class FaceMesh(Section):
+    """Detection of landmarks by MediaPipe's models."""
+
+    min_score: Share
+
+
+class Landmarks(Section):
+    """Where landmarks come from: the source, and one section a source."""
+
+    source: Literal["openface", "face_align", "face_mesh"]
+    openface: OpenFace
     face_align: FaceAlign
+    face_mesh: FaceMesh
 
 
 class Crop(Section):
@@ -101,6 +113,7 @@ class Crop(Section):
     min_tracked: Annotated[float, Field(gt=0, le=1)]
     margin: NotNegative
     smoothing_s: NotNegative
+    side_smoothing_s: NotNegative
 
 
 class ExtractVideo(Section):

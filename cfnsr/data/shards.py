@@ -54,6 +54,7 @@ _COLUMNS = pa.schema(
         "box_side_px": pa.float64(),
         "box_confidence": pa.float64(),
         "box_interpolated": pa.float64(),
+        "box_jumps": pa.int32(),
         "source_md5": pa.string(),
         "duration_s": pa.float64(),
         "padded_s": pa.float64(),

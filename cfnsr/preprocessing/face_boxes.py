@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing.landmarks import Landmarks, read_frames, write_frames
@@ -25,6 +25,7 @@ _SCHEMA = pa.schema(
     }
 )
 _KERNEL_STDS = 3.7  # the Gaussian is cut here, where its weight is a thousandth
+_LOOSE = 0.1  # share of a box's side by which smoothing may move its centre off the face of a trusted frame
 _SMALLEST_PX = 2.0  # side of a face box; smaller ones come from points that were not detected
 _FARTHEST_PX = 1e6  # coordinate of a point: larger than any frame, small enough for sums; NaN is not below it
 
@@ -44,28 +45,43 @@ class FaceBoxes:
     interpolated: Bool[np.ndarray, " frame"]
 
     def summary(self) -> dict[str, float]:
-        """Return the side in pixels, the mean confidence, and the share of interpolated frames among the detector's."""
+        """Return the index's columns: mean side in pixels, mean confidence, share of interpolated frames, jumps.
+
+        A jump is a move by more than half a side between two frames that the detector got, as from one person to
+        another.
+        """
+        checked = ~np.isnan(self.confidence)
+        moves = np.linalg.norm(np.diff(self.boxes[checked, :2], axis=0), axis=1)
         return {
-            "box_side_px": float(self.boxes[0, 2]),
+            "box_side_px": float(self.boxes[:, 2].mean()),
             "box_confidence": float(np.nanmean(self.confidence)),
-            "box_interpolated": float(self.interpolated.sum() / (~np.isnan(self.confidence)).sum()),
+            "box_interpolated": float(self.interpolated.sum() / checked.sum()),
+            "box_jumps": int((moves > self.boxes[checked, 2][1:] / 2).sum()),
         }
 
 
 def compute(
-    landmarks: Landmarks, *, min_confidence: float, min_tracked: float, margin: float, smoothing_s: float, where: object
+    landmarks: Landmarks,
+    *,
+    min_confidence: float,
+    min_tracked: float,
+    margin: float,
+    smoothing_s: float,
+    side_smoothing_s: float,
+    where: object,
 ) -> FaceBoxes:
     """Compute the face box of each frame.
 
-    Its side is the same for the whole clip, so that the face does not change size when the mouth opens; its centre
-    follows the head, smoothed by a Gaussian.
+    Its side follows slowly, so that the face does not change size when the mouth opens, but stays whole when the
+    person leans in. Its centre follows the head, smoothed by a Gaussian, but stays near the face in trusted frames.
 
     Args:
         landmarks: of every frame.
         min_confidence: frames below it are interpolated from their trusted neighbours.
         min_tracked: smallest share of trusted frames among those that the detector got.
         margin: added on each side, as a share of the face's longer side.
-        smoothing_s: standard deviation of the Gaussian in seconds; 0: no smoothing.
+        smoothing_s: standard deviation in seconds of the Gaussian for the centre; 0: no smoothing.
+        side_smoothing_s: standard deviation in seconds of the Gaussian for the side; 0: one side for the whole clip.
         where: landmarks and clip, for the error.
 
     Raises:
@@ -80,19 +96,52 @@ def compute(
             "Remove the clip, or lower the threshold",
         )
     low, high = landmarks.points[trusted].min(axis=1), landmarks.points[trusted].max(axis=1)
-    frames, known = np.arange(len(trusted)), np.flatnonzero(trusted)
-    middle = (low + high) / 2
-    centre = np.stack([np.interp(frames, known, middle[:, axis]) for axis in range(2)], axis=1)
-    # The median, not the maximum: one wrong point must not shrink the face in all frames.
-    side = float(np.median((high - low).max(axis=1))) * (1 + 2 * margin)
-    if not side >= _SMALLEST_PX:
-        raise CfnsrError(where, f"its face is {side:.1f} pixels wide", "Fetch the landmarks of this clip again")
-    std_frames = smoothing_s * landmarks.frame_rate_hz
-    if std_frames > 0:
-        from scipy.ndimage import gaussian_filter1d  # here: it takes a third of the time that `crop` needs to start
+    known = np.flatnonzero(trusted)
+    side = _sides((high - low).max(axis=1), known, len(trusted), side_smoothing_s * landmarks.frame_rate_hz)
+    side *= 1 + 2 * margin
+    if not side.min() >= _SMALLEST_PX:
+        raise CfnsrError(where, f"its face is {side.min():.1f} pixels wide", "Fetch the landmarks of this clip again")
+    centre = _centres((low + high) / 2, known, side, smoothing_s * landmarks.frame_rate_hz)
+    return FaceBoxes(np.column_stack([centre, side]), landmarks.confidence, checked & ~trusted)
 
-        centre = gaussian_filter1d(centre, std_frames, axis=0, mode="nearest", truncate=_KERNEL_STDS)
-    return FaceBoxes(np.column_stack([centre, np.full(len(frames), side)]), landmarks.confidence, checked & ~trusted)
+
+def _sides(
+    sizes: Float64[np.ndarray, " known"], known: Int64[np.ndarray, " known"], frames: int, std_frames: float
+) -> Float64[np.ndarray, " frame"]:
+    """Smooth the face's longer side; the median first, because one wrong point must not change it."""
+    if std_frames == 0:
+        return np.full(frames, np.median(sizes))
+    from scipy.ndimage import gaussian_filter1d, median_filter  # here: a third of the time that `crop` needs to start
+
+    every = np.interp(np.arange(frames), known, sizes)
+    width = 2 * round(min(std_frames, frames / 2)) + 1
+    return gaussian_filter1d(median_filter(every, width, mode="nearest"), std_frames, mode="nearest")
+
+
+def _centres(
+    middles: Float64[np.ndarray, "known 2"],
+    known: Int64[np.ndarray, " known"],
+    side: Float64[np.ndarray, " frame"],
+    std_frames: float,
+) -> Float64[np.ndarray, "frame 2"]:
+    """Smooth the face's centre; where that would leave a trusted frame's face, follow the face."""
+    centre = _interpolated(middles, known, len(side))
+    if std_frames == 0:
+        return centre
+    from scipy.ndimage import gaussian_filter1d
+
+    centre = gaussian_filter1d(centre, std_frames, axis=0, mode="nearest", truncate=_KERNEL_STDS)
+    away = middles - centre[known]
+    distance = np.linalg.norm(away, axis=1)
+    excess = np.maximum(distance - _LOOSE * side[known], 0) / np.maximum(distance, _SMALLEST_PX / 2)
+    return centre + _interpolated(away * excess[:, None], known, len(side))
+
+
+def _interpolated(
+    values: Float64[np.ndarray, "known 2"], known: Int64[np.ndarray, " known"], frames: int
+) -> Float64[np.ndarray, "frame 2"]:
+    """Interpolate points between the frames in which they are known; before and after these, hold them."""
+    return np.stack([np.interp(np.arange(frames), known, values[:, axis]) for axis in range(2)], axis=1)
 
 
 def write(path: Path, clips: Mapping[str, FaceBoxes], skipped: Mapping[str, str]) -> None:

@@ -45,6 +45,7 @@ class Timeline:
         duration_s: length of the video stream in seconds.
         lost_frames: frames before the first that can be decoded; they are not in ``pts``.
         tracks: for each track of sound, best first: index of the stream, and when it begins, in seconds from time 0.
+        pixel_ratio: width of a stored pixel by its height.
         transfer: ``pq`` or ``hlg`` if the picture has a high dynamic range, else ``sdr``.
     """
 
@@ -57,6 +58,7 @@ class Timeline:
     duration_s: float
     lost_frames: int
     tracks: tuple[tuple[int, float], ...]
+    pixel_ratio: float
     transfer: str
 
     @cached_property
@@ -111,6 +113,7 @@ def timeline(path: Path) -> Timeline:
         # libav frees streams with their container: nothing is read from them after this block.
         index, tick_s = stream.index, float(stream.time_base or 0)
         rate_hz = float(stream.average_rate or stream.guessed_rate or _USUAL_HZ)
+        pixel_ratio = float(stream.sample_aspect_ratio or 1)
         transfer = _HDR.get(int(stream.codec_context.color_trc or 0), "sdr")
         counted = container.format.name in _UNTIMED or any(packet.pts is None for packet in packets[index])
         tracks = [(track.index, starts_s[track.index]) for track in audios if track.index in starts_s]
@@ -135,6 +138,7 @@ def timeline(path: Path) -> Timeline:
         duration_s=span_s + last_s,
         lost_frames=lost,
         tracks=tuple((track, start_s - origin_s) for track, start_s in tracks),
+        pixel_ratio=pixel_ratio,
         transfer=transfer,
     )
 

@@ -146,13 +146,13 @@ BROKEN: dict[str, tuple[Callable[[Speaker], object], str]] = {
     ),
     "silent": (lambda it: numbered(it.video, frames=FRAMES, sound_s=3.0, tone_hz=0.0), "its sound is constant"),
     "black": (lambda it: black(it.video), "its picture is constant"),
-    "longer than its landmarks": (lambda it: landmarks_beside(it.csv, FRAMES - 5), "has 60 frames, its landmarks 55"),
+    "shorter than its landmarks": (lambda it: landmarks_beside(it.csv, FRAMES + 2), "has 60 frames, its landmarks 62"),
     "without landmarks": (lambda it: it.csv.unlink(), "has no landmarks"),
-    "with an empty landmark file": (lambda it: it.csv.write_text(""), "lacks the columns timestamp"),
+    "with an empty landmark file": (lambda it: it.csv.write_text(""), "lacks the columns confidence"),
     "with landmarks that are no text": (lambda it: it.csv.write_bytes(bytes(range(128, 256))), "cannot be read as CSV"),
     "with landmarks that lack columns": (lambda it: without_columns(it.csv), "lacks the columns x_3, y_9"),
     "with landmarks that are hardly ever sure": (lambda it: unsure(it.csv), "a face is tracked in 1 of 60 frames"),
-    "with landmarks of one frame": (lambda it: landmarks_beside(it.csv, 1), "has 1 frames"),
+    "with landmarks of one frame": (lambda it: landmarks_beside(it.csv, 1), "a face is tracked in 1 of 60 frames"),
     "with no face in it": (
         lambda it: landmarks_beside(it.csv, FRAMES, confidence=0.1),
         "a face is tracked in 0 of 60 frames",
@@ -165,10 +165,6 @@ BROKEN: dict[str, tuple[Callable[[Speaker], object], str]] = {
     "with words for numbers": (
         lambda it: it.csv.write_text(it.csv.read_text().replace("0.980", "sure")),
         "cannot be read as CSV",
-    ),
-    "with times that stand still": (
-        lambda it: pd.read_csv(it.csv).assign(timestamp=1.0).to_csv(it.csv, index=False),
-        "its timestamps do not advance",
     ),
 }
 
@@ -252,6 +248,16 @@ FINE: dict[str, tuple[Callable[[Speaker], object], dict[str, Any]]] = {
     "with Windows's line ends": (lambda it: it.csv.write_bytes(it.csv.read_bytes().replace(b"\n", b"\r\n")), {}),
     "with a byte order mark": (lambda it: it.csv.write_bytes(b"\xef\xbb\xbf" + it.csv.read_bytes()), {}),
     "in capitals": (lambda it: it.video.rename(it.video.with_suffix(".MP4")), {}),
+    "with times that stand still": (
+        lambda it: pd.read_csv(it.csv).assign(timestamp=1.0).to_csv(it.csv, index=False),
+        {},
+    ),
+    "longer than its landmarks": (lambda it: landmarks_beside(it.csv, FRAMES - 5), {}),
+    "one frame shorter than its landmarks": (lambda it: landmarks_beside(it.csv, FRAMES + 1), {}),
+    "with rows left out": (
+        lambda it: pd.read_csv(it.csv).drop(index=range(5, 12)).to_csv(it.csv, index=False),
+        {"box_interpolated": 7 / 60},
+    ),
     "with a few frames untracked": (lambda it: it.csv.write_text(it.csv.read_text().replace("0.980", "0", 9)), {}),
 }
 

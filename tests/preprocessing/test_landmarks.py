@@ -18,7 +18,14 @@ def test_landmarks_survive_their_file(tmp_path: Path) -> None:
     by_clip, skipped = landmarks.read(tmp_path / "04.parquet")
     assert list(by_clip) == ["one", "two"] and skipped == {"three": "has no face"}
     assert np.abs(by_clip["one"].points - LANDMARKS.points).max() < 1e-4
-    options = {"min_confidence": 0.7, "min_tracked": 1.0, "margin": 0.3, "smoothing_s": 0.1, "where": tmp_path}
+    options = {
+        "min_confidence": 0.7,
+        "min_tracked": 1.0,
+        "margin": 0.3,
+        "smoothing_s": 0.1,
+        "side_smoothing_s": 0.0,
+        "where": tmp_path,
+    }
     assert np.allclose(
         face_boxes.compute(by_clip["two"], **options).boxes, face_boxes.compute(edge, **options).boxes, atol=1e-3
     )

@@ -47,7 +47,13 @@ CHOICES: dict[str, Any] = {
     "compile": False,
     "fetch_weights": False,
 }
-BOXES: dict[str, Any] = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.35, "smoothing_s": 0.2}
+BOXES: dict[str, Any] = {
+    "min_confidence": 0.7,
+    "min_tracked": 0.5,
+    "margin": 0.35,
+    "smoothing_s": 0.2,
+    "side_smoothing_s": 1.0,
+}
 
 
 @pytest.fixture(scope="module")

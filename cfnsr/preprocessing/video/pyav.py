@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing.display import Display
 from cfnsr.preprocessing.media import Timeline, open_media
 from cfnsr.preprocessing.video import Frame
-from cfnsr.preprocessing.display import Display
 
 _REMEDY = "Fetch or record the clip again"
 
@@ -25,7 +25,7 @@ def frames(path: Path, timeline: Timeline, indices: list[int]) -> Iterator[Frame
     with open_media(path) as container:
         stream = container.streams[timeline.stream]
         assert isinstance(stream, av.VideoStream)
-        display = Display.of(stream)
+        display = Display.of(stream, timeline.pixel_ratio)
         decoded = decode(container, stream, timeline, frozenset(needed))
         shown: tuple[int, Frame] | None = None
         for moment in needed:
