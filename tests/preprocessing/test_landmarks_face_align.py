@@ -14,13 +14,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dlib
 import numpy as np
 import pytest
 import torch
 from click import Command
 from click.testing import CliRunner, Result
 from face_alignment import api, utils
-from face_alignment.detection.dlib import FaceDetector
 
 from cfnsr.config import preset
 from cfnsr.corpora import filenames
@@ -143,9 +143,9 @@ def test_sfd_gets_batches_of_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(face_align, "weights_path", lambda name, fetch: Path(name))
     monkeypatch.setitem(sys.modules, "face_alignment.detection.sfd", SimpleNamespace(FaceDetector=KnownFaces))
     images = [np.full((48, 64, 3), value, np.uint8) for value in (9, 0, 9)]
-    faces = [box for _, box in face_align.face_detector("sfd", "cpu", 2, False)(iter(images))]
+    faces = [boxes for _, boxes in face_align.face_detector("sfd", "cpu", 2, False)(iter(images))]
     assert shapes == [(2, 3, 48, 64), (1, 3, 48, 64)]
-    assert faces[1] is None and faces[0] is not None and faces[0].tolist() == [2, 3, 22, 33, 0.8]
+    assert not faces[1] and [box.tolist() for box in faces[0]] == [[1, 1, 5, 5, 0.99], [2, 3, 22, 33, 0.8]]
 
 
 class KnownHeatMaps(torch.nn.Module):
@@ -187,8 +187,7 @@ def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network:
     indices = media.evenly_spaced(when.times_s, 4, **WINDOW)
     detect = face_align.face_detector("dlib", "cpu", 3, False)
     images = (frame.image for frame in video.frames(clip.path, when, indices, decoder="pyav"))
-    for index, (_, box) in zip(indices, detect(images), strict=True):
-        assert box is not None
+    for index, (_, (box,)) in zip(indices, detect(images), strict=True):
         network.prepare(exact.points[index], box)
     track = finder(points=True, frames=4)(clip)
     assert not network.answers
@@ -199,12 +198,12 @@ def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network:
 
 def blinded(monkeypatch: pytest.MonkeyPatch, lost: set[int]) -> None:
     """Make the real detector miss some of its images, given by their numbers."""
-    real, numbers = FaceDetector.detect_from_image, count()
+    real, numbers = dlib.get_frontal_face_detector(), count()
 
-    def detect(detector: FaceDetector, image: np.ndarray) -> Any:
-        return [] if next(numbers) in lost else real(detector, image)
+    def detect(image: np.ndarray, upsampling: int) -> Any:
+        return [] if next(numbers) in lost else real(image, upsampling)
 
-    monkeypatch.setattr(FaceDetector, "detect_from_image", detect)
+    monkeypatch.setattr(dlib, "get_frontal_face_detector", lambda: detect)
 
 
 def test_missed_frames_are_interpolated_and_counted(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,7 +255,5 @@ def test_missing_weights_are_named_with_their_path(hub: Path, changes: dict[str,
 
 def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dlib", None)
-    monkeypatch.delitem(sys.modules, "face_alignment.detection.dlib", raising=False)
-    monkeypatch.delitem(sys.modules, "face_alignment.detection.dlib.dlib_detector", raising=False)
     with pytest.raises(CfnsrError, match=r"pip install 'cfnsr\[dlib\]'"):
         finder()

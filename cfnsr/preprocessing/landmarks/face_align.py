@@ -19,13 +19,12 @@ from jaxtyping import Float64, UInt8
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import media, video
+from cfnsr.preprocessing import media, people, video
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 from cfnsr.runtime.checksum import sha256
 
 Image = UInt8[np.ndarray, "height width 3"]
-# Only detectors whose weights can be checked (their names contain the checksum), or that have none.
-_DETECTORS = {"sfd": "s3fd-619a316812.pth", "dlib": None}
+_SFD = "s3fd-619a316812.pth"  # weights of the detector; their names contain the checksum
 _NETWORK = "2DFAN4-11f355bf06.pth.tar"
 SERVER = "https://www.adrianbulat.com/downloads/python-fan"
 
@@ -44,7 +43,7 @@ def finder(
     compile: bool,
     fetch_weights: bool,
 ) -> Callable[[Clip], Landmarks]:
-    """Return a function that detects the largest face, and its landmarks, in each frame that ``extract`` uses.
+    """Return a function that detects one person's landmarks in each frame that ``extract`` uses.
 
     Args:
         published: not used.
@@ -74,10 +73,16 @@ def finder(
         landmarks = np.full((len(timeline.pts), POINTS, 2), np.nan)
         confidence = np.full(len(timeline.pts), np.nan)
         images = (frame.image for frame in video.frames(clip.path, timeline, indices, decoder=decoder))
-        for index, (image, box) in zip(indices, detect(images), strict=True):
-            confidence[index] = 0.0 if box is None else box[4]
-            if box is not None:
-                landmarks[index] = locate(image, box)
+        faces: list[list[Float64[np.ndarray, " 5"]]] = []
+        points_of: list[list[Float64[np.ndarray, "68 2"]]] = []
+        for image, boxes in detect(images):
+            faces.append(boxes)
+            points_of.append([locate(image, box) for box in boxes])
+        person = people.follow([[box[:4] for box in boxes] for boxes in faces])
+        for index, boxes, points_of_frame, number in zip(indices, faces, points_of, person, strict=True):
+            confidence[index] = 0.0 if number is None else boxes[number][4]
+            if number is not None:
+                landmarks[index] = points_of_frame[number]
         return Landmarks(landmarks, confidence, timeline.frame_rate_hz)
 
     return find
@@ -85,39 +90,41 @@ def finder(
 
 def face_detector(
     name: str, device: str, batch_size: int, fetch: bool
-) -> Callable[[Iterator[Image]], Iterator[tuple[Image, Float64[np.ndarray, " 5"] | None]]]:
-    """Return a function that pairs each image with its largest face: left, top, right, bottom, confidence."""
-    options: dict[str, Any] = {}
-    weights = _DETECTORS[name]
-    if weights is None:
-        device = "cpu"
-    else:
-        options["path_to_detector"] = str(weights_path(weights, fetch))
-    module = _import(f"face_alignment.detection.{name}", "dlib" if name == "dlib" else "face-align")
-    with warnings.catch_warnings():
-        # The package warns of dlib, whose faces are less exact; it is the choice for machines without weights or GPU.
-        warnings.filterwarnings("ignore", "Warning: this detector is deprecated", UserWarning)
-        detector = module.FaceDetector(device=device, **options)
+) -> Callable[[Iterator[Image]], Iterator[tuple[Image, list[Float64[np.ndarray, " 5"]]]]]:
+    """Return a function that pairs each image with its faces: left, top, right, bottom, confidence."""
+    find = _dlib() if name == "dlib" else _sfd(device, fetch)
 
-    def detect(images: Iterator[Image]) -> Iterator[tuple[Image, Float64[np.ndarray, " 5"] | None]]:
+    def detect(images: Iterator[Image]) -> Iterator[tuple[Image, list[Float64[np.ndarray, " 5"]]]]:
         while batch := list(islice(images, batch_size)):
-            if name == "sfd":
-                stacked = torch.from_numpy(np.stack(batch).transpose(0, 3, 1, 2).copy())
-                faces = detector.detect_from_batch(stacked)
-            else:
-                faces = [detector.detect_from_image(image) for image in batch]
-            for image, boxes in zip(batch, faces, strict=True):
-                yield image, _largest(boxes)
+            for image, boxes in zip(batch, find(batch), strict=True):
+                yield image, [np.asarray(box, np.float64)[:5] for box in boxes]
 
     return detect
 
 
-def _largest(boxes: list[Any]) -> Float64[np.ndarray, " 5"] | None:
-    if len(boxes) == 0:
-        return None
-    # dlib gives no confidence; a face that it detects counts as certain.
-    faces = np.array([[*box[:4], box[4] if len(box) > 4 else 1.0] for box in boxes], np.float64)
-    return faces[np.argmax((faces[:, 2] - faces[:, 0]) * (faces[:, 3] - faces[:, 1]))]
+def _sfd(device: str, fetch: bool) -> Callable[[list[Image]], list[Any]]:
+    weights = weights_path(_SFD, fetch)
+    module = _import("face_alignment.detection.sfd", "face-align")
+    detector = module.FaceDetector(device=device, path_to_detector=str(weights))
+
+    def find(images: list[Image]) -> list[Any]:
+        return detector.detect_from_batch(torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()))
+
+    return find
+
+
+def _dlib() -> Callable[[list[Image]], list[list[tuple[float, ...]]]]:
+    """Return dlib's detector, on pictures of twice their size: it finds no face of less than 80 pixels."""
+    detector = _import("dlib", "dlib").get_frontal_face_detector()
+
+    def find(images: list[Image]) -> list[list[tuple[float, ...]]]:
+        # dlib gives no confidence between 0 and 1; a face that it detects counts as certain.
+        return [
+            [(face.left(), face.top(), face.right(), face.bottom(), 1.0) for face in detector(image, 1)]
+            for image in map(np.ascontiguousarray, images)
+        ]
+
+    return find
 
 
 def _network(device: str, compile: bool, fetch: bool) -> Callable[[Image, np.ndarray], Float64[np.ndarray, "68 2"]]:

@@ -55,7 +55,7 @@ def finder(
         published: not used.
         offset_s, window_s: of ``extract``.
         frames, decoder: of ``extract.video``.
-        min_score: smallest score of the detector, 0 to 1.
+        min_score: smallest score of a face, 0 to 1.
 
     Raises:
         CfnsrError: LiteRT or the model is missing, or the model has another checksum.
@@ -112,9 +112,10 @@ class FaceMesh:
 
         Args:
             image: RGB.
-            min_score: smallest score of the detector, 0 to 1.
+            min_score: smallest score of a face, 0 to 1, by the detector and by the mesh.
         """
-        return [self._locate(image, *detection) for detection in self._detect(image, min_score)]
+        faces = [self._locate(image, *detection) for detection in self._detect(image, min_score)]
+        return [face for face in faces if face.score >= min_score]
 
     def _detect(
         self, image: Image, min_score: float
