@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ from cfnsr.cli.options import IN_FILE, OUT_FILE, params_option, presets_option
 from cfnsr.cli.stage import console
 from cfnsr.config import preset
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime.outputs import writing
 
 if TYPE_CHECKING:
     from cfnsr.models.spec import ModelSpec
@@ -84,7 +83,7 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
     from cfnsr.models import published as exchange
 
     network, spec = exchange.read(system, fold, published)
-    with _writing(out):
+    with writing(out):
         checkpoint.save(out, network, spec)
     click.echo(f"{out}: {system}, {sum(value.numel() for value in network.parameters()):,} parameters")
 
@@ -101,7 +100,7 @@ def export_checkpoint(model: Path, out: Path) -> None:
     """
     from cfnsr.models import published  # imports torch
 
-    with _writing(out):
+    with writing(out):
         system = published.export(model, out)
     click.echo(f"{out}: {system}")
 
@@ -119,23 +118,12 @@ def untrained_spec(values: config.Params, name: str, options: dict[str, Any] | N
     from cfnsr.preprocessing.extract import ExtractOptions, clip_shapes
 
     labels = corpora.get(values.corpus).labels(**getattr(values.corpora, values.corpus).model_dump())
-    sections = {modality: getattr(values.encoders, modality) for modality in MODALITIES}
-    encoders = {modality: {"name": section.name, **section.options} for modality, section in sections.items()}
-    if name in MODALITIES:
-        encoders, options = {name: encoders[name]}, {}
-    elif options is None:
-        options = values.system(name).options
+    modalities = [name] if name in MODALITIES else MODALITIES
+    if options is None:
+        options = {} if name in MODALITIES else values.system(name).options
     shapes = clip_shapes(ExtractOptions(values.extract.video.model_dump(), values.extract.audio.model_dump()))
+    encoders = {modality: values.encoders.of(modality) for modality in modalities}
     return ModelSpec.untrained(name, labels, encoders, options, shapes)
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Turn an error of the operating system into one that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise CfnsrError(out, f"cannot be written ({error.strerror})", "Give another path") from error
 
 
 def _with_preset(params: Path, overlay: Path | None) -> config.Params:
