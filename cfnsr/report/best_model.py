@@ -12,13 +12,13 @@ import pandas as pd
 
 from cfnsr.data.jobs import VALIDATION, JobPaths
 from cfnsr.data.splits import Trial
-from cfnsr.report.results import existing
+from cfnsr.report.results import read_table
 from cfnsr.runtime.outputs import atomic_folder
 
 
 @dataclass(frozen=True)
 class BestModel:
-    """A trained model, and the figures that chose it; shares from 0 to 1.
+    """A trained model, and the figures by which it was chosen, from 0 to 1.
 
     Attributes:
         name: the system, or the single modality.
@@ -36,18 +36,18 @@ class BestModel:
 def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
     """Choose the system with the highest validation accuracy, and its model with the highest.
 
-    Test speakers have no part in it, so the system's test accuracy stays an honest estimate. Of equals, the first
-    listed is chosen.
+    Test speakers have no part in the choice, so the system's test accuracy is not biased by it. Of equals, the first
+    is chosen.
 
     Args:
         folder: of the corpus, with ``jobs``.
         trials: folds and seeds, by system.
 
     Returns:
-        The best; None if no system has validation predictions.
+        The best model; None if no system has validation predictions.
 
     Raises:
-        CfnsrError: a file is missing.
+        CfnsrError: a file is missing or damaged.
     """
     correct = {name: {trial: _correct(folder, name, trial) for trial in of_name} for name, of_name in trials.items()}
     validated = {name: parts for name, parts in correct.items() if not any(part.empty for part in parts.values())}
@@ -77,8 +77,7 @@ def write(out: Path, best: BestModel | None, folder: Path) -> None:
 
 
 def _correct(folder: Path, name: str, trial: Trial) -> pd.Series:
-    """Compare label and prediction of each validation clip."""
-    path = existing(JobPaths.of(folder, name, trial).predictions)
-    table = pd.read_parquet(path, columns=["choice", "label", "predicted"])
+    """Return whether each validation clip is predicted correctly."""
+    table = read_table(JobPaths.of(folder, name, trial).predictions, ["choice", "label", "predicted"])
     validation = table.loc[table["choice"] == VALIDATION]
     return validation["label"] == validation["predicted"]
