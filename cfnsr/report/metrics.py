@@ -59,9 +59,9 @@ def scores(predictions: pd.DataFrame, labels: list[str]) -> Scores:
 
 def recalls(predictions: pd.DataFrame, labels: list[str]) -> dict[str, float]:
     """Compute the recall of each emotion that has a clip."""
-    correct = predictions["label"] == predictions["predicted"]
-    shares = correct.groupby(predictions["label"]).mean()
-    return {label: float(shares[label]) for label in labels if label in shares}
+    correct: Any = predictions["label"] == predictions["predicted"]
+    shares: dict[str, float] = correct.groupby(predictions["label"]).mean().to_dict()
+    return {label: shares[label] for label in labels if label in shares}
 
 
 def by_speaker(predictions: pd.DataFrame) -> SpeakerAccuracy:

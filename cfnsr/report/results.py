@@ -115,7 +115,7 @@ def mean_curves(folders: list[Path]) -> pd.DataFrame:
             values = read_table(folder / "plots" / "metrics" / f"{metric}.tsv", [column])[column]
             part[metric.replace("/", "_")] = values.to_numpy()
         parts.append(part)
-    epochs = pd.concat(parts).groupby("epoch")
+    epochs: Any = pd.concat(parts).groupby("epoch")
     return epochs.mean().assign(trials=epochs.size()).reset_index()
 
 
@@ -129,7 +129,7 @@ def _record(path: Path, manifest: Manifest) -> JobRecord:
 def _recalls(predictions: dict[str, pd.DataFrame], labels: list[str]) -> pd.DataFrame:
     rows = []
     for name, table in predictions.items():
-        clips = table.drop_duplicates(["actor", "clip"])["label"].value_counts()  # seeds share their clips
+        clips: Any = table.drop_duplicates(["actor", "clip"])["label"].value_counts()  # seeds share their clips
         for emotion, recall in metrics.recalls(table, labels).items():
             rows.append({"name": name, "label": emotion, "recall": recall, "clips": int(clips[emotion])})
     return pd.DataFrame(rows)

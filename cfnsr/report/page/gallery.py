@@ -72,14 +72,15 @@ class Gallery:
         """Describe the data: names and values."""
         index = [self._shard(actor).index for actor in self._speakers]
         durations, padded = (np.concatenate([table[name] for table in index]) for name in ("duration_s", "padded_s"))
+        at_most = f", by {padded.max():.2f} s at most" if padded.any() else ""
         shapes = (f"{name} {' x '.join(map(str, shape))}" for name, shape in manifest.shapes.items())
         return [
             ("Corpus", manifest.corpus),
             ("Clips", f"{len(durations):,} of {len(self._speakers)} speakers"),
             ("Emotions", ", ".join(manifest.labels)),
-            ("Duration", f"{durations.sum() / 60:.1f} min; a clip {durations.min():.2f} to {durations.max():.2f} s"),
+            ("Duration", f"{durations.sum() / 60:.1f} min; each {durations.min():.2f} to {durations.max():.2f} s"),
             ("Skipped", f"{len(manifest.skipped):,} clips"),
-            ("Padded with silence", f"{(padded > 0).sum():,} clips, by at most {padded.max():.2f} s"),
+            ("Padded with silence", f"{(padded > 0).sum():,} clips{at_most}"),
             ("Arrays of a clip", "; ".join(shapes)),
         ]
 
