@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +25,7 @@ NUMBERS = {"Parameters", "GFLOPs", "Published %", "Published parameters"}
 @click.command()
 @click.argument("name", required=False)
 @params_option
-@click.option("--preset", "preset_name", help="Use the sizes of this preset.")
+@click.option("--preset", "preset_name", help="List the sizes of this preset, not of params.yaml.")
 @presets_option
 @click.option(
     "--depth", default=4, show_default=True, type=click.IntRange(1), help="How many levels of layers to show."
@@ -43,7 +41,11 @@ def models(name: str | None, params: Path, preset_name: str | None, presets: Pat
     """
     from cfnsr.models import summary  # imports torch
 
-    values = _with_preset(params, presets / f"{preset_name}.yaml" if preset_name else None)
+    if preset_name is None:
+        values = config.load(params)
+    else:
+        overlay = presets / f"{preset_name}.yaml"
+        values = config.check(preset.load(overlay), overlay)
     if name is None:
         table, notes = _overview(values)
         terminal = console()
@@ -124,16 +126,6 @@ def untrained_spec(values: config.Params, name: str, options: dict[str, Any] | N
     shapes = clip_shapes(ExtractOptions(values.extract.video.model_dump(), values.extract.audio.model_dump()))
     encoders = {modality: values.encoders.of(modality) for modality in modalities}
     return ModelSpec.untrained(name, labels, encoders, options, shapes)
-
-
-def _with_preset(params: Path, overlay: Path | None) -> config.Params:
-    """Load the params as a preset would change them; the file stays as it is."""
-    if overlay is None:
-        return config.load(params)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(shutil.copy(params, folder))
-        preset.apply(copy, overlay)
-        return config.load(copy)
 
 
 def _overview(values: config.Params) -> tuple[Table, list[str]]:

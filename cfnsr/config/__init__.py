@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
 from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
 from cfnsr.config.sections import Name, Section, no_repeats
+from cfnsr.config.yaml_files import read_yaml
 from cfnsr.data import splits
 from cfnsr.errors import CfnsrError
 
@@ -202,43 +201,27 @@ def load(path: Path) -> Params:
     """Read and check a params file.
 
     Raises:
-        CfnsrError: it cannot be read, or a value is unknown, missing, of the wrong type or out of range; the
-            message names each faulty key by its path.
+        CfnsrError: it cannot be read, or see ``check``.
+    """
+    return check(read_yaml(path), path)
+
+
+def check(values: dict[Any, Any], path: Path) -> Params:
+    """Check the values of a params file.
+
+    Args:
+        values: in nested sections.
+        path: of the file, for the error.
+
+    Raises:
+        CfnsrError: a value is unknown, missing, of the wrong type or out of range; the message names each faulty key
+            by its path.
     """
     try:
-        return Params.model_validate(read_yaml(path))
+        return Params.model_validate(values)
     except ValidationError as error:
         faults = "; ".join(_fault(details) for details in error.errors())
         raise CfnsrError(path, faults, "Correct these keys, or start over with `git checkout params.yaml`") from error
-
-
-def read_text(path: Path) -> str:
-    """Read a YAML file as text.
-
-    Raises:
-        CfnsrError: it cannot be read, or is not text.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CfnsrError(path, f"cannot be read ({error.strerror})", "Run from the repository's root") from error
-    except UnicodeDecodeError as error:
-        raise CfnsrError(path, f"is not YAML: {error}", "Correct the file") from error
-
-
-def read_yaml(path: Path) -> dict[Any, Any]:
-    """Read a YAML file without checking its values.
-
-    Raises:
-        CfnsrError: it cannot be read, or is not YAML.
-    """
-    try:
-        values = YAML(typ="safe", pure=True).load(read_text(path)) or {}
-    except YAMLError as error:
-        raise CfnsrError(path, f"is not YAML: {error}", "Correct the file") from error
-    if not isinstance(values, dict):
-        raise CfnsrError(path, "has no keys at its top level", "Correct the file")
-    return values
 
 
 def _fault(details: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from cfnsr import config
+from cfnsr.config.yaml_files import read_text, read_yaml
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_file, writing
 
@@ -36,7 +37,7 @@ def names(folder: Path) -> list[str]:
 
 def summary(overlay: Path) -> str:
     """Read what a preset is for: the first sentence of the comment at its top."""
-    lines = takewhile(lambda line: line.startswith("#"), config.read_text(overlay).splitlines())
+    lines = takewhile(lambda line: line.startswith("#"), read_text(overlay).splitlines())
     return re.split(r"[:;.] |[:;.]$", " ".join(line.removeprefix("#").strip() for line in lines))[0]
 
 
@@ -80,10 +81,10 @@ def apply(params: Path, overlay: Path, values: Values | None = None) -> list[str
     known = _leaves(base)
     kept = {
         path: value
-        for path, value in _leaves(config.read_yaml(params)).items()
+        for path, value in _leaves(read_yaml(params)).items()
         if path in known and any(path[: len(section)] == section for section in _KEPT)
     }
-    return _write(params, config.read_text(_base(overlay.parent)), kept | own | _leaves(values or {}))
+    return _write(params, read_text(_base(overlay.parent)), kept | own | _leaves(values or {}))
 
 
 def update(params: Path, values: Values) -> list[str]:
@@ -95,7 +96,7 @@ def update(params: Path, values: Values) -> list[str]:
     Raises:
         CfnsrError: there is no such key or file, or the resulting file would be faulty; then it stays as it was.
     """
-    return _write(params, config.read_text(params), _leaves(values))
+    return _write(params, read_text(params), _leaves(values))
 
 
 def _base(folder: Path) -> Path:
@@ -110,7 +111,7 @@ def _read(overlay: Path) -> tuple[Values, Leaves]:
     known = names(overlay.parent)
     if overlay.stem not in known:
         raise CfnsrError(overlay, "there is no such preset", f"Choose one of: {', '.join(known)}")
-    base, own = config.read_yaml(_base(overlay.parent)), _leaves(config.read_yaml(overlay))
+    base, own = read_yaml(_base(overlay.parent)), _leaves(read_yaml(overlay))
     _check_known(overlay, own, _leaves(base), "base.yaml")
     return base, own
 
@@ -133,10 +134,10 @@ def _leaves(values: dict[Any, Any], path: tuple[str, ...] = ()) -> Leaves:
 
 def _write(params: Path, text: str, leaves: Leaves) -> list[str]:
     """Replace values in a YAML text, check the result, and write it; return what changed in the file."""
-    before = _leaves(config.read_yaml(params))
+    before = _leaves(read_yaml(params))
     with writing(params), atomic_file(params) as partial:
         partial.write_text(text, encoding="utf-8")
-        old = _leaves(config.read_yaml(partial))
+        old = _leaves(read_yaml(partial))
         _check_known(params, leaves, old, params.name)
         changed = {path: value for path, value in leaves.items() if repr(value) != repr(old[path])}
         partial.write_text(_replace(text, changed), encoding="utf-8")
@@ -144,7 +145,7 @@ def _write(params: Path, text: str, leaves: Leaves) -> list[str]:
             config.load(partial)
         except CfnsrError as error:
             raise CfnsrError(params, f"would be faulty: {error.problem}", error.remedy) from error
-        after = _leaves(config.read_yaml(partial))
+        after = _leaves(read_yaml(partial))
         if any(repr(value) != repr(after.get(path)) for path, value in leaves.items()):
             raise CfnsrError(params, "has several keys on one line", "Write each key on a line of its own")
     texts = {path: [_text(leaves.get(path)) for leaves in (before, after)] for path in after | before}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from math import prod
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +44,11 @@ def stage_count(root: Path, params: Mapping[str, Any]) -> int:
         root: of the repository.
         params: the values of params.yaml.
     """
-    total = 0
-    for stage in _stages(root).values():
-        entries = 1
-        for values in stage.get("matrix", {}).values():
-            entries *= len(_parameter(params, values) if isinstance(values, str) else values)
-        total += entries
-    return total
+    matrices = [stage.get("matrix", {}).values() for stage in _stages(root).values()]
+    return sum(
+        prod(len(_parameter(params, values) if isinstance(values, str) else values) for values in matrix)
+        for matrix in matrices
+    )
 
 
 def _stages(root: Path) -> dict[str, dict[str, Any]]:
@@ -66,10 +67,7 @@ def _stages(root: Path) -> dict[str, dict[str, Any]]:
 
 def _parameter(params: Mapping[str, Any], reference: str) -> Any:
     """Look up the value of ``${section.key}``."""
-    value: Any = params
-    for key in reference.removeprefix("${").removesuffix("}").split("."):
-        value = value[key]
-    return value
+    return reduce(getitem, reference.removeprefix("${").removesuffix("}").split("."), params)
 
 
 def check_files(root: Path) -> None:
