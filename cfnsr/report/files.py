@@ -83,7 +83,9 @@ def _read_csv(path: Path, row_type: type[Row]) -> list[Row]:
     try:
         return TypeAdapter(list_type).validate_python(rows)
     except ValidationError as error:
-        raise CfnsrError(path, f"is not a table of results ({error})", "Run `dvc repro -f report`") from error
+        fault = error.errors()[0]
+        problem = f"is not a table of results ({fault['loc'][-1]}: {fault['msg']})"
+        raise CfnsrError(path, problem, "Run `dvc repro -f report`") from error
 
 
 def _metrics(rows: list[ResultRow]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The files of every job -> the figures of every row."""
+"""Read the files of every job, and compute the figures of every row."""
 
 from __future__ import annotations
 
