@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from cfnsr import config, corpora
 from cfnsr.cli.options import IN_FILE, OUT_FILE, params_option, presets_option
@@ -17,9 +17,6 @@ from cfnsr.runtime.outputs import writing
 
 if TYPE_CHECKING:
     from cfnsr.models.spec import ModelSpec
-
-COLUMNS = ("System", "Parameters", "GFLOPs", "Fusion", "Published %", "Published parameters", "Paper")
-NUMBERS = {"Parameters", "GFLOPs", "Published %", "Published parameters"}
 
 
 @click.command()
@@ -134,9 +131,14 @@ def _overview(values: config.Params) -> tuple[Table, list[str]]:
     from cfnsr.models.types import MODALITIES
 
     video = values.extract.video
-    table = Table(title=f"One clip of {video.frames} frames of {video.side_px}x{video.side_px} pixels")
-    for column in COLUMNS:
-        table.add_column(column, justify="right" if column in NUMBERS else "left")
+    table = Table(
+        "System",
+        *(Column(name, justify="right") for name in ("Parameters", "GFLOPs")),
+        "Fusion",
+        *(Column(name, justify="right") for name in ("Published %", "Published parameters")),
+        "Paper",
+        title=f"One clip of {video.frames} frames of {video.side_px}x{video.side_px} pixels",
+    )
     notes = [
         "Published: accuracy on RAVDESS and parameters, by protocols that choose the epoch on the test fold "
         "(docs/decisions/0002-held-out.md). A multiplication and an addition count as two FLOPs."

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from cfnsr import config
 from cfnsr.cli.options import data_option, params_option
@@ -47,9 +47,8 @@ def profile(name: str, fold: str | None, steps: int, params: Path, data: Path) -
     trainer = new_trainer(values, name, trial, manifest, folder / "shards")
     seconds = seconds_per_step(trainer, steps)
     total, clips = sum(seconds.values()), trainer.settings.batch_size
-    table = Table(title=f"{name}: {steps} steps of {clips} clips, {1000 * total / clips:.1f} ms a clip")
-    for column in ("Phase", "ms a step", "Share"):
-        table.add_column(column, justify="left" if column == "Phase" else "right")
+    title = f"{name}: {steps} steps of {clips} clips, {1000 * total / clips:.1f} ms a clip"
+    table = Table("Phase", Column("ms a step", justify="right"), Column("Share", justify="right"), title=title)
     for phase, spent in {**seconds, "all": total}.items():
         table.add_row(phase, f"{1000 * spent:.1f}", f"{spent / total:.0%}")
     console().print(table)

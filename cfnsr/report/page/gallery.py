@@ -55,18 +55,19 @@ class Gallery:
         self._shards: dict[str, Shard] = {}
 
     def draw(self, system: str, item: Misclassified) -> PictureKeys:
-        """Draw a clip; all systems that misclassify it share its faces and spectrogram."""
+        """Draw a clip; the systems that misclassify it share the pictures of its faces and voice."""
         shard = self._shard(item.actor)
         row = shard.index["clip"].tolist().index(item.clip)
-        key, frames = f"{item.actor}/{item.clip}", np.asarray(shard.arrays["frames"][row]) if self.faces else None
-        mel, attention = np.asarray(shard.arrays["mel"][row]), item.attention
-        return PictureKeys(
-            faces=None if frames is None else self._once(f"faces {key}", lambda: draw_faces(frames)),
-            voice=self._once(f"voice {key}", lambda: draw_spectrogram(mel)),
-            attention=None
-            if attention is None
-            else self._once(f"attention {system} {key}", lambda: draw_attention(attention, frames)),
-        )
+        key, maps = f"{item.actor}/{item.clip}", item.attention
+        frames = np.asarray(shard.arrays["frames"][row]) if self.faces else None
+        mel = np.asarray(shard.arrays["mel"][row])
+        faces = attention = None
+        if frames is not None:
+            faces = self._once(f"faces {key}", lambda: draw_faces(frames))
+        voice = self._once(f"voice {key}", lambda: draw_spectrogram(mel))
+        if maps is not None:
+            attention = self._once(f"attention {system} {key}", lambda: draw_attention(maps, frames))
+        return PictureKeys(faces, voice, attention)
 
     def data_card(self, manifest: Manifest) -> list[tuple[str, str]]:
         """Describe the data: names and values."""
