@@ -1,4 +1,4 @@
-"""The sections of params.yaml for data: corpora, landmarks, crops and arrays."""
+"""The sections of params.yaml for data: corpora, landmarks, crops, arrays, and their checks."""
 
 from __future__ import annotations
 
@@ -136,3 +136,9 @@ class Extract(Section):
 
     video: ExtractVideo
     audio: ExtractAudio
+
+
+class Check(Section):
+    """Checks of the arrays before training."""
+
+    min_clips: Count

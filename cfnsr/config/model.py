@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -106,6 +106,11 @@ class Encoders(Section):
 
     video: Encoder
     audio: Encoder
+
+    def of(self, modality: str) -> dict[str, Any]:
+        """Return the name of a modality's encoder together with its options."""
+        section = getattr(self, modality)
+        return {"name": section.name, **section.options}
 
 
 class System(Section):
