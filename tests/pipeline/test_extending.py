@@ -312,17 +312,20 @@ def table() -> dict[str, tuple[str, str]]:
 
 
 def named_files(heading: str) -> set[str]:
-    """Return the files that the page names for a recipe; those of a section are named once, above the table."""
+    """Return the files that the page names for a recipe; those of a section are named above the table."""
     cell, section = table()[heading]
-    files = re.findall(r"`([^`]+)`", cell)
-    assert re.search(rf'"Section".* `{BASE}`.* `{PARAMS}`', PAGE, re.DOTALL)
+    files = [] if section == "none" else [BASE, PARAMS]
+    for group in cell.split("; "):
+        names, _, folder = group.partition(" in ")
+        files += [folder.strip("`") + name for name in re.findall(r"`([^`]+)`", names)]
     for name, value in RECIPES[heading][1].items():
         files = [file.replace(f"<{name}>", value) for file in files]
-    return {*files, *([] if section == "none" else [BASE, PARAMS])}
+    return set(files)
 
 
 def test_every_recipe_has_a_test() -> None:
     assert re.findall(r"^## (.+)$", PAGE, re.MULTILINE) == list(RECIPES) == list(table())
+    assert f'"Section" means: edit `{BASE}` and `{PARAMS}` alike' in PAGE
 
 
 @pytest.mark.parametrize("heading", RECIPES)
