@@ -42,7 +42,7 @@ TRAINING = """
 def write(repository: Repository, name: str, text: str) -> None:
     path = repository.folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text.lstrip("\n"))
 
 
 def add_to_params(repository: Repository, before: str, after: str) -> None:
@@ -332,6 +332,15 @@ def test_every_recipe_has_a_test() -> None:
 def test_a_recipe_touches_the_files_it_names(extended: Repository, heading: str) -> None:
     touched = extended.run("git", "show", "--name-only", "--format=", tag(heading)).split()
     assert set(touched) == named_files(heading)
+
+
+def test_what_recipes_add_passes_the_linters(extended: Repository) -> None:
+    """And the test that compares a stage's deps with what it imports."""
+    extended.run("ruff", "check", "--no-cache", "cfnsr", "stages")
+    extended.run("lint-imports", "--no-cache")
+    wiring = ("tests/pipeline/test_wiring.py", "-k", "durations or every_script")
+    printed = extended.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *wiring)
+    assert re.search("^6 passed", printed, re.MULTILINE), printed
 
 
 def test_presets_know_what_recipes_add(extended: Repository) -> None:
