@@ -100,7 +100,7 @@ def corpus(repository: Repository) -> None:
 CORPORA = '''class Toy(Section):
     """The toy corpus."""
 
-    clips_each: Count
+    clips_each: int
 
 
 class Corpora(Section):
@@ -161,7 +161,7 @@ def stage(repository: Repository) -> None:
 DURATIONS = '''class Durations(Section):
     """The length of the clips."""
 
-    decimals: Count
+    decimals: int
 
 
 '''
