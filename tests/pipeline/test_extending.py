@@ -94,13 +94,15 @@ def corpus(repository: Repository) -> None:
     config = "cfnsr/config/data.py"
     repository.edit('class Corpora(Section):\n    """One section a corpus."""\n', CORPORA, config)
     repository.edit('"ravdess", "folder"]', '"ravdess", "folder", "toy"]', "cfnsr/config/__init__.py")
-    add_to_params(repository, "^corpora:\n", "corpora:\n  toy:\n    clips_each: 2 # clips of each emotion\n")
+    section = "  toy:\n    clips_each: 2 # clips of each emotion\n    videos: '' # path of the folder\n"
+    add_to_params(repository, "^corpora:\n", f"corpora:\n{section}")
 
 
 CORPORA = '''class Toy(Section):
     """The toy corpus."""
 
     clips_each: int
+    videos: str
 
 
 class Corpora(Section):
@@ -243,12 +245,12 @@ def write_params(repository: Repository, name: str, changes: dict[str, Any]) -> 
 
 def write_videos(folder: Path) -> None:
     """Write two clips of each emotion and speaker: three seconds, each with a pitch of its own."""
-    size = {"frames": 24, "rate": Fraction(8), "sound_s": 3.0}
+    folder.mkdir()
     for actor in ACTORS:
-        (folder / f"speaker_{actor}").mkdir(parents=True)
         for number in range(4):
-            path = folder / f"speaker_{actor}" / f"{('calm', 'angry')[number % 2]}_{number}_{actor}.mp4"
-            media.numbered(path, tone_hz=200.0 * (number + 1) + int(actor), **size)
+            path = folder / f"{('calm', 'angry')[number % 2]}_{number}_{actor}.mp4"
+            tone_hz = 200.0 * (number + 1) + int(actor)
+            media.numbered(path, frames=24, rate=Fraction(8), sound_s=3.0, tone_hz=tone_hz)
 
 
 def extend(folder: Path) -> None:
@@ -262,7 +264,7 @@ def extend(folder: Path) -> None:
     write_videos(folder / "videos")
     selected = {
         "corpus": "toy",
-        "fetch": {"local": "videos"},
+        "corpora": {"toy": {"videos": "videos"}},
         "landmarks": {"source": "centre"},
         "extract": {"video": {"decoder": "all_frames", "side_px": 32}},
         "check": {"min_clips": 4},
@@ -386,7 +388,8 @@ def test_a_second_feature_is_trained_on(extended: Repository) -> None:
 
 def test_a_new_corpus_is_prepared_and_labelled(extended: Repository) -> None:
     for actor in ACTORS:
-        clips = sorted(path.name for path in (extended.folder / f"videos/speaker_{actor}").iterdir())
+        clips = sorted(path.name for path in (extended.folder / "videos").glob(f"*_{actor}.mp4"))
+        assert len(clips) == 4
         assert sorted(path.name for path in (extended.folder / DATA / "raw" / actor).iterdir()) == clips
         index = pd.read_parquet(extended.folder / DATA / f"shards/{actor}/clips.parquet")
         assert [f"{clip}.mp4" for clip in index["clip"]] == clips and set(index["actor"]) == {actor}

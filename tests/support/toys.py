@@ -123,7 +123,7 @@ def labels(**_: object) -> list[str]:
     return LABELS
 
 
-def expected(actor: str, *, clips_each: int) -> Counter[str]:
+def expected(actor: str, *, clips_each: int, **_: object) -> Counter[str]:
     """Count the clips of each emotion that a speaker has."""
     return Counter(dict.fromkeys(LABELS, clips_each))
 
@@ -138,21 +138,16 @@ def clips(folder: Path, bad: BadClips) -> list[Clip]:
     return clip.describe(folder, bad, describe)
 '''
 CORPUS_PREPARE = '''
-"""Take the toy corpus's clips from the user's own folders."""
+"""Take the toy corpus's clips from a folder of the user."""
 
 from pathlib import Path
 
 from cfnsr.corpora.link_or_copy import link_or_copy
-from cfnsr.corpora.source import Source
-from cfnsr.errors import CfnsrError
 
 
-def prepare(actor: str, folder: Path, *, clips_each: int, source: Source, jobs: int) -> None:
+def prepare(actor: str, folder: Path, *, videos: str, source: object, jobs: int, **_: object) -> None:
     """Link or copy one speaker's clips."""
-    own = source.own_folder(f"speaker_{actor}")
-    if own is None:
-        raise CfnsrError("fetch.local", f"has no folder speaker_{actor}", "Name the folder that has it")
-    for path in sorted(own.glob("*.mp4")):
+    for path in sorted(Path(videos).glob(f"*_{actor}.mp4")):
         link_or_copy(path, folder / path.name)
 '''
 
