@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from cfnsr.report import table
@@ -31,7 +32,8 @@ class Cell(NamedTuple):
     value: float | None = None
 
 
-class PageTable(NamedTuple):
+@dataclass(frozen=True)
+class PageTable:
     """The headers, and rows with a cell for each."""
 
     columns: list[Header]
