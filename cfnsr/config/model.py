@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from cfnsr.config.sections import UNSEEN_BY_DVC, Count, Name, NotNegative, Positive, Section, Share
 
@@ -91,7 +91,15 @@ class Train(Section):
     augment: Augment
 
 
-Options = dict[Name, bool | int | float | str | list[int | float | str]]
+def check_names(options: dict[str, Any]) -> dict[str, Any]:
+    """Refuse options whose changes DVC would not see."""
+    unseen = sorted(UNSEEN_BY_DVC & set(options))
+    if unseen:
+        raise ValueError(f"DVC ignores changes of a key named {', '.join(unseen)}; choose another name")
+    return options
+
+
+Options = Annotated[dict[Name, bool | int | float | str | list[int | float | str]], AfterValidator(check_names)]
 
 
 class Encoder(Section):
@@ -118,14 +126,6 @@ class System(Section):
 
     options: Options
     training: Training | None = None
-
-    @field_validator("options")
-    @classmethod
-    def check_names(cls, options: dict[str, object]) -> dict[str, object]:
-        unseen = sorted(UNSEEN_BY_DVC & set(options))
-        if unseen:
-            raise ValueError(f"DVC ignores changes of a key named {', '.join(unseen)}; choose another name")
-        return options
 
 
 class Ablations(Section):

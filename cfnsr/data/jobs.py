@@ -17,7 +17,7 @@ from cfnsr.runtime.outputs import atomic_file
 # Which epoch's predictions: that with the best validation accuracy, the last, and that with the best test accuracy.
 CHOICES = ("selected", "last_epoch", "best_test_epoch")
 VALIDATION = "validation"  # predictions of the validation speakers at the selected epoch
-_COLUMNS = ("choice", "actor", "clip", "label", "predicted")  # of every table of predictions
+_COLUMNS = ("choice", "label", "predicted")  # that every reader of predictions needs
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
     rows: list[ResultRow] = []
     predictions: dict[str, pd.DataFrame] = {}
     curves: dict[str, pd.DataFrame] = {}
-    columns = metrics.columns(manifest.labels)
+    columns = ["actor", "clip", *metrics.columns(manifest.labels)]
     for (protocol, name), trials in expected.rows.items():
         row = label(protocol, name)
         paths = [JobPaths.of(folder, name, trial) for trial in trials]
