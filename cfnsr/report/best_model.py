@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from cfnsr.data.jobs import VALIDATION, JobPaths, read_predictions
+from cfnsr.data.jobs import VALIDATION, JobPaths
 from cfnsr.data.splits import Trial
+from cfnsr.report.results import existing
 from cfnsr.runtime.outputs import atomic_folder
 
 
@@ -46,7 +47,7 @@ def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
         The best; None if no system has validation predictions.
 
     Raises:
-        CfnsrError: a file is missing or damaged.
+        CfnsrError: a file is missing.
     """
     correct = {name: {trial: _correct(folder, name, trial) for trial in of_name} for name, of_name in trials.items()}
     validated = {name: parts for name, parts in correct.items() if not any(part.empty for part in parts.values())}
@@ -77,6 +78,7 @@ def write(out: Path, best: BestModel | None, folder: Path) -> None:
 
 def _correct(folder: Path, name: str, trial: Trial) -> pd.Series:
     """Compare label and prediction of each validation clip."""
-    table = read_predictions(JobPaths.of(folder, name, trial).predictions)
+    path = existing(JobPaths.of(folder, name, trial).predictions)
+    table = pd.read_parquet(path, columns=["choice", "label", "predicted"])
     validation = table.loc[table["choice"] == VALIDATION]
     return validation["label"] == validation["predicted"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cfnsr.data.jobs import JobPaths, JobRecord, read_predictions
+from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import metrics
@@ -46,7 +46,7 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
         ci_level: nominal coverage of the interval.
 
     Raises:
-        CfnsrError: a job's file is missing or damaged, or it was made from other data than the manifest's.
+        CfnsrError: a job's file is missing, or it was made from other data than the manifest's.
     """
     rows: list[ResultRow] = []
     predictions: dict[str, pd.DataFrame] = {}
@@ -56,7 +56,7 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
         paths = [JobPaths.of(folder, name, trial) for trial in trials]
         records = [_record(path.record, manifest) for path in paths]
         tables = [
-            read_predictions(path.predictions).assign(fold=trial.fold, seed=trial.seed)
+            pd.read_parquet(existing(path.predictions)).assign(fold=trial.fold, seed=trial.seed)
             for path, trial in zip(paths, trials, strict=True)
         ]
         table = pd.concat(tables, ignore_index=True)
