@@ -10,6 +10,7 @@ from cfnsr import config
 from cfnsr.cli.options import OUT_FILE, data_option, params_option
 from cfnsr.data import shards
 from cfnsr.preprocessing import contact_sheet
+from cfnsr.runtime.outputs import writing
 
 
 @click.command()
@@ -20,11 +21,13 @@ from cfnsr.preprocessing import contact_sheet
 def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     """Draw all face crops of ACTOR into the picture OUT.
 
-    Each row of this contact sheet is a clip, each column a frame.
+    Each row of the picture is a clip, each column a frame.
 
     \b
     Example:
       cfnsr sheet 01 sheet.png
     """
-    contact_sheet.write(out, shards.read(data / config.load(params).corpus / "shards" / actor))
+    shard = shards.read(data / config.load(params).corpus / "shards" / actor)
+    with writing(out):
+        contact_sheet.write(out, shard)
     click.echo(f"{out}")

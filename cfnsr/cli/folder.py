@@ -34,17 +34,19 @@ def folder(videos: Path, labels: Path, folds: int, params: Path) -> None:
     rows = labels_file.read(labels)
     missing = [row.file for row in rows if not (videos / row.file).is_file()]
     if missing:
-        problem = f"names {len(missing)} videos that are not in {videos}: {missing[0]} first"
+        problem = f"names {len(missing)} videos that are not in {videos}, for instance {missing[0]}"
         raise CfnsrError(labels, problem, "Give the folder that its paths start from")
     speakers = sorted({row.speaker for row in rows})
-    if len(speakers) < 3:
-        remedy = "Three are needed: to train, to validate and to test"
-        raise CfnsrError(labels, f"names {len(speakers)} speakers", remedy)
     if len(speakers) < folds:
-        raise CfnsrError(labels, f"names {len(speakers)} speakers", f"Use --folds {len(speakers)} or a smaller number")
+        remedy = (
+            f"Use --folds {len(speakers)}"
+            if len(speakers) > 2
+            else "Three are needed: to train, to validate and to test"
+        )
+        raise CfnsrError(labels, f"names {len(speakers)} speakers, too few for {folds} folds", remedy)
     values = {
         "corpus": "folder",
-        "report": {"faces": False},  # the people in the videos may not have been asked
+        "report": {"faces": False},  # the people in the videos may not agree to be shown
         "actors": speakers,
         "folds": {f"fold_{number + 1}": speakers[number::folds] for number in range(folds)},
         "corpora": {

@@ -45,9 +45,9 @@ def launch(
 ) -> None:
     """Run the stale jobs of STAGES in parallel.
 
-    Without STAGES: pretrain, combine, train, ablate and evaluate. Each job is a `dvc repro --single-item` of its own,
-    with the same results as one after another. Failures are listed at the end; run the same again, and only what is
-    left runs. Ctrl-C ends all jobs. Run `dvc repro check` before, and `dvc repro` after.
+    Without STAGES: pretrain, combine, train, ablate and evaluate. Each job is a separate `dvc repro --single-item`; the
+    results are those of `dvc repro`. Jobs that fail are listed at the end; run the command again to run only what is
+    left. Ctrl-C ends all jobs. Run `dvc repro check` before, and `dvc repro` after.
 
     \b
     Examples:
@@ -103,7 +103,7 @@ def _local(root: Path, values: config.Params, jobs: int | None, threads: int) ->
 
 
 def _pairs(options: tuple[str, ...]) -> dict[str, str]:
-    """Split ``NAME=VALUE``."""
+    """Split each ``NAME=VALUE``."""
     wrong = [option for option in options if "=" not in option]
     if wrong:
         raise click.UsageError(f"--slurm-option {wrong[0]}: write NAME=VALUE")

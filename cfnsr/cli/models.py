@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from cfnsr import config, corpora
 from cfnsr.cli.options import IN_FILE, OUT_FILE, params_option, presets_option
 from cfnsr.cli.stage import console
 from cfnsr.config import preset
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime.outputs import writing
 
 if TYPE_CHECKING:
     from cfnsr.models.spec import ModelSpec
-
-COLUMNS = ("System", "Parameters", "GFLOPs", "Fusion", "Published %", "Published parameters", "Paper")
-NUMBERS = {"Parameters", "GFLOPs", "Published %", "Published parameters"}
 
 
 @click.command()
 @click.argument("name", required=False)
 @params_option
-@click.option("--preset", "preset_name", help="Use the sizes of this preset.")
+@click.option("--preset", "preset_name", help="List the sizes of this preset, not of params.yaml.")
 @presets_option
 @click.option(
     "--depth", default=4, show_default=True, type=click.IntRange(1), help="How many levels of layers to show."
@@ -44,7 +38,11 @@ def models(name: str | None, params: Path, preset_name: str | None, presets: Pat
     """
     from cfnsr.models import summary  # imports torch
 
-    values = _with_preset(params, presets / f"{preset_name}.yaml" if preset_name else None)
+    if preset_name is None:
+        values = config.load(params)
+    else:
+        overlay = presets / f"{preset_name}.yaml"
+        values = config.check(preset.load(overlay), overlay)
     if name is None:
         table, notes = _overview(values)
         terminal = console()
@@ -84,7 +82,7 @@ def import_checkpoint(system: str, fold: str, published: Path, out: Path) -> Non
     from cfnsr.models import published as exchange
 
     network, spec = exchange.read(system, fold, published)
-    with _writing(out):
+    with writing(out):
         checkpoint.save(out, network, spec)
     click.echo(f"{out}: {system}, {sum(value.numel() for value in network.parameters()):,} parameters")
 
@@ -101,7 +99,7 @@ def export_checkpoint(model: Path, out: Path) -> None:
     """
     from cfnsr.models import published  # imports torch
 
-    with _writing(out):
+    with writing(out):
         system = published.export(model, out)
     click.echo(f"{out}: {system}")
 
@@ -119,33 +117,12 @@ def untrained_spec(values: config.Params, name: str, options: dict[str, Any] | N
     from cfnsr.preprocessing.extract import ExtractOptions, clip_shapes
 
     labels = corpora.get(values.corpus).labels(**getattr(values.corpora, values.corpus).model_dump())
-    sections = {modality: getattr(values.encoders, modality) for modality in MODALITIES}
-    encoders = {modality: {"name": section.name, **section.options} for modality, section in sections.items()}
-    if name in MODALITIES:
-        encoders, options = {name: encoders[name]}, {}
-    elif options is None:
-        options = values.system(name).options
+    modalities = [name] if name in MODALITIES else MODALITIES
+    if options is None:
+        options = {} if name in MODALITIES else values.system(name).options
     shapes = clip_shapes(ExtractOptions(**values.extract.model_dump()))
+    encoders = {modality: values.encoders.of(modality) for modality in modalities}
     return ModelSpec.untrained(name, labels, encoders, options, shapes)
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Turn an error of the operating system into one that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise CfnsrError(out, f"cannot be written ({error.strerror})", "Give another path") from error
-
-
-def _with_preset(params: Path, overlay: Path | None) -> config.Params:
-    """Load the params as a preset would change them; the file stays as it is."""
-    if overlay is None:
-        return config.load(params)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(shutil.copy(params, folder))
-        preset.apply(copy, overlay)
-        return config.load(copy)
 
 
 def _overview(values: config.Params) -> tuple[Table, list[str]]:
@@ -154,9 +131,14 @@ def _overview(values: config.Params) -> tuple[Table, list[str]]:
     from cfnsr.models.types import MODALITIES
 
     video = values.extract.video
-    table = Table(title=f"One clip of {video.frames} frames of {video.side_px}x{video.side_px} pixels")
-    for column in COLUMNS:
-        table.add_column(column, justify="right" if column in NUMBERS else "left")
+    table = Table(
+        "System",
+        *(Column(name, justify="right") for name in ("Parameters", "GFLOPs")),
+        "Fusion",
+        *(Column(name, justify="right") for name in ("Published %", "Published parameters")),
+        "Paper",
+        title=f"One clip of {video.frames} frames of {video.side_px}x{video.side_px} pixels",
+    )
     notes = [
         "Published: accuracy on RAVDESS and parameters, by protocols that choose the epoch on the test fold "
         "(docs/decisions/0002-held-out.md). A multiplication and an addition count as two FLOPs."

@@ -12,7 +12,7 @@ IN_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 IN_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 OUT_FILE = click.Path(path_type=Path, dir_okay=False)
 OUT_FOLDER = click.Path(path_type=Path, file_okay=False)
-# A folder of the repository. If the command does not run at the repository's root, the first missing file says so.
+# A folder of the repository. It need not exist: outside the repository's root, the first missing file says so.
 OF_ROOT = click.Path(path_type=Path, file_okay=False)
 
 params_option = click.option(

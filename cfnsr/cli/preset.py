@@ -21,9 +21,10 @@ from cfnsr.errors import CfnsrError
 def preset(name: str | None, params: Path, presets: Path, accept_licence: bool) -> None:
     """Write the preset NAME into params.yaml; without NAME, list the presets.
 
-    Writes presets/base.yaml with the keys that the preset changes, and prints what changed in params.yaml. The
-    sections fetch, parallel, corpora.ravdess and corpora.folder stay as they are, except for keys that the preset
-    names.
+    Writes presets/base.yaml with the keys that the preset changes, and prints what changed in params.yaml. What
+    belongs to your machine or data stays, unless the preset names it: fetch, parallel, corpora.ravdess,
+    corpora.folder, train.device and evaluate.checkpoints. All other keys are reset, train.threads too: the preset tiny
+    changes it, and the preset studio undoes every preset.
 
     \b
     Examples:

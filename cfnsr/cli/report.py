@@ -12,6 +12,7 @@ from cfnsr import config
 from cfnsr.cli import timing
 from cfnsr.cli.options import OUT_FILE, metrics_option, params_option
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime.outputs import writing
 
 
 @click.command()
@@ -26,7 +27,7 @@ from cfnsr.errors import CfnsrError
 def report(params: Path, metrics: Path, out: Path | None) -> None:
     """Print the path of the last run's page.
 
-    The page that DVC keeps holds nothing that differs between two runs; `--with-run-info` writes a copy that does.
+    The page itself is the same for the same results; `--with-run-info` writes a copy that also describes the run.
 
     \b
     Examples:
@@ -38,7 +39,8 @@ def report(params: Path, metrics: Path, out: Path | None) -> None:
     if out is not None:
         from cfnsr.report import page  # imports Altair and pandas, which take a second
 
-        page.with_run_info(path, out, _run_info(corpus, params.parent))
+        with writing(out):
+            page.with_run_info(path, out, _run_info(corpus, params.parent))
         path = out
     elif not path.is_file():
         raise CfnsrError(path, "is missing", "Run `dvc repro report`, or `dvc checkout`")
@@ -57,7 +59,7 @@ def _run_info(corpus: str, root: Path) -> list[tuple[str, str]]:
 
 
 def _commit() -> str:
-    """Return the commit that is checked out; "-dirty" follows if files differ from it."""
+    """Return the commit that is checked out, with "-dirty" if files differ from it."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"],  # noqa: S607

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from cfnsr import config
 from cfnsr.cli import timing
@@ -56,9 +56,7 @@ def _table(rows: list[ResultRow], corpus: str, columns: Sequence[table.Column]) 
 
 
 def _times_table(times: dict[str, tuple[int, float]]) -> Table:
-    drawn = Table()
-    for column in ("Stage", "Runs", "Seconds"):
-        drawn.add_column(column, justify="left" if column == "Stage" else "right")
+    drawn = Table("Stage", Column("Runs", justify="right"), Column("Seconds", justify="right"))
     for name, (runs, seconds) in times.items():
         drawn.add_row(name, str(runs), f"{seconds:.1f}")
     runs, seconds = (sum(values) for values in zip(*times.values(), strict=True))

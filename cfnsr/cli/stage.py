@@ -1,4 +1,4 @@
-"""What every stage's script and every command share: the decorator, errors in one line, the console."""
+"""What the scripts of the stages and the commands share: the decorator, errors in one line, the console."""
 
 from __future__ import annotations
 

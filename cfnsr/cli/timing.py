@@ -1,4 +1,4 @@
-"""How long each stage took, and on what device: notes under ``data/logs``, outside every output."""
+"""How long each stage took, and on what device: logs under ``data/logs``, which is no output."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from cfnsr.errors import CfnsrError
 from cfnsr.runtime import dvc_repository
 from cfnsr.runtime.outputs import atomic_file
 
@@ -20,12 +21,12 @@ _facts: dict[str, str] = {}
 
 
 def log_fact(**facts: str) -> None:
-    """Write facts about this process, its device for instance, beside its time."""
+    """Keep facts about this process, its device for instance, for ``log_time`` to write."""
     _facts.update(facts)
 
 
 def log_time() -> None:
-    """Write how long this process has run, imports included, under its stage's name. Without DVC, do nothing."""
+    """Write how long this process has run, imports included, and its facts. Without DVC, do nothing."""
     name = os.environ.get("DVC_STAGE")
     if name is None:
         return
@@ -36,22 +37,26 @@ def log_time() -> None:
 
 
 def read_times(corpus: str, root: Path = Path()) -> dict[str, tuple[int, float]]:
-    """Read how often each stage of a corpus ran last, and its wall time in seconds, in the order of dvc.yaml."""
+    """Read the number of jobs of each stage of a corpus, and their wall time in seconds, in the order of dvc.yaml."""
     times: dict[str, tuple[int, float]] = {}
     for entry in _entries(corpus):
         name = entry["stage"].partition("@")[0]
-        runs, seconds = times.get(name, (0, 0.0))
-        times[name] = (runs + 1, seconds + entry["wall_s"])
+        jobs, seconds = times.get(name, (0, 0.0))
+        times[name] = (jobs + 1, seconds + entry["wall_s"])
     return {name: times[name] for name in dvc_repository.stage_names(root) if name in times}
 
 
 def read_facts(corpus: str, name: str) -> list[str]:
-    """Read the different values that a corpus's stages logged under a name."""
+    """Read the different values of a fact that the stages of a corpus logged."""
     return sorted({entry[name] for entry in _entries(corpus) if name in entry})
 
 
 def _entries(corpus: str) -> Iterator[dict[str, Any]]:
     for path in sorted(LOGS.glob("*.json")):
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        if entry["stage"].partition("@")[2].split("-")[0] == corpus:
+        try:
+            entry = json.loads(path.read_text(encoding="utf-8"))
+            stage, _ = entry["stage"], entry["wall_s"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CfnsrError(path, "is not the log of a stage", "Delete it") from error
+        if stage.partition("@")[2].split("-")[0] == corpus:
             yield entry

@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from cfnsr.config.data import Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
-from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train, Training
-from cfnsr.config.sections import Count, Name, Section, no_repeats
+from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
+from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
+from cfnsr.config.sections import Name, Section, no_repeats
+from cfnsr.config.yaml_files import read_yaml
 from cfnsr.data import splits
 from cfnsr.errors import CfnsrError
-
-
-class Check(Section):
-    """Checks before training."""
-
-    min_clips: Count
 
 
 class Report(Section):
@@ -33,11 +26,12 @@ class Report(Section):
     faces: bool
 
 
+Value = TypeVar("Value")
 _TWO_DIGITS = {"studio": r"[0-9]{2}", "ravdess": r"0[1-9]|1[0-9]|2[0-4]"}
 
 
 class Params(Section):
-    """All of params.yaml. The comments there say what each value means."""
+    """All sections of params.yaml. The comments there say what each value means."""
 
     corpus: Literal["studio", "ravdess", "folder"]
     actors: Annotated[list[Name], Field(min_length=1)]
@@ -96,36 +90,6 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def check_warmup(self) -> Params:
-        for path, training in self._trainings().items():
-            if self.train.warmup_epochs >= training.epochs:
-                raise ValueError(
-                    f"train.warmup_epochs: {self.train.warmup_epochs}, but {path} has {training.epochs} epochs: "
-                    "the learning rate would never be reached"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def check_batch_sizes(self) -> Params:
-        count = self.train.devices
-        for path, training in self._trainings().items():
-            if count > 1 and training.batch_size < 2 * count:
-                raise ValueError(
-                    f"train.devices: {count} processes share a batch, and each needs two clips or more; "
-                    f"{path}.batch_size is {training.batch_size}"
-                )
-        return self
-
-    def _trainings(self) -> dict[str, Training]:
-        """Return the training settings of each row that is trained, by the path of its section."""
-        trainings = {f"pretrain.{name}": getattr(self.pretrain, name) for name in self.run.pretrain}
-        for name in [*self.run.train, *([self.ablations.system] if self.run.ablate else [])]:
-            system = self.systems.get(name)  # `check_rows` refuses names without a section
-            if system is not None and system.training is not None:
-                trainings[f"systems.{name}.training"] = system.training
-        return trainings
-
-    @model_validator(mode="after")
     def check_rows(self) -> Params:
         run, modalities = self.run, ("video", "audio")
         no_repeats("run", run.names("held_out"))
@@ -147,14 +111,26 @@ class Params(Section):
                 raise ValueError(
                     f"{key}: {', '.join(unknown)} has no section; the sections are {', '.join(sorted(known))}"
                 )
-        clash = sorted({*self.ablations.variants} & {*self.systems, *modalities})
-        if clash:
-            raise ValueError(f"ablations.variants: {', '.join(clash)} is the name of a system or modality")
         for key, names, trains in (("run.combine", run.combine, False), ("run.train", run.train, True)):
             wrong = [name for name in names if (self.systems[name].training is not None) != trains]
             if wrong:
-                other = "run.train" if key == "run.combine" else "run.combine"
-                raise ValueError(f"{key}: {', '.join(wrong)} belongs in {other}, by its section's training")
+                other, kept = ("run.combine", "no training") if trains else ("run.train", "a training")
+                raise ValueError(f"{key}: {', '.join(wrong)} belongs in {other}: its section has {kept}")
+        return self
+
+    @model_validator(mode="after")
+    def check_variants(self) -> Params:
+        clash = sorted({*self.ablations.variants} & {*self.systems, "video", "audio"})
+        if clash:
+            raise ValueError(f"ablations.variants: {', '.join(clash)} is the name of a system or modality")
+        for name, options in self.ablations.variants.items():
+            if options.items() <= self.systems[self.ablations.system].options.items():
+                raise ValueError(f"ablations.variants.{name}: no option differs from {self.ablations.system}'s")
+        return self
+
+    @model_validator(mode="after")
+    def check_unimodal_rows(self) -> Params:
+        run, modalities = self.run, ("video", "audio")
         learning = [*run.train, *run.ablate]
         imported = [modality for modality in modalities if modality in run.evaluate]
         if learning and imported:
@@ -162,11 +138,8 @@ class Params(Section):
                 f"run: {', '.join(learning)} would train on imported {' and '.join(imported)}, whose weights were "
                 "trained on the fold's validation speakers; only systems that train nothing may use them"
             )
-        for name, options in self.ablations.variants.items():
-            if options.items() <= self.systems[self.ablations.system].options.items():
-                raise ValueError(f"ablations.variants.{name}: no option differs from {self.ablations.system}'s")
         for modality in modalities:
-            for protocol in run.protocols if run.combine or run.train or run.ablate else []:
+            for protocol in run.protocols if run.combine or learning else []:
                 if modality not in run.names(protocol):
                     raise ValueError(
                         f"run: the systems start from {modality}; add it to pretrain"
@@ -174,8 +147,29 @@ class Params(Section):
                     )
         return self
 
+    @model_validator(mode="after")
+    def check_trainings(self) -> Params:
+        trainings = {f"pretrain.{name}": getattr(self.pretrain, name) for name in self.run.pretrain}
+        for name in [*self.run.train, *([self.ablations.system] if self.run.ablate else [])]:
+            trainings[f"systems.{name}.training"] = self.systems[name].training
+        warmup, devices = self.train.warmup_epochs, self.train.devices
+        for path, training in trainings.items():
+            if training is None:
+                raise ValueError(f"run.ablate: {self.ablations.system} trains nothing")
+            if warmup >= training.epochs:
+                raise ValueError(
+                    f"train.warmup_epochs: {warmup}, but {path} has {training.epochs} epochs: "
+                    "the learning rate would never be reached"
+                )
+            if devices > 1 and training.batch_size < 2 * devices:
+                raise ValueError(
+                    f"train.devices: {devices} processes share a batch, and each needs two clips or more; "
+                    f"{path}.batch_size is {training.batch_size}"
+                )
+        return self
+
     def of_result(self) -> dict[str, Any]:
-        """Return all values that a result depends on: without fetch, parallel, and the corpora that are not used."""
+        """Return all values that a result depends on: without fetch, parallel, and the unused corpora."""
         of_corpus = getattr(self.corpora, self.corpus).model_dump()
         return self.model_dump(exclude={"fetch", "parallel", "corpora"}) | {"corpora": {self.corpus: of_corpus}}
 
@@ -183,57 +177,51 @@ class Params(Section):
         """Return a system's section.
 
         Raises:
-            CfnsrError: there is none.
+            CfnsrError: params.yaml has no such section.
         """
-        if name not in self.systems:
-            raise CfnsrError(
-                "systems", f"no section {name!r}; there are {', '.join(self.systems)}", "Add it to params.yaml"
-            )
-        return self.systems[name]
+        return _lookup("systems", self.systems, name)
 
     def variant(self, name: str) -> Options:
         """Return the options of an ablation that differ from its system's.
 
         Raises:
-            CfnsrError: there is none.
+            CfnsrError: params.yaml has no such ablation.
         """
-        variants = self.ablations.variants
-        if name not in variants:
-            raise CfnsrError(
-                "ablations.variants", f"no {name!r}; there are {', '.join(variants) or 'none'}", "Add it to params.yaml"
-            )
-        return variants[name]
+        return _lookup("ablations.variants", self.ablations.variants, name)
+
+
+def _lookup(path: str, sections: dict[str, Value], name: str) -> Value:
+    if name not in sections:
+        problem = f"no section {name!r}; there are {', '.join(sections) or 'none'}"
+        raise CfnsrError(path, problem, "Add it to params.yaml")
+    return sections[name]
 
 
 def load(path: Path) -> Params:
     """Read and check a params file.
 
     Raises:
-        CfnsrError: it cannot be read, or a value is unknown, missing, of the wrong type or out of range; the
-            message names each faulty key by its path.
+        CfnsrError: it cannot be read, or see ``check``.
+    """
+    return check(read_yaml(path), path)
+
+
+def check(values: dict[Any, Any], path: Path) -> Params:
+    """Check the values of a params file.
+
+    Args:
+        values: in nested sections.
+        path: of the file, for the error.
+
+    Raises:
+        CfnsrError: a value is unknown, missing, of the wrong type or out of range; the message names each faulty key
+            by its path.
     """
     try:
-        return Params.model_validate(read_yaml(path))
+        return Params.model_validate(values)
     except ValidationError as error:
         faults = "; ".join(_fault(details) for details in error.errors())
         raise CfnsrError(path, faults, "Correct these keys, or start over with `git checkout params.yaml`") from error
-
-
-def read_yaml(path: Path) -> dict[Any, Any]:
-    """Read a YAML file without checking its values.
-
-    Raises:
-        CfnsrError: it cannot be read, or is not YAML.
-    """
-    try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise CfnsrError(path, f"cannot be read ({error.strerror})", "Run from the repository's root") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise CfnsrError(path, f"is not YAML: {' '.join(str(error).split())}", "Correct the file") from error
-    if not isinstance(values, dict):
-        raise CfnsrError(path, "has no keys at its top level", "Correct the file")
-    return values
 
 
 def _fault(details: Any) -> str:

@@ -1,4 +1,4 @@
-"""The sections of params.yaml for data: corpora, landmarks, crops and arrays."""
+"""The sections of params.yaml for data: corpora, landmarks, crops, arrays, and their checks."""
 
 from __future__ import annotations
 
@@ -151,3 +151,9 @@ class Extract(Section):
     window_s: Positive
     video: ExtractVideo
     audio: ExtractAudio
+
+
+class Check(Section):
+    """Checks of the arrays before training."""
+
+    min_clips: Count

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from cfnsr.config.sections import UNSEEN_BY_DVC, Count, Name, NotNegative, Positive, Section, Share
 
@@ -91,7 +91,15 @@ class Train(Section):
     augment: Augment
 
 
-Options = dict[Name, bool | int | float | str | list[int | float | str]]
+def check_names(options: dict[str, Any]) -> dict[str, Any]:
+    """Refuse options whose changes DVC would not see."""
+    unseen = sorted(UNSEEN_BY_DVC & set(options))
+    if unseen:
+        raise ValueError(f"DVC ignores changes of a key named {', '.join(unseen)}; choose another name")
+    return options
+
+
+Options = Annotated[dict[Name, bool | int | float | str | list[int | float | str]], AfterValidator(check_names)]
 
 
 class Encoder(Section):
@@ -107,20 +115,17 @@ class Encoders(Section):
     video: Encoder
     audio: Encoder
 
+    def of(self, modality: str) -> dict[str, Any]:
+        """Return the name of a modality's encoder together with its options."""
+        section = getattr(self, modality)
+        return {"name": section.name, **section.options}
+
 
 class System(Section):
     """An audiovisual system; without training if it trains nothing."""
 
     options: Options
     training: Training | None = None
-
-    @field_validator("options")
-    @classmethod
-    def check_names(cls, options: dict[str, object]) -> dict[str, object]:
-        unseen = sorted(UNSEEN_BY_DVC & set(options))
-        if unseen:
-            raise ValueError(f"DVC ignores changes of a key named {', '.join(unseen)}; choose another name")
-        return options
 
 
 class Ablations(Section):

@@ -11,13 +11,18 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from cfnsr import config
+from cfnsr.config.yaml_files import read_text, read_yaml
 from cfnsr.errors import CfnsrError
-from cfnsr.runtime.outputs import atomic_file
+from cfnsr.runtime.outputs import atomic_file, writing
 
 Values = dict[str, Any]
 Leaves = dict[tuple[str, ...], Any]
-# What belongs to the user's machine or data: a preset changes only the keys of these that it names.
-_KEPT = (("fetch",), ("parallel",), ("corpora", "ravdess"), ("corpora", "folder"))
+# What belongs to the user's machine or data: a preset changes only the keys of these that it names. Not
+# `train.threads`, which the preset tiny names: the preset studio could then not undo it.
+_KEPT = (
+    ("fetch",), ("parallel",), ("corpora", "ravdess"), ("corpora", "folder"), ("train", "device"),
+    ("evaluate", "checkpoints"),
+)  # fmt: skip
 # Sections whose keys the user chooses: replaced as a whole.
 _WHOLE = {("folds",), ("ablations", "variants")}
 # A key with its value, which may be quoted, and the comment behind it.
@@ -32,7 +37,7 @@ def names(folder: Path) -> list[str]:
 
 def summary(overlay: Path) -> str:
     """Read what a preset is for: the first sentence of the comment at its top."""
-    lines = takewhile(lambda line: line.startswith("#"), overlay.read_text(encoding="utf-8").splitlines())
+    lines = takewhile(lambda line: line.startswith("#"), read_text(overlay).splitlines())
     return re.split(r"[:;.] |[:;.]$", " ".join(line.removeprefix("#").strip() for line in lines))[0]
 
 
@@ -42,8 +47,8 @@ def load(overlay: Path) -> Values:
     Raises:
         CfnsrError: there is no such preset, or it names a key that base.yaml does not have.
     """
-    values = config.read_yaml(_base(overlay.parent))
-    for path, value in _own(overlay).items():
+    values, own = _read(overlay)
+    for path, value in own.items():
         section = values
         for key in path[:-1]:
             section = section[key]
@@ -72,14 +77,14 @@ def apply(params: Path, overlay: Path, values: Values | None = None) -> list[str
     Raises:
         CfnsrError: there is no such preset or file, or the resulting file would be faulty; then it stays as it was.
     """
-    own, base = _own(overlay), _base(overlay.parent)
-    known = _leaves(config.read_yaml(base))
+    base, own = _read(overlay)
+    known = _leaves(base)
     kept = {
         path: value
-        for path, value in _leaves(config.read_yaml(params)).items()
+        for path, value in _leaves(read_yaml(params)).items()
         if path in known and any(path[: len(section)] == section for section in _KEPT)
     }
-    return _write(params, base.read_text(encoding="utf-8"), kept | own | _leaves(values or {}))
+    return _write(params, read_text(_base(overlay.parent)), kept | own | _leaves(values or {}))
 
 
 def update(params: Path, values: Values) -> list[str]:
@@ -91,8 +96,7 @@ def update(params: Path, values: Values) -> list[str]:
     Raises:
         CfnsrError: there is no such key or file, or the resulting file would be faulty; then it stays as it was.
     """
-    config.read_yaml(params)
-    return _write(params, params.read_text(encoding="utf-8"), _leaves(values))
+    return _write(params, read_text(params), _leaves(values))
 
 
 def _base(folder: Path) -> Path:
@@ -102,37 +106,38 @@ def _base(folder: Path) -> Path:
     return path
 
 
-def _own(overlay: Path) -> Leaves:
-    """Read a preset's own values."""
+def _read(overlay: Path) -> tuple[Values, Leaves]:
+    """Read the values of base.yaml, and a preset's own values."""
     known = names(overlay.parent)
     if overlay.stem not in known:
-        raise CfnsrError(overlay, "there is no such preset", f"There are {', '.join(known)}")
-    own = _leaves(config.read_yaml(overlay))
-    _check_known(overlay, own, _leaves(config.read_yaml(_base(overlay.parent))), "base.yaml")
-    return own
+        raise CfnsrError(overlay, "there is no such preset", f"Choose one of: {', '.join(known)}")
+    base, own = read_yaml(_base(overlay.parent)), _leaves(read_yaml(overlay))
+    _check_known(overlay, own, _leaves(base), "base.yaml")
+    return base, own
 
 
 def _check_known(where: Path, leaves: Leaves, known: Leaves, file: str) -> None:
+    """Check that a file has every key that is to be written into it."""
     unknown = sorted(".".join(path) for path in leaves.keys() - known.keys())
     if unknown:
         raise CfnsrError(where, f"{file} has no {', '.join(unknown)}", f"Correct the key, or add it to {file}")
 
 
-def _leaves(values: Values, path: tuple[str, ...] = ()) -> Leaves:
-    """Flatten nested sections: by key path, each value that is no section."""
+def _leaves(values: dict[Any, Any], path: tuple[str, ...] = ()) -> Leaves:
+    """Flatten nested sections: by key path, each value that is not a section."""
     leaves: Leaves = {}
     for key, value in values.items():
-        here = (*path, key)
+        here = (*path, str(key))
         leaves |= _leaves(value, here) if isinstance(value, dict) and value and here not in _WHOLE else {here: value}
     return leaves
 
 
 def _write(params: Path, text: str, leaves: Leaves) -> list[str]:
     """Replace values in a YAML text, check the result, and write it; return what changed in the file."""
-    before = _leaves(config.read_yaml(params))
-    with atomic_file(params) as partial:
+    before = _leaves(read_yaml(params))
+    with writing(params), atomic_file(params) as partial:
         partial.write_text(text, encoding="utf-8")
-        old = _leaves(config.read_yaml(partial))
+        old = _leaves(read_yaml(partial))
         _check_known(params, leaves, old, params.name)
         changed = {path: value for path, value in leaves.items() if repr(value) != repr(old[path])}
         partial.write_text(_replace(text, changed), encoding="utf-8")
@@ -140,14 +145,11 @@ def _write(params: Path, text: str, leaves: Leaves) -> list[str]:
             config.load(partial)
         except CfnsrError as error:
             raise CfnsrError(params, f"would be faulty: {error.problem}", error.remedy) from error
-        after = _leaves(config.read_yaml(partial))
+        after = _leaves(read_yaml(partial))
         if any(repr(value) != repr(after.get(path)) for path, value in leaves.items()):
             raise CfnsrError(params, "has several keys on one line", "Write each key on a line of its own")
-    return [
-        f"{'.'.join(path)}: {_text(before, path)} -> {_text(after, path)}"
-        for path in after | before
-        if _text(before, path) != _text(after, path)
-    ]
+    texts = {path: [_text(leaves.get(path)) for leaves in (before, after)] for path in after | before}
+    return [f"{'.'.join(path)}: {old} -> {new}" for path, (old, new) in texts.items() if old != new]
 
 
 def _replace(text: str, leaves: Leaves) -> str:
@@ -180,11 +182,9 @@ def _entry(line: str, column: int, key: str, value: Any) -> list[str]:
     return [first, *others]
 
 
-def _text(leaves: Leaves, path: tuple[str, ...]) -> str:
-    return _plain(leaves[path]) if path in leaves else "(none)"
-
-
-def _plain(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_plain(item)}" for key, item in value.items()) + "}"
-    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list) else str(value)
+        return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return "(none)" if value is None else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from cfnsr.runtime.outputs import atomic_file
 # Which epoch's predictions: that with the best validation accuracy, the last, and that with the best test accuracy.
 CHOICES = ("selected", "last_epoch", "best_test_epoch")
 VALIDATION = "validation"  # predictions of the validation speakers at the selected epoch
+_COLUMNS = ("choice", "label", "predicted")  # that every reader of predictions needs
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,12 @@ class JobPaths:
         return self.results / "curves"
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
+def read_predictions(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Read a job's table of predictions; ``cfnsr.evaluation.outputs.to_table`` describes its columns.
+
+    Args:
+        path: of the file.
+        columns: those that it must have besides the common ones.
 
     Raises:
         CfnsrError: the file is missing, damaged or another table.
@@ -78,7 +84,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # Arrow's errors are among them
         raise CfnsrError(path, f"is not a table of predictions ({error})", "Run `dvc repro`") from error
-    missing = [column for column in ("choice", "label", "predicted") if column not in table]
+    missing = [column for column in (*_COLUMNS, *columns) if column not in table]
     if missing:
         problem = f"is not a table of predictions (it lacks the column {', '.join(missing)})"
         raise CfnsrError(path, problem, "Run `dvc repro`")

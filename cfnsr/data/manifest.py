@@ -54,7 +54,7 @@ class Manifest:
         """Read a manifest, and check the sets of speakers again.
 
         Raises:
-            CfnsrError: the file is not a manifest, or a speaker is in two sets of a fold.
+            CfnsrError: the file is missing or not a manifest, or a speaker is in two sets of a fold.
         """
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -64,6 +64,8 @@ class Manifest:
                     folds[fold] = Speakers(*(tuple(sets[role]) for role in ("test", "validation", "train")))
                 splits.check(protocol, folds)
             return cls(**{**values, "protocols": protocols})
+        except FileNotFoundError as error:
+            raise CfnsrError(path, "is missing", "Run `dvc repro check`, which writes it") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CfnsrError(path, f"is not a manifest ({error})", "Run `dvc repro check`") from error
 

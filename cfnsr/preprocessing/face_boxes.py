@@ -36,7 +36,7 @@ class FaceBoxes:
 
     Attributes:
         boxes: rows of (centre x, centre y, side) in pixels of the whole frame.
-        confidence: of the detector, 0 to 1; NaN in frames that it did not get.
+        confidence: of the detector, 0 to 1; NaN in frames that were not given to it.
         interpolated: whether a frame's box comes from its neighbours, because its landmarks are not trusted.
     """
 

@@ -17,7 +17,7 @@ from cfnsr.runtime.outputs import atomic_folder
 
 @dataclass(frozen=True)
 class BestModel:
-    """A trained model, and the figures that chose it; shares from 0 to 1.
+    """A trained model, and the figures by which it was chosen, from 0 to 1.
 
     Attributes:
         name: the system, or the single modality.
@@ -35,15 +35,15 @@ class BestModel:
 def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
     """Choose the system with the highest validation accuracy, and its model with the highest.
 
-    Test speakers have no part in it, so the system's test accuracy stays an honest estimate. Of equals, the first
-    listed is chosen.
+    Test speakers have no part in the choice, so the system's test accuracy is not biased by it. Of equals, the first
+    is chosen.
 
     Args:
         folder: of the corpus, with ``jobs``.
         trials: folds and seeds, by system.
 
     Returns:
-        The best; None if no system has validation predictions.
+        The best model; None if no system has validation predictions.
 
     Raises:
         CfnsrError: a file is missing or damaged.

@@ -1,20 +1,23 @@
-"""Figures -> DVC's metrics, the data of its plots, and the table as CSV and Markdown."""
+"""Write DVC's metrics, the data of its plots, and the table as CSV and Markdown; read the CSV."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import table
-from cfnsr.report.results import Results, existing
+from cfnsr.report.results import Results, read_table
 from cfnsr.report.rows import Difference, ResultRow
 from cfnsr.runtime.outputs import atomic_file, atomic_folder
+
+Row = TypeVar("Row", ResultRow, Difference)
 
 
 def write(out: Path, results: Results, manifest: Manifest) -> None:
@@ -37,7 +40,7 @@ def write(out: Path, results: Results, manifest: Manifest) -> None:
         for name, epochs in results.curves.items():
             epochs.to_csv(curves / f"{name}.csv", index=False, lineterminator="\n")
     _write_csv(out / "results.csv", pd.DataFrame([asdict(row) for row in results.rows]))
-    columns = [field.name for field in fields(Difference)]  # there may be no row
+    columns = [field.name for field in fields(Difference)]  # there may be no pair
     _write_csv(out / "comparisons.csv", pd.DataFrame([asdict(pair) for pair in results.differences], columns=columns))
     _write_csv(out / "recall.csv", results.recalls)
     with atomic_file(out / "report.md") as partial:
@@ -49,9 +52,13 @@ def read(out: Path) -> list[ResultRow]:
     """Read the rows of ``results.csv``.
 
     Raises:
-        CfnsrError: the file is missing, or of another version.
+        CfnsrError: the file is missing, empty, or of another version.
     """
-    return _read_csv(out / "results.csv", ResultRow)
+    path = out / "results.csv"
+    rows = _read_csv(path, ResultRow)
+    if not rows:
+        raise CfnsrError(path, "has no rows", "Run `dvc repro -f report`")
+    return rows
 
 
 def read_differences(out: Path) -> list[Difference]:
@@ -63,20 +70,22 @@ def read_differences(out: Path) -> list[Difference]:
     return _read_csv(out / "comparisons.csv", Difference)
 
 
-def _read_csv(path: Path, row_type: Any) -> list[Any]:
-    texts = [field.name for field in fields(row_type) if field.type == "str"]
+def _read_csv(path: Path, row_type: type[Row]) -> list[Row]:
+    names = [field.name for field in fields(row_type)]
     # An empty cell is an empty text, or a missing number.
-    missing = {field.name: [""] for field in fields(row_type) if field.name not in texts}
+    texts = {field.name for field in fields(row_type) if field.type == "str"}
+    table = read_table(path, names, dtype="str", keep_default_na=False)
+    rows = [
+        {name: value if value or name in texts else None for name, value in zip(names, values, strict=True)}
+        for values in table[names].itertuples(index=False)
+    ]
+    list_type: Any = list[row_type]
     try:
-        figures = pd.read_csv(
-            existing(path), dtype=dict.fromkeys(texts, "str"), na_values=missing, keep_default_na=False
-        )
-        return [
-            row_type(**{name: None if pd.isna(value) else value for name, value in values.items()})
-            for values in figures.to_dict("records")
-        ]
-    except (ValueError, TypeError) as error:
-        raise CfnsrError(path, f"is not a table of results ({error})", "Run `dvc repro -f report`") from error
+        return TypeAdapter(list_type).validate_python(rows)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        problem = f"is not a table of results ({fault['loc'][-1]}: {fault['msg']})"
+        raise CfnsrError(path, problem, "Run `dvc repro -f report`") from error
 
 
 def _metrics(rows: list[ResultRow]) -> dict[str, Any]:

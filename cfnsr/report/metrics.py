@@ -1,6 +1,6 @@
 """Accuracy, recall and calibration of predictions.
 
-Predictions are a table with a row for each clip (and seed): ``actor``, ``clip``, ``label`` (the true emotion),
+Predictions are a table with a row for each clip (and seed): ``actor``, ``clip``, ``label`` (the actual emotion),
 ``predicted``, and ``p_<label>``, the probability of each emotion.
 """
 
@@ -20,7 +20,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from cfnsr.report.significance import SpeakerAccuracy
 
 BINS = 15
-TEMPERATURES = (0.05, 20.0)  # the least and the greatest
+TEMPERATURES = (0.05, 20.0)  # lowest and highest
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Scores:
         accuracy: share of clips predicted correctly (weighted average recall, WAR).
         uar: mean of the emotions' recalls (unweighted average recall).
         f1: mean of the emotions' F1.
-        top2: share of clips whose true emotion is among the two most probable.
+        top2: share of clips whose actual emotion is among the two most probable.
     """
 
     accuracy: float
@@ -59,11 +59,9 @@ def scores(predictions: pd.DataFrame, labels: list[str]) -> Scores:
 
 def recalls(predictions: pd.DataFrame, labels: list[str]) -> dict[str, float]:
     """Compute the recall of each emotion that has a clip."""
-    actual, predicted = predictions["label"].tolist(), predictions["predicted"].tolist()
-    present = [label for label in labels if label in actual]
-    options: dict[str, Any] = {"labels": present, "average": None, "zero_division": 0}
-    values: Any = recall_score(actual, predicted, **options)
-    return dict(zip(present, map(float, values), strict=True))
+    correct: Any = predictions["label"] == predictions["predicted"]
+    shares: dict[str, float] = correct.groupby(predictions["label"]).mean().to_dict()
+    return {label: shares[label] for label in labels if label in shares}
 
 
 def by_speaker(predictions: pd.DataFrame) -> SpeakerAccuracy:
@@ -104,7 +102,7 @@ def expected_calibration_error(predictions: pd.DataFrame, labels: list[str]) -> 
 def temperature(predictions: pd.DataFrame, labels: list[str]) -> float:
     """Find the temperature (0.05 to 20) by which logits must be divided to make these clips most likely.
 
-    Guo and others, section 4.2. Fit it on validation speakers: fitted on the test speakers it would be optimistic.
+    Guo and others, section 4.2. Fit it on the validation speakers: on the test speakers it would be optimistic.
     """
     log_probs = _log_probabilities(predictions, labels)
     classes = np.array([labels.index(label) for label in predictions["label"]])
@@ -118,15 +116,20 @@ def temperature(predictions: pd.DataFrame, labels: list[str]) -> float:
 
 
 def scale(predictions: pd.DataFrame, labels: list[str], by: float) -> pd.DataFrame:
-    """Divide the logits by a temperature; the most probable emotion stays the same."""
+    """Divide the logits by the temperature ``by``; the most probable emotion stays the same."""
     result = predictions.copy()
     scaled = log_softmax(_log_probabilities(predictions, labels) / by, axis=1)
-    result[[f"p_{label}" for label in labels]] = np.exp(scaled)
+    result[columns(labels)] = np.exp(scaled)
     return result
 
 
+def columns(labels: list[str]) -> list[str]:
+    """Name the columns of the emotions' probabilities."""
+    return [f"p_{label}" for label in labels]
+
+
 def _probabilities(predictions: pd.DataFrame, labels: list[str]) -> Float[np.ndarray, "clip classes"]:
-    return np.asarray(predictions[[f"p_{label}" for label in labels]], dtype=np.float64)
+    return np.asarray(predictions[columns(labels)], dtype=np.float64)
 
 
 def _log_probabilities(predictions: pd.DataFrame, labels: list[str]) -> Float[np.ndarray, "clip classes"]:

@@ -1,12 +1,12 @@
-"""Files of every job -> figures of every row."""
+"""Read the files of every job, and compute the figures of every row."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from cfnsr.data.jobs import JobPaths, JobRecord, read_predictions
@@ -16,13 +16,15 @@ from cfnsr.report import metrics
 from cfnsr.report.expected import ExpectedOutputs, label
 from cfnsr.report.rows import Difference, ResultRow, compare, relate, summarise
 
+_CURVES = ("train/loss", "validation/loss", "validation/accuracy")  # DVCLive's
+
 
 @dataclass(frozen=True)
 class Results:
-    """All that the report's files are written from.
+    """The figures that the report's files are written from.
 
     Attributes:
-        rows: the table's.
+        rows: of the table.
         differences: between every two rows whose epoch the test speakers did not choose.
         predictions: by row, those at the selected epoch, of all folds and seeds.
         recalls: of each row and emotion, with columns ``name``, ``label``, ``recall``, ``clips``.
@@ -51,12 +53,13 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
     rows: list[ResultRow] = []
     predictions: dict[str, pd.DataFrame] = {}
     curves: dict[str, pd.DataFrame] = {}
+    columns = ["actor", "clip", *metrics.columns(manifest.labels)]
     for (protocol, name), trials in expected.rows.items():
         row = label(protocol, name)
         paths = [JobPaths.of(folder, name, trial) for trial in trials]
         records = [_record(path.record, manifest) for path in paths]
         tables = [
-            read_predictions(path.predictions).assign(fold=trial.fold, seed=trial.seed)
+            read_predictions(path.predictions, columns).assign(fold=trial.fold, seed=trial.seed)
             for path, trial in zip(paths, trials, strict=True)
         ]
         table = pd.concat(tables, ignore_index=True)
@@ -68,47 +71,53 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
     return Results(relate(rows, differences), differences, predictions, _recalls(predictions, manifest.labels), curves)
 
 
-def existing(path: Path) -> Path:
-    """Return the path of a file that a stage must have written.
+def read_table(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFrame:
+    """Read a table that a stage wrote as CSV or TSV.
+
+    Args:
+        path: of the file; its suffix names the format.
+        columns: those that it must have.
+        options: of pandas' reader.
 
     Raises:
-        CfnsrError: it is missing.
+        CfnsrError: it is missing, damaged, or lacks a column.
     """
-    if not path.is_file():
-        raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing")
-    return path
+    try:
+        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", **options)
+    except FileNotFoundError as error:
+        raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing") from error
+    except (OSError, ValueError) as error:
+        raise CfnsrError(path, f"cannot be read ({error})", "Delete it and run `dvc repro`") from error
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise CfnsrError(path, f"lacks the column {', '.join(missing)}", "Delete it and run `dvc repro`")
+    return table
 
 
 def mean_curves(folders: list[Path]) -> pd.DataFrame:
     """Average the learning curves of several jobs, epoch by epoch.
 
     Args:
-        folders: of DVCLive's files, and of ``test.csv``, by which nothing is chosen.
+        folders: each with DVCLive's files, and with ``test.csv``, which selects nothing.
 
     Returns:
         ``epoch``, ``test_accuracy``, ``train_loss``, ``validation_loss``, ``validation_accuracy``, and ``trials``, the
         number of jobs averaged: with patience some end before others.
     """
-    files = {
-        "train_loss": "train/loss",
-        "validation_loss": "validation/loss",
-        "validation_accuracy": "validation/accuracy",
-    }
     parts: list[pd.DataFrame] = []
     for folder in folders:
-        part = pd.read_csv(existing(folder / "test.csv")).rename(columns={"accuracy": "test_accuracy"})
-        for column, metric in files.items():
-            values = pd.read_csv(existing(folder / "plots" / "metrics" / f"{metric}.tsv"), sep="\t")
-            part[column] = values[metric.rpartition("/")[2]].to_numpy()
+        part = read_table(folder / "test.csv", ["epoch", "accuracy"]).rename(columns={"accuracy": "test_accuracy"})
+        for metric in _CURVES:
+            column = Path(metric).name
+            values = read_table(folder / "plots" / "metrics" / f"{metric}.tsv", [column])[column]
+            part[metric.replace("/", "_")] = values.to_numpy()
         parts.append(part)
-    joined = pd.concat(parts)
-    means = pd.DataFrame(joined.groupby("epoch", as_index=False).mean())
-    means["trials"] = np.bincount(joined["epoch"])[1:]
-    return means
+    epochs: Any = pd.concat(parts).groupby("epoch")
+    return epochs.mean().assign(trials=epochs.size()).reset_index()
 
 
 def _record(path: Path, manifest: Manifest) -> JobRecord:
-    record = JobRecord.read(existing(path))
+    record = JobRecord.read(path)
     if record.data != manifest.fingerprint:
         raise CfnsrError(path, "was made from other data than manifest.json describes", "Run `dvc repro`")
     return record
@@ -117,7 +126,7 @@ def _record(path: Path, manifest: Manifest) -> JobRecord:
 def _recalls(predictions: dict[str, pd.DataFrame], labels: list[str]) -> pd.DataFrame:
     rows = []
     for name, table in predictions.items():
-        clips = Counter(table.drop_duplicates(["actor", "clip"])["label"])  # seeds share their clips
+        clips: Any = table.drop_duplicates(["actor", "clip"])["label"].value_counts()  # seeds share their clips
         for emotion, recall in metrics.recalls(table, labels).items():
-            rows.append({"name": name, "label": emotion, "recall": recall, "clips": clips[emotion]})
+            rows.append({"name": name, "label": emotion, "recall": recall, "clips": int(clips[emotion])})
     return pd.DataFrame(rows)

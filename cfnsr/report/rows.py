@@ -1,4 +1,4 @@
-"""Predictions of one system in all folds and seeds -> its row of the table."""
+"""Compute a row of the table from the predictions of all its folds and seeds; compare rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ResultRow:
         ci_low, ci_high: confidence interval of the accuracy over speakers.
         coverage: how often such an interval contains the true accuracy, by simulation.
         last_epoch: accuracy after the last epoch; None for imported networks, of which one epoch is known.
-        best_test_epoch: accuracy at each fold's best test epoch, which is optimistic and no result; None as above.
+        best_test_epoch: accuracy at each fold's best test epoch, which is optimistic, not a result; None as above.
         gap: ``best_test_epoch`` minus accuracy; for a test-selected row, its accuracy minus that of its held-out row.
         p_best: p-value (Holm) of the difference to the best held-out row; None for that row and test-selected ones.
         without_video, without_audio: accuracy without that modality; None for a system that reads only one.
@@ -129,7 +129,9 @@ def summarise(
     best_test_epoch = accuracy.get("best_test_epoch")
     speakers = metrics.by_speaker(selected)
     ci_low, ci_high = significance.interval(speakers, ci_level)
-    std_folds, std_seeds = significance.variance_components(_by_fold_and_seed(selected))
+    correct = selected.assign(correct=selected["label"] == selected["predicted"])
+    by_fold_and_seed = correct.pivot_table(values="correct", index="fold", columns="seed", aggfunc="mean")
+    std_folds, std_seeds = significance.variance_components(by_fold_and_seed.to_numpy())
     scaled, temperature = _calibrate(selected, by_choice.get(VALIDATION), manifest.labels)
     return ResultRow(
         name=name,
@@ -217,11 +219,6 @@ def _calibrate(
         temperatures.append(metrics.temperature(of_job[job], labels))
         parts.append(metrics.scale(part, labels, temperatures[-1]))
     return pd.concat(parts), float(np.exp(np.log(temperatures).mean()))
-
-
-def _by_fold_and_seed(selected: pd.DataFrame) -> np.ndarray:
-    correct = selected.assign(correct=selected["label"] == selected["predicted"])
-    return correct.pivot_table(values="correct", index="fold", columns="seed", aggfunc="mean").to_numpy()
 
 
 def _imported(records: list[JobRecord]) -> str:

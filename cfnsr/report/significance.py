@@ -21,7 +21,7 @@ class SpeakerAccuracy:
     Attributes:
         shares: share of the speaker's clips that are predicted correctly, 0 to 1.
         clips: how many the speaker has.
-        counting_variance: variance that the share has because it is counted on so few clips.
+        counting_variance: variance of the share that comes from the small number of clips.
     """
 
     shares: PerSpeaker
@@ -56,15 +56,15 @@ def _t_interval(
 
 
 def skill_distribution(speakers: SpeakerAccuracy) -> tuple[float, float]:
-    """Fit a beta distribution to the speakers' true accuracies: their mean, and their variance beyond counting.
+    """Fit a beta distribution to the speakers' true accuracies, by their mean and their variance without counting's.
 
     Returns:
         The parameters alpha and beta.
     """
     mean = float(np.clip(np.average(speakers.shares, weights=speakers.clips), 0.01, 0.99))
-    greatest = mean * (1 - mean)
+    largest_variance = mean * (1 - mean)
     variance = speakers.shares.var(ddof=1) - speakers.counting_variance.mean()
-    total = greatest / float(np.clip(variance, 1e-4, 0.9 * greatest)) - 1
+    total = largest_variance / float(np.clip(variance, 1e-4, 0.9 * largest_variance)) - 1
     return mean * total, (1 - mean) * total
 
 
@@ -131,8 +131,8 @@ def holm(p_values: list[float]) -> list[float]:
 def variance_components(figures: Float[np.ndarray, "fold seed"]) -> tuple[float, float]:
     """Compute the standard deviations of a figure between folds, and between seeds of one fold.
 
-    One-way analysis of variance with folds as groups: the first is what folds differ by beyond what seeds explain, 0
-    where seeds explain everything. With one seed the two cannot be separated: the second is NaN, and the first
+    One-way analysis of variance with folds as groups. The first is the deviation between folds that seeds do not
+    explain; 0 if they explain all of it. With one seed the two cannot be separated: the second is NaN, and the first
     contains both.
 
     Args:

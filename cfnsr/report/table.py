@@ -21,10 +21,11 @@ class Column:
     Attributes:
         name: its header.
         meaning: what it holds.
-        value: the figure that a row is sorted by; None if the row has no such figure.
-        text: what a row shows.
-        aside: whether it is no result, and shown in grey.
-        brief: whether it is also shown where room is short: in a narrow terminal, and on the page until asked for all.
+        value: the figure that rows are sorted by; None if the row has no such figure.
+        text: the text of a row's cell.
+        aside: whether its figures are not results; it is shown in grey.
+        brief: whether it is shown where there is no room for all columns: in a narrow terminal, and on the page at
+            first.
     """
 
     name: str
@@ -64,19 +65,24 @@ COLUMNS = (
     ),
     _share("UAR", "uar", "mean of the emotions' recalls, in %", brief=True),
     _share(
-        "Gap", "gap", "how much choosing the epoch on the test speakers would add", sign="+", aside=True, brief=True
+        "Gap", "gap", "accuracy gained by choosing the epoch on the test speakers", sign="+", aside=True, brief=True
     ),
-    _share("Best test epoch", "best_test_epoch", "accuracy at the best test epoch: optimistic, no result", aside=True),
+    _share(
+        "Best test epoch",
+        "best_test_epoch",
+        "accuracy at the epoch that is best on the test speakers: optimistic",
+        aside=True,
+    ),
     _share("Last epoch", "last_epoch", "accuracy after the last epoch"),
     _share("± folds", "std_folds", "standard deviation of the accuracy between folds"),
     _share("± seeds", "std_seeds", "standard deviation of the accuracy between seeds of one fold"),
     _share("F1", "f1", "mean of the emotions' F1, in %"),
     _share("Top-2", "top2", "clips whose emotion is among the two most probable, in %"),
     _share("ECE", "ece", "expected calibration error"),
-    _share("ECE scaled", "ece_scaled", "the same after temperature scaling on the validation speakers"),
+    _share("ECE scaled", "ece_scaled", "expected calibration error after temperature scaling"),
     _share("No face", "without_video", "accuracy without the face"),
     _share("No voice", "without_audio", "accuracy without the voice"),
-    Column("Parameters", "trainable and not", lambda row: row.parameters, lambda row: f"{row.parameters:,}"),
+    Column("Parameters", "number of weights", lambda row: row.parameters, lambda row: f"{row.parameters:,}"),
     _share("Published", "published_accuracy", "accuracy published on RAVDESS, by another protocol", aside=True),
 )
 
@@ -106,8 +112,8 @@ def footnotes(rows: list[ResultRow], differences: list[Difference], corpus: str)
     )
     yield from _differing(differences)
     yield (
-        "Best test epoch: accuracy if the test speakers choose the epoch, as in the published code. It is optimistic "
-        "and no result; Gap is how much it exceeds the accuracy. For a system that trains nothing, both modalities' "
+        "Best test epoch: accuracy if the test speakers choose the epoch, as in the published code. It is optimistic, "
+        "not a result; Gap is how much it exceeds the accuracy. For a system that trains nothing, both modalities' "
         "best test epochs are combined."
     )
     if any(row.test_selected for row in rows):
@@ -147,8 +153,8 @@ def _differing(differences: list[Difference]) -> Iterator[str]:
         for pair in clear
     ]
     yield (
-        f"p (best): of the difference to the best system, by a permutation test over speakers with Holm's correction "
-        f"for all {len(differences)} pairs. Pairs that differ at 5 %: {'; '.join(texts) or 'none'}."
+        "p (best): p-value of the difference to the best system, from a permutation test over speakers with Holm's "
+        f"correction for all {len(differences)} pairs. Pairs that differ at 5 %: {'; '.join(texts) or 'none'}."
     )
 
 
@@ -176,17 +182,17 @@ def markdown(rows: list[ResultRow], differences: list[Difference], corpus: str, 
     """Write the table as a Markdown page.
 
     Args:
-        rows: the systems.
-        differences: between them.
+        rows: of the table.
+        differences: between the rows.
         corpus: its name.
-        skipped: the reason, by clip.
+        skipped: by clip, why it was skipped.
     """
     lines = [f"# {title(rows, corpus)}", "", _line(column.name for column in COLUMNS)]
     lines += [f"|---|{'---:|' * (len(COLUMNS) - 1)}", *(_line(cells_of(row)) for row in rows)]
     for note in footnotes(rows, differences, corpus):
         lines += ["", note]
     if differences:
-        lines += ["", _line(["System", "Other", "Difference", "p", "p (Holm)"]), "|---|---|---:|---:|---:|"]
+        lines += ["", _line(["System", "Other system", "Difference", "p", "p (Holm)"]), "|---|---|---:|---:|---:|"]
         lines += [
             _line([pair.system, pair.other, percent(pair.difference, "+"), f"{pair.p:.4f}", f"{pair.p_holm:.4f}"])
             for pair in differences

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from math import prod
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +38,17 @@ def stage_names(root: Path) -> list[str]:
 
 
 def stage_count(root: Path, params: Mapping[str, Any]) -> int:
-    """Count the stages of dvc.yaml, with each entry of a matrix.
+    """Count the stages of dvc.yaml; each entry of a matrix is a stage.
 
     Args:
         root: of the repository.
         params: the values of params.yaml.
     """
-    total = 0
-    for stage in _stages(root).values():
-        entries = 1
-        for values in stage.get("matrix", {}).values():
-            entries *= len(_parameter(params, values) if isinstance(values, str) else values)
-        total += entries
-    return total
+    matrices = [stage.get("matrix", {}).values() for stage in _stages(root).values()]
+    return sum(
+        prod(len(_parameter(params, values) if isinstance(values, str) else values) for values in matrix)
+        for matrix in matrices
+    )
 
 
 def _stages(root: Path) -> dict[str, dict[str, Any]]:
@@ -65,11 +66,8 @@ def _stages(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def _parameter(params: Mapping[str, Any], reference: str) -> Any:
-    """Look up ``${section.key}``."""
-    value: Any = params
-    for key in reference.removeprefix("${").removesuffix("}").split("."):
-        value = value[key]
-    return value
+    """Look up the value of ``${section.key}``."""
+    return reduce(getitem, reference.removeprefix("${").removesuffix("}").split("."), params)
 
 
 def check_files(root: Path) -> None:
@@ -112,9 +110,13 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
         CfnsrError: a stage is not in dvc.yaml, DVC cannot read its files, or the jobs' input is stale.
     """
     import networkx as nx
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
+    known = stage_names(root)
+    unknown = [stage for stage in stages if stage not in known]
+    if unknown:
+        raise CfnsrError("dvc.yaml", f"has no stage {', '.join(unknown)}", f"Choose from {', '.join(known)}")
     try:
         with Repo(str(root)) as repo:
             # Names as in dvc.yaml: addresses depend on the current folder. Edges point from a stage to the stages
@@ -123,12 +125,10 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
             graph: Any = nx.relabel_nodes(repo.index.graph, names)
             status = repo.status()
             changed = {name for stage, name in names.items() if stage.addressing in status}
+    except NotDvcRepoError as error:
+        raise CfnsrError(root, "is not a DVC repository", "Run from the repository's root, or `dvc init`") from error
     except DvcException as error:
         raise CfnsrError(root, f"DVC cannot tell what is stale: {error}", "Run `cfnsr check`") from error
-    known = stage_names(root)
-    unknown = [stage for stage in stages if stage not in known]
-    if unknown:
-        raise CfnsrError("dvc.yaml", f"has no stage {', '.join(unknown)}", f"Choose from {', '.join(known)}")
     jobs = {name for name in graph if name.partition("@")[0] in stages}
     stale = [name for name in nx.topological_sort(graph.reverse()) if name in changed]
     inputs = set().union(*(nx.descendants(graph, job) for job in jobs)) - jobs

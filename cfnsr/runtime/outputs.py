@@ -45,6 +45,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an operating system's error into a ``CfnsrError`` that names the file or folder to write."""
+    try:
+        yield
+    except OSError as error:
+        raise CfnsrError(path, f"cannot be written ({error.strerror})", "Give another path") from error
+
+
 def _delete_leftovers(path: Path) -> str:
     """Delete incomplete outputs of killed runs; return the prefix of their names.
 

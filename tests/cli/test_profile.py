@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cfnsr.cli.profile import PHASES, profile
+from cfnsr import cli
+from cfnsr.cli.profile import PHASES
 from tests.support import corpus
 from tests.support.training import write_params
 
@@ -22,8 +23,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str, status: int = 0) -> str:
-    places = ["--params", str(folder / "params.yaml"), "--data", str(folder / "data")]
-    result = CliRunner().invoke(profile, [*arguments, *places[: 2 if "--data" in arguments else 4]])
+    data = [] if "--data" in arguments else ["--data", str(folder / "data")]
+    result = CliRunner().invoke(cli.main, ["profile", *arguments, "--params", str(folder / "params.yaml"), *data])
     assert result.exit_code == status, result.output
     return result.output
 

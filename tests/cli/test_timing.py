@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cfnsr.cli import timing
+from cfnsr.errors import CfnsrError
 
 
 @pytest.fixture
@@ -34,6 +35,14 @@ def test_facts_stand_beside_the_times(logs: Path, monkeypatch: pytest.MonkeyPatc
     log(monkeypatch, "sub/dvc.yaml:train@studio-a", device="cpu, 2 threads")
     assert json.loads((logs / "train@studio-a.json").read_text())["device"] == "cpu, 2 threads"
     assert timing.read_facts("studio", "device") == ["cpu, 2 threads"] and timing.read_facts("ravdess", "device") == []
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"stage": "crop@studio-01"}'])
+def test_a_foreign_log_is_named(logs: Path, text: str) -> None:
+    logs.mkdir(parents=True)
+    (logs / "other.json").write_text(text)
+    with pytest.raises(CfnsrError, match=r"other\.json: is not the log of a stage. Delete it"):
+        timing.read_times("studio")
 
 
 def test_without_dvc_nothing_is_written(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,13 @@ def test_a_wrong_value_is_named_by_key(tmp_path: Path, change: Callable[[dict[st
         (lambda v: v["run"].update(train=["averaging"], combine=[]), r"run\.train: averaging belongs in run\.combine"),
         (lambda v: v["run"].update(combine=["cfnsr"], train=[]), r"run\.combine: cfnsr belongs in run\.train"),
         (lambda v: v["run"].update(ablate=["msaf"]), r"run\.ablate: msaf has no section"),
+        (
+            lambda v: (
+                v["ablations"].update(system="averaging", variants={"other": {"weight": 1}}),
+                v["run"].update(ablate=["other"]),
+            ),
+            r"run\.ablate: averaging trains nothing",
+        ),
         (lambda v: v["ablations"].update(system="ghost"), r"ablations\.system: ghost has no section"),
         (lambda v: v["ablations"]["variants"].update(audio={}), r"ablations\.variants: audio is the name of a"),
         (lambda v: v["evaluate"].update(checkpoints="a; rm -r b"), r"evaluate\.checkpoints: String should match"),

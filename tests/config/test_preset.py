@@ -74,6 +74,27 @@ def test_other_changes_are_undone_and_printed(params: Path) -> None:
     assert changes == ["parallel.jobs: (none) -> 0", "run.seeds: [99] -> [1234]", "parallel.job: 0 -> (none)"]
 
 
+def test_the_users_device_and_checkpoints_stay(params: Path) -> None:
+    text = params.read_text().replace("device: auto ", "device: cpu ").replace(": checkpoints ", ": /my/networks ")
+    params.write_text(text)
+    for name in ("tiny", "studio"):
+        preset.apply(params, PRESETS / f"{name}.yaml")
+    values = config.load(params)
+    assert (values.train.device, values.evaluate.checkpoints) == ("cpu", "/my/networks")
+
+
+def test_keys_that_are_no_words_are_removed(params: Path) -> None:
+    params.write_text(params.read_text() + "1: 2\n")
+    assert preset.apply(params, PRESETS / "studio.yaml") == ["1: 2 -> (none)"]
+
+
+def test_a_preset_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = overlay(tmp_path, "")
+    path.write_bytes(b"\xff")
+    with pytest.raises(CfnsrError, match=r"mine\.yaml: is not YAML"):
+        preset.summary(path)
+
+
 def test_an_overlay_may_name_kept_sections(params: Path, tmp_path: Path) -> None:
     preset.apply(params, overlay(tmp_path, "# Mine.\nparallel: {jobs: 2}\nablations: {variants: {}}\n"))
     values = config.load(params)
@@ -103,6 +124,7 @@ def test_a_faulty_file_is_named_by_its_path(params: Path) -> None:
         ("crop: 3\n", r"base\.yaml has no crop\. Correct the key"),
         ("corpus:\n  a: 1\n", r"base\.yaml has no corpus\.a"),
         ("crop:\n  margin: -1\n", r"params\.yaml: would be faulty: crop\.margin"),
+        ("1: 2\n", r"mine\.yaml: base\.yaml has no 1\. Correct the key"),
         ("- 1\n", r"mine\.yaml: has no keys at its top level"),
         ("a: [\n", r"mine\.yaml: is not YAML"),
     ],
@@ -124,7 +146,7 @@ def test_several_keys_on_one_line_are_refused(params: Path) -> None:
 
 def test_an_unknown_preset_names_the_known_ones(params: Path) -> None:
     with pytest.raises(
-        CfnsrError, match=r"huge\.yaml: there is no such preset\. There are .*studio, test_selected, tiny"
+        CfnsrError, match=r"huge\.yaml: there is no such preset\. Choose one of: .*studio, test_selected, tiny"
     ):
         preset.apply(params, PRESETS / "huge.yaml")
 

@@ -192,8 +192,12 @@ def test_folds_are_replaced_and_restored(tmp_path: Path, root: Path) -> None:
 @pytest.mark.parametrize(
     ("existing", "speakers", "message"),
     [
-        ("abc", "112", "names 2 speakers. Three are needed: to train, to validate and to test"),
-        ("b", "123", "names 2 videos that are not in {folder}: a.mp4 first. Give the folder that its paths start from"),
+        ("abc", "112", "names 2 speakers, too few for 3 folds. Three are needed: to train, to validate and to test"),
+        (
+            "b",
+            "123",
+            "names 2 videos that are not in {folder}, for instance a.mp4. Give the folder that its paths start from",
+        ),
     ],
 )
 def test_command_refuses_labels_file_that_cannot_run(

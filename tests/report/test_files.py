@@ -73,11 +73,20 @@ def test_texts_that_look_like_numbers_stay_texts(figures: Results, tmp_path: Pat
     assert files.read(tmp_path) == [row]
 
 
-@pytest.mark.parametrize("text", ["name,accuracy\na,0.5\n", "", "name\n\x00"])
-def test_a_table_of_another_version_is_rejected(tmp_path: Path, text: str) -> None:
-    (tmp_path / "results.csv").write_text(text)
-    with pytest.raises(CfnsrError, match=r"results\.csv: is not a table of results .* Run `dvc repro -f report`"):
-        files.read(tmp_path)
+def test_a_table_of_another_version_is_rejected(out: Path, tmp_path: Path) -> None:
+    text = (out / "results.csv").read_text()
+    header, first, *_ = text.splitlines(keepends=True)
+    for changed, problem in (
+        ("", "cannot be read"),
+        ("name\n\x00", "lacks the column accuracy, "),
+        (text.replace("clips", "files"), "lacks the column clips"),
+        (header, "has no rows"),
+        (header + first[: len(first) // 2], "is not a table of results"),
+        (header + first.replace(",32,", ",many,"), "is not a table of results"),
+    ):
+        (tmp_path / "results.csv").write_text(changed)
+        with pytest.raises(CfnsrError, match=rf"results\.csv: {problem}.* [Rr]un `dvc repro"):
+            files.read(tmp_path)
 
 
 def test_missing_tables_are_named(tmp_path: Path) -> None:

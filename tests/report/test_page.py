@@ -355,7 +355,8 @@ def test_run_info_is_added_to_a_copy(out: Path, tmp_path: Path) -> None:
     text = copy.read_text()
     assert "<dt>Commit</dt><dd>abc</dd>" in text and "a &lt;machine&gt;" in text
     assert page.RUN_INFO in (out / "report.html").read_text() and page.RUN_INFO not in text
-    for path in (tmp_path / "absent.html", copy):
+    (tmp_path / "picture.html").write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "absent.html", tmp_path / "picture.html", copy):
         with pytest.raises(CfnsrError, match=r"is missing, or is not the report's page. Run `dvc repro report`"):
             page.with_run_info(path, tmp_path / "other.html", [])
 

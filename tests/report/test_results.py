@@ -93,6 +93,33 @@ def test_a_missing_file_is_named(tmp_path: Path, file: Callable[[JobPaths], Path
         gather(tmp_path, expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("predictions.parquet", None, "is missing"),
+        ("predictions.parquet", "damaged", "is not a table of predictions"),
+        ("record.json", "{", "is not the record of a job"),
+        ("curves/test.csv", "", "cannot be read"),
+        ("curves/test.csv", "epoch\n1\n", "lacks the column accuracy"),
+        ("curves/plots/metrics/train/loss.tsv", "step\n0\n", "lacks the column loss"),
+        ("curves/plots/metrics/train/loss.tsv", None, "is missing"),
+    ],
+)
+def test_damaged_files_of_jobs_are_named(tmp_path: Path, name: str, content: str | None, problem: str) -> None:
+    expected = shown.expected("audio")
+    shown.write_jobs(tmp_path, expected)
+    path = JobPaths.of(tmp_path, "audio", Trial("held_out", "fold_2", shown.SEED)).results / name
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(CfnsrError, match=rf"fold_2/7/{name}: {problem}.*`dvc repro`"):
+        gather(tmp_path, expected)
+
+
+def test_predictions_of_other_emotions_are_rejected(tmp_path: Path) -> None:
+    shown.write_jobs(tmp_path, shown.expected("audio"), ["calm", "angry"])
+    with pytest.raises(CfnsrError, match=r"predictions\.parquet: .* lacks the column p_happy, p_sad"):
+        gather(tmp_path, shown.expected("audio"))
+
+
 def test_a_job_of_other_data_is_rejected(tmp_path: Path) -> None:
     expected = shown.expected("audio")
     shown.write_jobs(tmp_path, expected, data="other")

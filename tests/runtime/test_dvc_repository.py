@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,9 +78,16 @@ def test_an_unknown_stage_names_the_known_ones(repository: JobRepository) -> Non
         dvc_repository.plan(repository.folder, ["trian"])
 
 
-def test_a_folder_that_dvc_cannot_read_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CfnsrError, match="DVC cannot tell what is stale"):
+def test_a_folder_without_dvc_is_refused(tmp_path: Path, root: Path) -> None:
+    shutil.copy(root / "dvc.yaml", tmp_path)
+    with pytest.raises(CfnsrError, match=r"is not a DVC repository\. Run from the repository's root"):
         dvc_repository.plan(tmp_path, ["train"])
+
+
+def test_stages_that_dvc_cannot_read_are_refused(repository: JobRepository) -> None:
+    (repository.folder / "dvc.yaml").write_text("stages: {train: {comand: echo}}\n")
+    with pytest.raises(CfnsrError, match=r"DVC cannot tell what is stale: .*Run `cfnsr check`"):
+        dvc_repository.plan(repository.folder, ["train"])
 
 
 def test_an_incomplete_lock_is_found(repository: JobRepository) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cfnsr.errors import CfnsrError
-from cfnsr.runtime.outputs import atomic_file, atomic_folder, prune
+from cfnsr.runtime.outputs import atomic_file, atomic_folder, prune, writing
 
 
 def test_a_file_linked_to_a_cache_is_replaced(tmp_path: Path) -> None:
@@ -33,6 +33,14 @@ def test_a_folder_linked_to_a_cache_is_replaced(tmp_path: Path) -> None:
         (partial / "a").write_text("new")
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("a", "new")]
     assert cached.read_text() == "old" and stat.S_IMODE(out.stat().st_mode) == 0o755
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out.json"
+    problem = r"file/out\.json: cannot be written \(.*\)\. Give another path"
+    with pytest.raises(CfnsrError, match=problem), writing(out), atomic_file(out):
+        pass
 
 
 @pytest.mark.parametrize("writer", [atomic_file, atomic_folder])

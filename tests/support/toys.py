@@ -1,4 +1,4 @@
-"""Toy networks as source text, each one file, and a way to add such a file to a package for one test."""
+"""Toy additions as source text, each one file, and a way to add such a file to a package for one test."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ ENERGY_SYSTEM = '''
 
 from typing import ClassVar
 
+import torch
 from torch import nn
 
 from cfnsr.models.encoders import Encoder
@@ -67,7 +68,185 @@ class Fusion(nn.Module):
 
     def forward(self, batch: Batch) -> Prediction:
         """Predict from the energy."""
-        return Prediction(self.classifier(self.features(batch["energy"][:, None])).log_softmax(dim=1))
+        logits = self.classifier(self.features(batch["energy"][:, None]))
+        return Prediction(logits.log_softmax(dim=1, dtype=torch.float32))
+'''
+
+# Uses both encoders, whatever they read, as its two predictions.
+LOUDER_SYSTEM = '''
+"""A toy system: whichever of the two predictions is surer."""
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from cfnsr.models.encoders import Encoder
+from cfnsr.models.publication import Publication
+from cfnsr.models.types import Batch, Prediction
+
+
+class Fusion(nn.Module):
+    """Two predictions -> one."""
+
+    publication = Publication(fusion="decision")
+    trains = True
+    modality_modules: ClassVar = {"video": ("video",), "audio": ("audio",)}
+
+    def __init__(self, video: Encoder, audio: Encoder, classes: int, *, gain: float) -> None:
+        super().__init__()
+        self.video, self.audio = video, audio
+        self.gain = nn.Parameter(torch.tensor(gain))
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Predict from the greater of each class's two logits."""
+        logits = torch.maximum(self.video(batch["frames"]), self.audio(batch["mfcc"]))
+        return Prediction((self.gain * logits).log_softmax(dim=1, dtype=torch.float32))
+'''
+
+# Two emotions; the name of a clip is ``<label>_<number>_<speaker>.mp4``.
+CORPUS = '''
+"""A toy corpus of two emotions."""
+
+from collections import Counter
+from pathlib import Path
+
+from cfnsr.corpora import clip
+from cfnsr.corpora.clip import Clip
+from cfnsr.runtime.bad_clips import BadClips
+
+LABELS = ["calm", "angry"]
+
+
+def labels(**_: object) -> list[str]:
+    """List the emotions in the order of their class index."""
+    return LABELS
+
+
+def expected(actor: str, *, clips_each: int, **_: object) -> Counter[str]:
+    """Count the clips of each emotion that a speaker has."""
+    return Counter(dict.fromkeys(LABELS, clips_each))
+
+
+def clips(folder: Path, bad: BadClips) -> list[Clip]:
+    """Describe the clips in one speaker's folder from their file names."""
+
+    def describe(path: Path) -> Clip:
+        label, _, actor = path.stem.split("_")
+        return Clip(path.stem, path, actor, label)
+
+    return clip.describe(folder, bad, describe)
+'''
+CORPUS_PREPARE = '''
+"""Take the toy corpus's clips from a folder of the user."""
+
+from pathlib import Path
+
+from cfnsr.corpora.link_or_copy import link_or_copy
+
+
+def prepare(actor: str, folder: Path, *, videos: str, source: object, jobs: int, **_: object) -> None:
+    """Link or copy one speaker's clips."""
+    for path in sorted(Path(videos).glob(f"*_{actor}.mp4")):
+        link_or_copy(path, folder / path.name)
+'''
+
+# A circle of radius 60 around x 160, y 120, in every frame.
+LANDMARK_SOURCE = '''
+"""A toy source of landmarks: a circle in the middle of a picture of 320x240."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cfnsr.corpora.clip import Clip
+from cfnsr.preprocessing import video
+from cfnsr.preprocessing.landmarks import POINTS, Landmarks
+
+
+def finder(published: Path, **_: object) -> Callable[[Clip], Landmarks]:
+    """Return a function that gives every frame of a clip the same landmarks."""
+    angle = np.linspace(0, 2 * np.pi, POINTS)
+    circle = np.stack([160 + 60 * np.cos(angle), 120 + 60 * np.sin(angle)], axis=1)
+
+    def find(clip: Clip) -> Landmarks:
+        timeline = video.timeline(clip.path)
+        count = len(timeline.pts)
+        return Landmarks(np.tile(circle, (count, 1, 1)), np.ones(count), timeline.frame_rate_hz)
+
+    return find
+'''
+
+DECODER = '''
+"""A toy decoder: decodes every frame, needed or not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from cfnsr.preprocessing.video import open_media, video_stream
+
+
+def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+    """Decode frames; see ``cfnsr.preprocessing.video.frames``."""
+    with open_media(path) as container:
+        stream = video_stream(container, path)
+        stream.codec_context.skip_frame = "DEFAULT"
+        images = {frame.pts: (frame.to_ndarray(format="rgb24"), frame.rotation) for frame in container.decode(stream)}
+    for index in indices:
+        image, degrees = images[pts[index]]
+        yield np.rot90(image, round(degrees / 90))
+'''
+
+# ``stages/durations.py``, and its stub: the stubs read dvc.yaml, and write what it lists.
+STAGE = '''
+import json
+from pathlib import Path
+
+import click
+
+from cfnsr.cli.options import IN_FOLDER, OUT_FILE
+from cfnsr.cli.stage import stage
+from cfnsr.config import Params
+from cfnsr.data import shards
+from cfnsr.runtime.outputs import atomic_file
+
+
+@stage
+@click.argument("shards_folder", metavar="SHARDS", type=IN_FOLDER)
+@click.argument("out", type=OUT_FILE)
+def main(params: Params, shards_folder: Path, out: Path) -> None:
+    """Write the length of each speaker's clips under SHARDS, in seconds, into OUT (JSON).
+
+    Example: python -m stages.durations data/studio/shards data/studio/durations.json
+    """
+    seconds = {folder.name: shards.read(folder).index["duration_s"].sum() for folder in sorted(shards_folder.iterdir())}
+    rounded = {speaker: round(float(sum_s), params.durations.decimals) for speaker, sum_s in seconds.items()}
+    with atomic_file(out) as partial:
+        partial.write_text(json.dumps(rounded) + "\\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
+'''
+STAGE_ENTRY = """
+  durations:
+    desc: the length of each speaker's clips, in seconds
+    matrix: *corpus
+    cmd: python -m stages.durations data/${corpus}/shards data/${corpus}/durations.json
+    deps: [stages/durations.py, cfnsr/data/shards.py, "data/${corpus}/shards"]
+    params: [durations]
+    outs: ["data/${corpus}/durations.json"]
+"""
+STAGE_STUB = '''
+"""One file."""
+
+from tests.support.stubs.payload import named, run
+
+run(named())
 '''
 
 

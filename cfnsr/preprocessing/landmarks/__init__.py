@@ -1,4 +1,4 @@
-"""The 68 facial landmarks of each frame: their sources, one file each, and their Parquet file, one a speaker.
+"""The 68 facial landmarks of each frame: one file a source, and the reading and writing of a speaker's Parquet file.
 
 A source is a file of this package with a function ``finder(published, **options)``, which returns a function from
 ``Clip`` to ``Landmarks``. ``landmarks.source`` in params.yaml gives the file's name.
@@ -31,7 +31,7 @@ class Landmarks:
 
     Attributes:
         points: x and y in pixels of the whole video frame.
-        confidence: of the detector in each frame, 0 to 1; NaN in frames that it did not get.
+        confidence: of the detector in each frame, 0 to 1; NaN in frames that were not given to it.
         frame_rate_hz: frames a second.
     """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,13 +28,13 @@ from cfnsr.runtime.outputs import atomic_file
 RUN_INFO = Markup("<!-- run info -->")
 _SECTIONS = {
     "results": "Results",
-    "differences": "Differences",
-    "confusion": "Confusion",
-    "recall": "Recall",
+    "differences": "Differences between systems",
+    "confusion": "Confusion matrix",
+    "recall": "Recall of each emotion",
     "curves": "Learning curves",
     "reliability": "Reliability",
-    "modalities": "Modalities",
-    "speakers": "Speakers",
+    "modalities": "Without the face or the voice",
+    "speakers": "Accuracy on each speaker",
     "mistakes": "Misclassified clips",
     "data": "Data",
     "provenance": "Provenance",
@@ -55,7 +54,7 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
     best = best_of(results.rows)
     first = best.name if best else results.rows[0].name
     drawn = _charts(results, manifest, first)
-    mistakes = _mistakes(results, manifest, gallery)
+    mistakes = _mistakes(results, manifest, gallery)  # draws the gallery's pictures
     warning = table.STUDIO_NOTE if manifest.corpus == "studio" else ""
     notes = table.footnotes(results.rows, results.differences, manifest.corpus)
     script, vega = _asset("page.js"), _vega()
@@ -73,8 +72,7 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
             style=_trusted(_asset("page.css")),
             script=_trusted(script),
             vega=_trusted(vega),
-            content=_json({"charts": drawn, "pictures": gallery.pictures}),
-            charts=drawn,
+            content={"charts": drawn, "pictures": gallery.pictures},
             systems=names,
             trained=[pair for pair in names if pair[0] in results.curves],
             folds=[(fold, fold) for fold in manifest.folds],
@@ -86,13 +84,9 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
             faces=gallery.faces,
             data_card=gallery.data_card(manifest),
             skipped=tables.texts(("Clip", "Reason"), manifest.skipped.items()),
-            provenance_card=[
-                ("Data", manifest.fingerprint),
-                ("Seeds", results.rows[0].seeds),
-                ("Labels", ", ".join(manifest.labels)),
-            ],
+            provenance_card=[("Fingerprint of the data", manifest.fingerprint), ("Seeds", results.rows[0].seeds)],
             preset=provenance.preset,
-            changed=tables.texts(("Param", f"In {provenance.preset}", "Here"), provenance.changed),
+            changed=tables.texts(("Key", f"Preset {provenance.preset}", "This run"), provenance.changed),
             version=cfnsr.__version__,
             percent=table.percent,
             zip=zip,
@@ -104,7 +98,7 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
 
 
 def with_run_info(path: Path, out: Path, info: list[tuple[str, str]]) -> None:
-    """Copy the page and add facts that differ from run to run; the copy is no output of the pipeline.
+    """Copy the page and add facts that differ from run to run; the copy is not an output of the pipeline.
 
     Args:
         path: the page.
@@ -114,7 +108,7 @@ def with_run_info(path: Path, out: Path, info: list[tuple[str, str]]) -> None:
     Raises:
         CfnsrError: there is no page, or it was not written by ``write``.
     """
-    page = path.read_text(encoding="utf-8") if path.is_file() else ""
+    page = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     if page.count(RUN_INFO) != 1:
         raise CfnsrError(path, "is missing, or is not the report's page", "Run `dvc repro report`")
     added = _environment().from_string(
@@ -150,14 +144,14 @@ def _mistakes(results: Results, manifest: Manifest, gallery: Gallery) -> list[di
     return mistakes
 
 
-def _sections(results: Results, drawn: dict[str, charts.Spec]) -> list[tuple[str, str]]:
-    """List the anchors and names of the sections that are not empty."""
+def _sections(results: Results, drawn: dict[str, charts.Spec]) -> dict[str, str]:
+    """Return the titles of the sections that are not empty, by anchor."""
     present = {
         "differences": bool(results.differences),
         "curves": bool(results.curves),
         "modalities": "modalities" in drawn,
     }
-    return [(anchor, name) for anchor, name in _SECTIONS.items() if present.get(anchor, True)]
+    return {anchor: title for anchor, title in _SECTIONS.items() if present.get(anchor, True)}
 
 
 def _lead(best: ResultRow | None, manifest: Manifest) -> str:
@@ -174,13 +168,15 @@ def _lead(best: ResultRow | None, manifest: Manifest) -> str:
 
 
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("cfnsr.report", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment
 
 
 @functools.cache
@@ -191,12 +187,6 @@ def _vega() -> str:
 
 def _asset(name: str) -> str:
     return files("cfnsr.report.page").joinpath(name).read_text(encoding="utf-8")
-
-
-def _json(content: dict[str, Any]) -> Markup:
-    """Write JSON that cannot end its script element, whatever a label contains."""
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    return _trusted(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def _trusted(text: str) -> Markup:

@@ -1,4 +1,4 @@
-"""Figures -> Vega-Lite charts, which ``page.js`` draws and switches."""
+"""Make Vega-Lite charts of the figures; ``page.js`` draws and switches them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS = {"both": "accuracy", "without face": "without_video", "without voice": 
 
 
 def ranking(rows: list[ResultRow], labels: list[str]) -> Spec:
-    """Draw every system's accuracy and interval, the best on top; grey marks are no results."""
+    """Draw every system's accuracy and interval, the best on top; figures in grey are not results."""
     names = ("accuracy", "ci_low", "ci_high", "best_test_epoch")
     figures = pd.DataFrame(
         {"system": row.name, "optimistic": row.test_selected, "chance": 1 / len(labels)}
@@ -47,7 +47,7 @@ def ranking(rows: list[ResultRow], labels: list[str]) -> Spec:
 
 
 def confusion(predictions: dict[str, pd.DataFrame], labels: list[str], first: str) -> Spec:
-    """Draw how often each emotion is predicted for each.
+    """Draw how often each emotion is predicted for each actual emotion.
 
     The page switches ``system``, ``fold`` and ``of``: shares of the actual or predicted emotion's clips, or ``clips``.
     """

@@ -55,31 +55,33 @@ class Gallery:
         self._shards: dict[str, Shard] = {}
 
     def draw(self, system: str, item: Misclassified) -> PictureKeys:
-        """Draw a clip; all systems that misclassify it share its faces and spectrogram."""
+        """Draw a clip; the systems that misclassify it share the pictures of its faces and voice."""
         shard = self._shard(item.actor)
         row = shard.index["clip"].tolist().index(item.clip)
-        key, frames = f"{item.actor}/{item.clip}", np.asarray(shard.arrays["frames"][row]) if self.faces else None
-        mel, attention = np.asarray(shard.arrays["mel"][row]), item.attention
-        return PictureKeys(
-            faces=None if frames is None else self._once(f"faces {key}", lambda: draw_faces(frames)),
-            voice=self._once(f"voice {key}", lambda: draw_spectrogram(mel)),
-            attention=None
-            if attention is None
-            else self._once(f"attention {system} {key}", lambda: draw_attention(attention, frames)),
-        )
+        key, maps = f"{item.actor}/{item.clip}", item.attention
+        frames = np.asarray(shard.arrays["frames"][row]) if self.faces else None
+        mel = np.asarray(shard.arrays["mel"][row])
+        faces = attention = None
+        if frames is not None:
+            faces = self._once(f"faces {key}", lambda: draw_faces(frames))
+        voice = self._once(f"voice {key}", lambda: draw_spectrogram(mel))
+        if maps is not None:
+            attention = self._once(f"attention {system} {key}", lambda: draw_attention(maps, frames))
+        return PictureKeys(faces, voice, attention)
 
     def data_card(self, manifest: Manifest) -> list[tuple[str, str]]:
         """Describe the data: names and values."""
         index = [self._shard(actor).index for actor in self._speakers]
         durations, padded = (np.concatenate([table[name] for table in index]) for name in ("duration_s", "padded_s"))
+        at_most = f", by {padded.max():.2f} s at most" if padded.any() else ""
         shapes = (f"{name} {' x '.join(map(str, shape))}" for name, shape in manifest.shapes.items())
         return [
             ("Corpus", manifest.corpus),
             ("Clips", f"{len(durations):,} of {len(self._speakers)} speakers"),
             ("Emotions", ", ".join(manifest.labels)),
-            ("Duration", f"{durations.sum() / 60:.1f} min; a clip {durations.min():.2f} to {durations.max():.2f} s"),
+            ("Duration", f"{durations.sum() / 60:.1f} min; each {durations.min():.2f} to {durations.max():.2f} s"),
             ("Skipped", f"{len(manifest.skipped):,} clips"),
-            ("Padded with silence", f"{(padded > 0).sum():,} clips, by at most {padded.max():.2f} s"),
+            ("Padded with silence", f"{(padded > 0).sum():,} clips{at_most}"),
             ("Arrays of a clip", "; ".join(shapes)),
         ]
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
+from cfnsr.report import metrics
+
 MOST = 24  # clips of a system that the page shows
 
 Attention = Float32[np.ndarray, "moment row column"]
@@ -22,13 +24,13 @@ class Prediction:
         row: the system's row in the table.
         label: the most probable emotion.
         probability: of that emotion, 0 to 1, averaged over seeds.
-        of_truth: the probability of the true emotion.
+        actual_probability: the probability of the actual emotion.
     """
 
     row: str
     label: str
     probability: float
-    of_truth: float
+    actual_probability: float
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Misclassified:
 
     Attributes:
         actor, clip: which clip.
-        label: the true emotion.
-        predictions: the system's own first, then those of each modality alone, if the table has these rows.
-        attention: where in the face the system looks, from the first of several seeds; None without attention.
+        label: the actual emotion.
+        predictions: the system's own, then those of each modality alone if the table has these rows.
+        attention: of the system over the face, from the first seed; None without attention.
     """
 
     actor: str
@@ -59,12 +61,12 @@ def misclassified(name: str, predictions: dict[str, pd.DataFrame], labels: list[
     """
     rows = [name, *(row for row in _modality_rows(name) if row in predictions and row != name)]
     by_row = [_mean_predictions(row, predictions[row], labels) for row in rows]
-    truth = dict(zip(_clips(predictions[name]), predictions[name]["label"], strict=True))
+    actual = dict(zip(_clips(predictions[name]), predictions[name]["label"], strict=True))
     attention = _attention(predictions[name])
-    wrong = [clip for clip, prediction in by_row[0].items() if prediction.label != truth[clip]]
+    wrong = [clip for clip, prediction in by_row[0].items() if prediction.label != actual[clip]]
     wrong.sort(key=lambda clip: (-by_row[0][clip].probability, clip))
     return [
-        Misclassified(*clip, truth[clip], tuple(of_row[clip] for of_row in by_row), attention.get(clip))
+        Misclassified(*clip, actual[clip], tuple(of_row[clip] for of_row in by_row), attention.get(clip))
         for clip in wrong
     ]
 
@@ -81,12 +83,12 @@ def _clips(table: pd.DataFrame) -> list[ClipKey]:
 
 def _mean_predictions(row: str, table: pd.DataFrame, labels: list[str]) -> dict[ClipKey, Prediction]:
     """Average the probabilities of each clip over seeds."""
-    columns = [f"p_{label}" for label in labels]
+    columns = metrics.columns(labels)
     mean = pd.DataFrame(table.groupby(["actor", "clip", "label"], as_index=False)[columns].mean())
     result = {}
-    for clip, truth, shares in zip(_clips(mean), mean["label"], np.asarray(mean[columns]), strict=True):
+    for clip, actual, shares in zip(_clips(mean), mean["label"], np.asarray(mean[columns]), strict=True):
         best = int(shares.argmax())
-        result[clip] = Prediction(row, labels[best], float(shares[best]), float(shares[labels.index(truth)]))
+        result[clip] = Prediction(row, labels[best], float(shares[best]), float(shares[labels.index(actual)]))
     return result
 
 
