@@ -59,6 +59,9 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
         arrays=report.arrays,
     ).write(corpus_folder / "manifest.json")
     bad.report()
+    for finding, found in report.findings.items():
+        if found:
+            click.echo(f"{finding}: {len(found)} clips, {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}")
     clips, speakers, folds = sum(report.clips.values()), len(report.clips), len(params.folds)
     click.echo(f"{clips} clips of {speakers} speakers in {folds} folds")
 

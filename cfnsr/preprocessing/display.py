@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from av.sidedata.sidedata import Type
 from jaxtyping import Float64, Int64, UInt8
 
 from cfnsr.errors import CfnsrError
@@ -99,7 +98,7 @@ def read_display(path: Path, timeline: Timeline) -> Display:
 
 def matrix_of(frame: av.VideoFrame) -> Matrix | None:
     """Read the display matrix of a frame; see ``Display.matrix``."""
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return np.eye(2, dtype=np.int64)
     # Rows of (a b u), (c d v), (x y w): x' = a x + c y, y' = b x + d y. Only turns and mirrors matter, not the scale.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from cfnsr.data import shards
 from cfnsr.data.shards import Shard
@@ -17,6 +18,8 @@ from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
 from cfnsr.runtime.outputs import atomic_file
 
+_LATE_S = 0.2  # between the beginnings of picture and sound
+_LONG = 3.0  # times the median duration of all clips
 _COUNTS = ("missing", "surplus", "duplicates", "not_finite", "constant", "silent", "black_frames", "padded")
 
 
@@ -34,6 +37,7 @@ class ValidationReport:
         padded: clips whose audio ended within the window.
         longest_padding_s: longest silence appended to a clip, in seconds.
         interpolated: share of frames with an interpolated face box, as a mean over clips.
+        findings: by what is odd, the clips that are worth a look; they do not stop the run.
         faults: errors that stop the run, see ``raise_first``.
         fingerprint: md5 of the preprocessing options, and of all clips' speakers, labels and files.
         arrays: md5 of each speaker's arrays.
@@ -51,6 +55,7 @@ class ValidationReport:
     padded: int = 0
     longest_padding_s: float = 0.0
     interpolated: float = 0.0
+    findings: dict[str, list[str]] = field(default_factory=dict)
     faults: list[CfnsrError] = field(default_factory=list)
     fingerprint: str = ""
     arrays: dict[str, str] = field(default_factory=dict)
@@ -68,6 +73,7 @@ class ValidationReport:
             **{name: getattr(self, name) for name in _COUNTS},
             "longest_padding_s": round(self.longest_padding_s, 3),
             "interpolated": round(self.interpolated, 4),
+            "findings": {name: len(clips) for name, clips in self.findings.items()},
             "contradictions": len(self.faults),
         }
         with atomic_file(path) as partial:
@@ -111,9 +117,9 @@ def validate(
             ``faults``.
     """
     report = ValidationReport()
-    clip_of: dict[str, str] = {}  # clip id, by md5 of the clip's file
+    seen: dict[str, tuple[str, str, str]] = {}  # speaker, label and clip, by md5 of the clip's file
     digest = hashlib.md5(json.dumps(preprocessing, sort_keys=True).encode(), usedforsecurity=False)
-    interpolated: list[float] = []
+    tables: list[pd.DataFrame] = []
     for actor, counts in expected.items():
         path = folder / actor
         shard = shards.read(path)
@@ -125,18 +131,38 @@ def validate(
             _check_counts(report, path, shard, counts, bad)
         report.arrays[actor] = _check_arrays(report, path, shard, silence_db)
         for clip, label, md5 in zip(*(shard.index[name] for name in ("clip", "label", "source_md5")), strict=True):
-            if md5 in clip_of:
+            if md5 in seen:
                 report.duplicates += 1
-                report.add(path, f"clip {clip} is the same file as {clip_of[md5]}", "Remove one of them")
-            clip_of[md5] = clip
+                # One recording under two names is odd; as two speakers or two emotions it is a contradiction.
+                if seen[md5][:2] != (actor, label):
+                    report.add(path, f"clip {clip} is the same file as {seen[md5][2]}", "Remove one of them")
+            seen[md5] = (actor, label, clip)
             digest.update(f"{actor} {clip} {label} {md5}\n".encode())
         padded_s = shard.index["padded_s"].to_numpy()
         report.padded += int((padded_s > 0).sum())
         report.longest_padding_s = max(report.longest_padding_s, float(padded_s.max()))
-        interpolated += shard.index["box_interpolated"].tolist()
-    report.interpolated = float(np.nan_to_num(np.mean(interpolated)))
+        tables.append(shard.index)
+    index = pd.concat(tables, ignore_index=True)
+    report.interpolated = float(np.nan_to_num(index["box_interpolated"].mean()))
+    report.findings = _findings(index)
     report.fingerprint = digest.hexdigest()
     return report
+
+
+def _findings(index: pd.DataFrame) -> dict[str, list[str]]:
+    """List the clips that are odd, by what is odd about them."""
+    usual = index["transfer"].mode().iloc[0]
+    odd = {
+        "sound_offset": index["sound_offset_s"].abs() > _LATE_S,
+        "several_tracks": index["tracks"] > 1,
+        "lost_frames": index["lost_frames"] > 0,
+        "scaled_frames": index["scaled_frames"] > 0,
+        "still": index["still"],
+        "other_dynamic_range": index["transfer"] != usual,
+        "face_jumps": index["box_jumps"] > 0,
+        "long": index["duration_s"] > _LONG * index["duration_s"].median(),
+    }
+    return {name: index.loc[rows, "clip"].tolist() for name, rows in odd.items()}
 
 
 def _check_index(

@@ -194,6 +194,38 @@ def test_oddities_are_counted_and_do_not_stop(tmp_path: Path) -> None:
     assert counts["interpolated"] == pytest.approx(0.5 / 32, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("finding", "column", "value"),
+    [
+        ("sound_offset", "sound_offset_s", -0.3),
+        ("several_tracks", "tracks", 2),
+        ("lost_frames", "lost_frames", 4),
+        ("scaled_frames", "scaled_frames", 1),
+        ("still", "still", True),
+        ("other_dynamic_range", "transfer", "hlg"),
+        ("face_jumps", "box_jumps", 2),
+        ("long", "duration_s", 61.0),
+    ],
+)
+def test_odd_clips_are_listed(tmp_path: Path, finding: str, column: str, value: object) -> None:
+    folder = corpus.write(tmp_path / "shards")
+    assert not any(report(folder).findings.values())
+    edit_index(folder / "03", column, value)
+    odd = report(folder)
+    odd.raise_first()
+    assert {name: clips for name, clips in odd.findings.items() if clips} == {finding: ["clip-03-2"]}
+
+
+def test_same_recording_twice_of_one_label_goes_on(tmp_path: Path) -> None:
+    folder = corpus.write(tmp_path / "shards", clips=9)  # the ninth has the first one's label
+    index = pd.read_parquet(folder / "02" / "clips.parquet")
+    index.loc[8, ["label", "source_md5"]] = index.loc[0, ["label", "source_md5"]]
+    index.to_parquet(folder / "02" / "clips.parquet", index=False)
+    twice = report(folder)
+    twice.raise_first()
+    assert twice.duplicates == 1
+
+
 @pytest.mark.parametrize("skipped", [True, False])
 def test_missing_clip_stops_unless_skipped(tmp_path: Path, skipped: bool) -> None:
     folder = corpus.write(tmp_path)

@@ -46,6 +46,7 @@ def write(folder: Path, *, actors: list[str] = ACTORS, clips: int = 8, size: int
                     "label": LABELS[emotion],
                     "source_md5": f"{actor}{number}",
                     "box_interpolated": 0.0,
+                    "box_jumps": 0,
                 }
             )
             frames = noise.integers(0, 60, (4, size, size, 3), dtype=np.uint8)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing.display import Display
@@ -40,7 +41,7 @@ def frames(path: Path, timeline: Timeline, indices: list[int]) -> Iterator[Frame
 
 
 def decode(
-    container: av.container.InputContainer, stream: av.VideoStream, timeline: Timeline, needed: frozenset[int]
+    container: InputContainer, stream: av.VideoStream, timeline: Timeline, needed: frozenset[int]
 ) -> Iterator[tuple[int | None, av.VideoFrame]]:
     """Yield the frames at the times ``needed``, and the others that had to be decoded, each with its time."""
     # With several threads the decoder would ignore skip_frame; clips are decoded in parallel instead.
