@@ -148,7 +148,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], object], limit_s: float = 60) -> None:
+def wait_for(condition: Callable[[], object], limit_s: float = 120) -> None:
     """Wait until a condition holds; fail after a limit that only a broken test reaches."""
     limit = time.monotonic() + limit_s
     while not condition():
