@@ -24,7 +24,7 @@ TORN = ("dvc.lock", ".dvc/tmp/rwlock")
 
 
 def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
 def kill(dvc: subprocess.Popen[str], repository: Repository) -> None:

@@ -117,7 +117,7 @@ def test_another_corpus_and_back_runs_nothing(stubbed: Repository, tmp_path: Pat
     repository.edit("\ncorpus: mirror\n", "\ncorpus: studio\n")
     assert not repository.repro()
     assert repository.entries() == studio
-    assert {name: one for name, one in repository.results().items() if name.startswith("studio/")} == results
+    assert {name: text for name, text in repository.results().items() if name.startswith("studio/")} == results
     repository.edit("\ncorpus: studio\n", "\ncorpus: mirror\n")
     assert not repository.repro("check")
 

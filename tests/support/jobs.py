@@ -96,9 +96,9 @@ class JobRepository:
     def dvc(self, *arguments: str) -> str:
         """Run DVC; return what it prints."""
         command = [sys.executable, "-m", "dvc", *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        process = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command there, in a process group of its own."""

@@ -221,12 +221,12 @@ class Repository:
 
     def working(self) -> dict[psutil.Process, str]:
         """Find the processes of stages in this repository, and the stage of each."""
-        found = {}
+        stages = {}
         for process in psutil.process_iter():
             try:
                 named = [part.removeprefix("stages.") for part in process.cmdline()[1:3] if part.startswith("stages.")]
                 if named and Path(process.cwd()) == self.folder:
-                    found[process] = named[0]
-            except psutil.Error:  # it ended while we looked, or is another user's
+                    stages[process] = named[0]
+            except psutil.Error:  # it has ended, or is another user's
                 continue
-        return found
+        return stages
