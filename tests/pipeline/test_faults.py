@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,7 @@ TORN = ("dvc.lock", ".dvc/tmp/rwlock")
 
 
 def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
 def kill(dvc: subprocess.Popen[str], repository: Repository) -> None:
@@ -49,14 +50,13 @@ def repair(repository: Repository) -> None:
     raise AssertionError(printed)
 
 
-@pytest.mark.parametrize("victim", ["stage", "dvc"])
-def test_runs_killed_in_every_stage_end_alike(stubbed: Repository, tmp_path: Path, victim: str) -> None:
-    """From nothing; in each stage, with half of an output written, the stage or DVC is killed."""
+def test_runs_killed_in_every_stage_end_alike(stubbed: Repository, tmp_path: Path) -> None:
+    """From nothing; in each stage, with half of an output written, first the stage is killed and then DVC."""
     broken = stubbed.clone(tmp_path / "broken")
     (broken.folder / "dvc.lock").unlink()
     stages = list(dict.fromkeys(name.partition("@")[0] for name in stubbed.stages))
     assert len(stages) == 11
-    for stage in stages:
+    for stage, victim in product(stages, ("stage", "dvc")):
         hold = broken.hold(stage)
         dvc = broken.start("dvc", "repro", "--no-run-cache")
         process = hold.process(dvc)
@@ -141,14 +141,24 @@ def test_an_orphan_cannot_change_the_cache(linked: Repository, moment: str) -> N
     assert not linked.corrupt() and not linked.repro("extract@studio-01")
 
 
-@pytest.mark.parametrize("share", [0.0, 0.31, 0.99])
-@pytest.mark.parametrize("name", TORN)
-def test_a_torn_file_of_dvc_is_repaired(stubbed: Repository, tmp_path: Path, name: str, share: float) -> None:
+@pytest.mark.parametrize(("share", "target"), [(0.0, "check"), (0.31, "report"), (0.99, "report")])
+def test_a_torn_lock_file_is_repaired(stubbed: Repository, tmp_path: Path, share: float, target: str) -> None:
     repository = stubbed.copy(tmp_path / "repository")
-    path = repository.folder / name
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
+    whole = repository.lock
+    (repository.folder / "dvc.lock").write_bytes(whole[: int(share * len(whole))])
     repair(repository)
+    assert not repository.repro(target)
+    known = repository.known_entries()
+    assert known == {name: stubbed.entries()[name] for name in known} and f"{target}@studio" in known
+
+
+def test_a_torn_list_of_processes_is_repaired(stubbed: Repository, tmp_path: Path) -> None:
+    repository = stubbed.copy(tmp_path / "repository")
+    path = repository.folder / ".dvc/tmp/rwlock"
+    whole = path.read_bytes()
+    for share in (0.0, 0.31, 0.99):
+        path.write_bytes(whole[: int(share * len(whole))])
+        repair(repository)
     assert not repository.repro() and repository.entries() == stubbed.entries()
 
 

@@ -42,8 +42,12 @@ def test_grown_lists_run_what_is_new(stubbed: Repository, tmp_path: Path) -> Non
     assert not [name for name, text in repository.results().items() if b"averaging" in text or "averaging" in name]
     repository.commit("smaller")
 
+    # Where they never grew: of the same outputs, the stages that gather make the same.
     stranger = repository.clone(tmp_path / "stranger")
-    assert set(stranger.repro()) == set(stranger.stages)
+    stranger.run("dvc", "config", "--local", "cache.dir", str(repository.folder / ".dvc/cache"))
+    stranger.run("dvc", "checkout")
+    gather = ["check@studio", "best@studio", "report@studio"]
+    assert stranger.repro("--force", "--single-item", *gather) == gather
     assert stranger.entries() == repository.entries() and stranger.results() == repository.results()
     assert not stranger.run("git", "status", "--porcelain")
 

@@ -60,7 +60,7 @@ def test_the_run_cache_is_shared(stored: Repository, tmp_path: Path) -> None:
 
 def test_clips_and_landmarks_are_not_pushed(stored: Repository, shop: ThreadedMotoServer) -> None:
     pages = store.client(shop).get_paginator("list_objects_v2").paginate(Bucket="results")
-    keys = {one["Key"].removeprefix("cfnsr/") for page in pages for one in page["Contents"]}
+    keys = {item["Key"].removeprefix("cfnsr/") for page in pages for item in page["Contents"]}
     objects = {key.removeprefix("files/md5/").replace("/", "") for key in keys if key.startswith("files/md5/")}
     assert [key for key in keys if key.startswith("runs/")]
     outs = {out["path"]: out["md5"] for entry in stored.entries().values() for out in entry["outs"]}

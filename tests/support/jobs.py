@@ -96,9 +96,9 @@ class JobRepository:
     def dvc(self, *arguments: str) -> str:
         """Run DVC; return what it prints."""
         command = [sys.executable, "-m", "dvc", *arguments]
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        process = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command there, in a process group of its own."""
@@ -148,7 +148,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], object], limit_s: float = 60) -> None:
+def wait_for(condition: Callable[[], object], limit_s: float = 120) -> None:
     """Wait until a condition holds; fail after a limit that only a broken test reaches."""
     limit = time.monotonic() + limit_s
     while not condition():
