@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 from jaxtyping import install_import_hook
 
-from tests.support import checker
+from tests.support import checker, filmed
 from tests.support.cluster import TwoNodes, two_nodes
 from tests.support.repository import Repository
 
@@ -33,8 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "finished" in getattr(item, "fixturenames", ()))
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Repository:
-    """Return a repository that is made once a run of the tests, by whichever worker comes first."""
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that is made once a run of the tests, by whichever worker comes first."""
     shared = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -43,7 +43,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             shutil.rmtree(shared / name, ignore_errors=True)  # of a worker that failed
             make(shared / name)
             (shared / f"{name}-whole").touch()
-    return Repository(shared / name)
+    return shared / name
 
 
 def run_pipeline(folder: Path, *, stubs: bool) -> None:
@@ -55,13 +55,19 @@ def run_pipeline(folder: Path, *, stubs: bool) -> None:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository in which the tiny pipeline has run; tests copy it, and leave it as it is."""
-    return made_once(tmp_path_factory, "finished", lambda folder: run_pipeline(folder, stubs=False))
+    return Repository(made_once(tmp_path_factory, "finished", lambda folder: run_pipeline(folder, stubs=False)))
 
 
 @pytest.fixture(scope="session")
 def stubbed(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The same with stubs in place of the stages, for tests of what DVC does; tests copy it, and leave it as it is."""
-    return made_once(tmp_path_factory, "stubbed", lambda folder: run_pipeline(folder, stubs=True))
+    return Repository(made_once(tmp_path_factory, "stubbed", lambda folder: run_pipeline(folder, stubs=True)))
+
+
+@pytest.fixture(scope="session")
+def studio_actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one small actor of studio; tests leave it as it is."""
+    return made_once(tmp_path_factory, "studio_actor", filmed.make)
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def make_documented(folder: Path, finished: Repository) -> None:
 @pytest.fixture(scope="session")
 def documented(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The real results, and stubs in place of the stages for what commands run again."""
-    return made_once(tmp_path_factory, "documented", lambda folder: make_documented(folder, finished))
+    return Repository(made_once(tmp_path_factory, "documented", lambda folder: make_documented(folder, finished)))
 
 
 @pytest.fixture

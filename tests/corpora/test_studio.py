@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -17,35 +16,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import audio, media, video
 from cfnsr.preprocessing.landmarks import openface
 from cfnsr.runtime.bad_clips import BadClips
-
-OPTIONS: dict[str, Any] = {
-    "seed": 1,
-    "statements": [1],
-    "repetitions": 1,
-    "intensities": ["normal"],
-    "width": 640,
-    "height": 360,
-    "frame_rate": "30000/1001",
-    "crf": 23,
-    "x264_preset": "superfast",
-    "b_frames": 3,
-    "rate_hz": 48000,
-    "face_noise": 1.0,
-    "pose_noise": 1.0,
-    "voice_noise": 1.0,
-    "hiss_db": -62.0,
-}
-
-
-def make(folder: Path, actor: str = "04", jobs: int = 2, **changes: Any) -> Path:
-    folder.mkdir(exist_ok=True)
-    prepare.prepare(actor, folder, **{**OPTIONS, **changes}, source=None, jobs=jobs)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("studio"))
+from tests.support.filmed import OPTIONS, make
 
 
 def test_actor_that_is_no_number_is_refused() -> None:
@@ -53,10 +24,10 @@ def test_actor_that_is_no_number_is_refused() -> None:
         identity.of("4", 1)
 
 
-def test_actor_has_each_emotion_and_its_landmarks(actor: Path) -> None:
-    clips = studio.clips(actor, BadClips("fail"))
+def test_actor_has_each_emotion_and_its_landmarks(studio_actor: Path) -> None:
+    clips = studio.clips(studio_actor, BadClips("fail"))
     assert [clip.label for clip in clips] == list(filenames.LABELS)
-    assert {path.stem for path in actor.glob("*.csv")} == {clip.id for clip in clips}
+    assert {path.stem for path in studio_actor.glob("*.csv")} == {clip.id for clip in clips}
     assert studio.expected("04", **OPTIONS) == Counter(clip.label for clip in clips)
 
 
@@ -73,8 +44,8 @@ def test_sixty_clips_at_full_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert labels["neutral"] == 4 and labels == studio.expected("04", **{**OPTIONS, **full})
 
 
-def test_files_are_like_those_of_ravdess(actor: Path) -> None:
-    for path in sorted(actor.glob("*.mp4"))[:3]:
+def test_files_are_like_those_of_ravdess(studio_actor: Path) -> None:
+    for path in sorted(studio_actor.glob("*.mp4"))[:3]:
         with av.open(str(path)) as container:
             picture, sound = container.streams.video[0], container.streams.audio[0]
             assert (picture.codec_context.name, picture.width, picture.height) == ("h264", 640, 360)
@@ -90,9 +61,9 @@ def test_files_are_like_those_of_ravdess(actor: Path) -> None:
         assert len(header) == 712 and header[297] == "x_0" and header[365] == "y_0" and header[2] == "confidence"
 
 
-def test_landmarks_follow_the_picture(actor: Path) -> None:
+def test_landmarks_follow_the_picture(studio_actor: Path) -> None:
     """The pupils are dark and the skin between the eyes is not, wherever the head is."""
-    path = sorted(actor.glob("*.mp4"))[0]
+    path = sorted(studio_actor.glob("*.mp4"))[0]
     track = openface.read(path.with_suffix(".csv"))
     chosen = [int(index) for index in np.linspace(0, len(track.points) - 1, 12)]
     for index, (image, _) in zip(chosen, video.frames(path, media.timeline(path), chosen, decoder="pyav"), strict=True):
@@ -104,12 +75,12 @@ def test_landmarks_follow_the_picture(actor: Path) -> None:
     assert np.ptp(track.points[:, 30], axis=0).max() > 1  # the head moves
 
 
-def test_same_seed_makes_same_bytes(actor: Path, tmp_path: Path) -> None:
+def test_same_seed_makes_same_bytes(studio_actor: Path, tmp_path: Path) -> None:
     # Actor 04 has a breathy voice, whose noise espeak-ng would seed from the clock, in whole seconds: `again` is made
-    # seconds after `actor`.
+    # seconds after `studio_actor`.
     other = make(tmp_path / "other", seed=2)
     again = make(tmp_path / "again", jobs=1)
-    for path in actor.iterdir():
+    for path in studio_actor.iterdir():
         assert path.read_bytes() == (again / path.name).read_bytes(), path.name
         assert path.read_bytes() != (other / path.name).read_bytes(), path.name
 
@@ -160,9 +131,9 @@ def test_actors_differ_and_depend_on_the_seed() -> None:
         assert speech.speak(1, person, design.VOICES["level"], 48000).size > 48000 / 2
 
 
-def test_speech_lies_in_the_published_window(actor: Path) -> None:
+def test_speech_lies_in_the_published_window(studio_actor: Path) -> None:
     shares = []
-    for path in sorted(actor.glob("*.mp4")):
+    for path in sorted(studio_actor.glob("*.mp4")):
         whole, _ = audio.waveform(path, media.timeline(path), rate_hz=44100, offset_s=0.0, window_s=5.0)
         heard, _ = audio.waveform(path, media.timeline(path), rate_hz=44100, offset_s=0.5, window_s=2.45)
         shares.append((heard**2).sum() / (whole**2).sum())

@@ -128,7 +128,7 @@ def extend(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository in which every recipe was followed, and the toy corpus was run with all that they added."""
-    return made_once(tmp_path_factory, "extended", extend)
+    return Repository(made_once(tmp_path_factory, "extended", extend))
 
 
 def job(name: str, corpus: str = "toy") -> str:

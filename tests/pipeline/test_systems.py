@@ -43,7 +43,7 @@ def train_all(folder: Path, finished: Repository) -> None:
 @pytest.fixture(scope="session")
 def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The finished run, to which all other systems and ablations were added."""
-    return made_once(tmp_path_factory, "all-systems", lambda folder: train_all(folder, finished))
+    return Repository(made_once(tmp_path_factory, "all-systems", lambda folder: train_all(folder, finished)))
 
 
 def test_every_system_is_in_the_table(repository: Repository) -> None:

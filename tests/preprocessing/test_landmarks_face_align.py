@@ -26,13 +26,11 @@ from cfnsr.config import preset
 from cfnsr.corpora import filenames
 from cfnsr.corpora.clip import Clip
 from cfnsr.corpora.filenames import Take
-from cfnsr.corpora.studio import prepare
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import face_boxes, landmarks, media, video
 from cfnsr.preprocessing.landmarks import Landmarks, face_align, openface
 from stages.crop import main as crop
 from stages.landmarks import main as landmarks_stage
-from tests.corpora.test_studio import OPTIONS
 from tests.support.media import numbered
 
 WINDOW = {"offset_s": 0.5, "window_s": 2.45}
@@ -57,10 +55,8 @@ BOXES: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
-    folder = tmp_path_factory.mktemp("studio")
-    prepare.prepare("01", folder, **OPTIONS, source=None, jobs=0)
-    return [Clip.from_filename(path) for path in sorted(folder.glob("*.mp4"))][:3]
+def clips(studio_actor: Path) -> list[Clip]:
+    return [Clip.from_filename(path) for path in sorted(studio_actor.glob("*.mp4"))][:3]
 
 
 def finder(**changes: Any) -> Callable[[Clip], Landmarks]:

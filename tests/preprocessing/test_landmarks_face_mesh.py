@@ -12,21 +12,17 @@ import numpy as np
 import pytest
 
 from cfnsr.corpora.clip import Clip
-from cfnsr.corpora.studio import prepare
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import landmarks, media, video
 from cfnsr.preprocessing.landmarks import face_mesh, openface
-from tests.corpora.test_studio import OPTIONS
 from tests.support.media import numbered
 
 CHOICES: dict[str, Any] = {"offset_s": 0.5, "window_s": 2.45, "frames": 8, "decoder": "pyav", "min_score": 0.5}
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
-    folder = tmp_path_factory.mktemp("studio")
-    prepare.prepare("01", folder, **OPTIONS, source=None, jobs=0)
-    return [Clip.from_filename(path) for path in sorted(folder.glob("*.mp4"))][:3]
+def clips(studio_actor: Path) -> list[Clip]:
+    return [Clip.from_filename(path) for path in sorted(studio_actor.glob("*.mp4"))][:3]
 
 
 @pytest.fixture(scope="module")
