@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +101,20 @@ class Scripted:
 
     def close(self) -> None:
         self.closed = True
+
+
+def test_interrupt_that_python_ignores_still_ends_it() -> None:
+    class Deaf(Scripted):
+        def outcome(self, job: str) -> Outcome | None:
+            if not self.outcomes:
+                with suppress(KeyboardInterrupt):  # as in a destructor, where Python ignores what is raised
+                    os.kill(os.getpid(), signal.SIGINT)
+            return super().outcome(job)
+
+    backend = Deaf()
+    with pytest.raises(KeyboardInterrupt):
+        run_all(Plan({"a": set()}, 0), backend, Recorded())
+    assert backend.closed and not backend.running
 
 
 def test_the_first_cause_is_named_for_all_skipped() -> None:

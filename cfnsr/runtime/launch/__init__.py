@@ -6,7 +6,10 @@ backend starts jobs and returns their outcomes, and ``run_all`` starts each job 
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -103,8 +106,12 @@ def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
     order.prepare()
     summary, ready = Summary(), list[str]()
     running: set[str] = set()
-    try:
+    with _noting_interrupts() as interrupts, ExitStack() as stack:
+        stack.callback(backend.close)
+        stack.callback(_stop, running, backend)
         while order.is_active():
+            if interrupts:
+                raise KeyboardInterrupt
             ready += order.get_ready()
             for job in list(ready):
                 failed = _failed_need(plan.needs[job], summary)
@@ -127,10 +134,21 @@ def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
             display.refresh()
             if running:
                 time.sleep(_POLL_S)
-    finally:
-        _stop(running, backend)
-        backend.close()
     return summary
+
+
+@contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """Yield a list to which each Ctrl-C is added.
+
+    As an exception it may be lost: Python ignores what is raised in a destructor, of Ray's objects for instance.
+    """
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _failed_need(needs: set[str], summary: Summary) -> str | None:
