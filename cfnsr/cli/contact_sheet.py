@@ -21,7 +21,7 @@ from cfnsr.runtime.outputs import writing
 def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     """Draw all face crops of ACTOR into the picture OUT.
 
-    Each row of the picture is a clip, each column a frame.
+    Each row of the picture is a clip, each column a frame. Beyond 50 clips further pictures are written: OUT-2, OUT-3, ...
 
     \b
     Example:
@@ -29,5 +29,5 @@ def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     """
     shard = shards.read(data / config.load(params).corpus / "shards" / actor)
     with writing(out):
-        contact_sheet.write(out, shard)
-    click.echo(f"{out}")
+        paths = contact_sheet.write(out, shard)
+    click.echo("\n".join(map(str, paths)))
