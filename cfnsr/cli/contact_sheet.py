@@ -21,7 +21,7 @@ from cfnsr.runtime.outputs import writing
 def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     """Draw all face crops of ACTOR into the picture OUT.
 
-    Each row of the picture is a clip, each column a frame. Beyond 50 clips further pictures are written: OUT-2, OUT-3, ...
+    Each row of the picture is a clip, each column a frame. Beyond 50 clips there are more pictures: OUT-2, OUT-3, ...
 
     \b
     Example:

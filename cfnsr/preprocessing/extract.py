@@ -146,7 +146,8 @@ def _attempt(task: tuple[Path, np.ndarray | str], options: ExtractOptions) -> Sa
     try:
         if isinstance(boxes, str):
             raise CfnsrError(path, boxes, "Fetch the landmarks of this clip again")
-        return sample(path, boxes, options)
+        with media.one_clip(path):
+            return sample(path, boxes, options)
     except CfnsrError as error:
         return error
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import av
 import av.error
+import cv2
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
@@ -93,6 +94,21 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     except (av.error.FFmpegError, UnicodeError, ValueError) as error:
         problem = f"is not a readable media file ({getattr(error, 'strerror', error)})"
         raise CfnsrError(path, problem, _REMEDY) from error
+
+
+@contextmanager
+def one_clip(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises about a clip into that clip's error, so that it takes no other clip with it.
+
+    Raises:
+        CfnsrError: a library raised an error within the ``with``.
+    """
+    try:
+        yield
+    except (av.error.FFmpegError, cv2.error, RuntimeError, ValueError, IndexError, MemoryError) as error:
+        first_line = (str(error).splitlines() or [""])[0]
+        problem = f"cannot be processed ({type(error).__name__}: {first_line})"
+        raise CfnsrError(path, problem, "Convert it to H.264 and AAC, or remove it") from error
 
 
 def timeline(path: Path) -> Timeline:

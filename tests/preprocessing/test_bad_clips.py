@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +23,7 @@ from cfnsr.corpora.filenames import Take
 from cfnsr.data import shards
 from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import extract
+from cfnsr.preprocessing import audio, extract
 from cfnsr.preprocessing.extract import ExtractOptions
 from cfnsr.preprocessing.landmarks import openface
 from stages.crop import main as crop
@@ -38,10 +39,10 @@ BAD = filenames.stem(Take("sad", "normal", 1, 1), "01")
 class Speaker:
     """One speaker's raw clips, their landmarks beside them, and the two stages that read them."""
 
-    def __init__(self, folder: Path, params: Path) -> None:
+    def __init__(self, folder: Path, params: Path, bad: str = BAD) -> None:
         self.folder, self.params = folder, params
         self.raw = folder / "raw"
-        self.video, self.csv = self.raw / f"{BAD}.mp4", self.raw / f"{BAD}.csv"
+        self.video, self.csv = self.raw / f"{bad}.mp4", self.raw / f"{bad}.csv"
 
     def run(self, policy: str) -> Result:
         """Run landmarks, crop and extract; return the result of the first that fails, or of the last."""
@@ -182,6 +183,47 @@ def test_broken_clip_stops_or_is_skipped(speaker: Speaker, kind: str) -> None:
     assert shard.index["clip"].tolist() == list(GOOD) and list(shard.skipped) == [BAD]
     assert f"skipped {BAD}: {shard.skipped[BAD]}" in result.stderr
     assert re.search(message, shard.skipped[BAD])
+
+
+def raising(error: Exception) -> Callable[..., object]:
+    def fail(*_: object, **__: object) -> object:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "error", [cv2.error("no space"), RuntimeError("dlib"), IndexError("tuple"), MemoryError(), ValueError("layout")]
+)
+def test_error_of_a_library_is_the_clips_own(
+    speaker: Speaker, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = audio.waveform
+    monkeypatch.setattr(
+        audio,
+        "waveform",
+        lambda path, *args, **more: (raising(error) if BAD in path.name else real)(path, *args, **more),
+    )
+    assert f"cannot be processed ({type(error).__name__}" in one_line(speaker.run("fail"))
+    assert speaker.run("skip").exit_code == 0
+    shard = shards.read(speaker.folder / "shard")
+    assert shard.index["clip"].tolist() == list(GOOD) and list(shard.skipped) == [BAD]
+
+
+def test_ten_kinds_of_bad_clips_take_no_other(speaker: Speaker) -> None:
+    kinds = [name for name in BROKEN if "landmark" not in name][:10]
+    names = [filenames.stem(Take(label, "strong", 2, take), "01") for label in filenames.LABELS[2:7] for take in (1, 2)]
+    for name, kind in zip(names, kinds, strict=True):
+        clip = Speaker(speaker.folder, speaker.params, bad=name)
+        shutil.copy(speaker.video, clip.video)
+        shutil.copy(speaker.csv, clip.csv)
+        BROKEN[kind][0](clip)
+    result = speaker.run("skip")
+    assert result.exit_code == 0, result.output
+    shard = shards.read(speaker.folder / "shard")
+    assert shard.index["clip"].tolist() == [*GOOD, BAD] and sorted(shard.skipped) == sorted(names)
+    for name, kind in zip(names, kinds, strict=True):
+        assert re.search(BROKEN[kind][1], shard.skipped[name]), kind
 
 
 @pytest.mark.parametrize(
