@@ -24,8 +24,7 @@ from cfnsr.cli.models import untrained_spec
 from cfnsr.config import preset
 from cfnsr.corpora.studio.prepare import openface as openface_writer
 from cfnsr.models.types import Batch
-from cfnsr.preprocessing import face_boxes
-from cfnsr.preprocessing.landmarks import openface
+from cfnsr.preprocessing import face_boxes, openface_csv
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.extract import AUDIO, FRAMES, VIDEO, extract_clip, generate
@@ -53,7 +52,7 @@ def reading_landmarks(folder: Path) -> Callable[[], object]:
     path = folder / "clip.csv"
     openface_writer.write(path, points, 0.9, 29.97)
     options = {"min_confidence": 0.7, "min_tracked": 0.5, "margin": 0.35, "smoothing_s": 0.2, "side_smoothing_s": 1.0}
-    return lambda: face_boxes.compute(openface.read(path), **options, where=path)
+    return lambda: face_boxes.compute(openface_csv.read(path), **options, where=path)
 
 
 def training_step(values: config.Params, name: str) -> Callable[[], object]:

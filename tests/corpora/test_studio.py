@@ -13,8 +13,7 @@ from cfnsr.corpora import filenames, studio
 from cfnsr.corpora.studio import prepare
 from cfnsr.corpora.studio.prepare import design, identity, speech
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import audio, media, video
-from cfnsr.preprocessing.landmarks import openface
+from cfnsr.preprocessing import audio, media, openface_csv, video
 from cfnsr.runtime.bad_clips import BadClips
 from tests.support.filmed import OPTIONS, make
 
@@ -55,7 +54,7 @@ def test_files_are_like_those_of_ravdess(studio_actor: Path) -> None:
         assert kinds.count("B") > len(kinds) / 2
         when = media.timeline(path)
         assert 2.94 <= when.duration_s <= 5.27
-        track = openface.read(path.with_suffix(".csv"))
+        track = openface_csv.read(path.with_suffix(".csv"))
         assert len(track.points) == len(when.pts) == len(kinds)
         header = (path.with_suffix(".csv")).read_text().splitlines()[0].split(",")
         assert len(header) == 712 and header[297] == "x_0" and header[365] == "y_0" and header[2] == "confidence"
@@ -64,7 +63,7 @@ def test_files_are_like_those_of_ravdess(studio_actor: Path) -> None:
 def test_landmarks_follow_the_picture(studio_actor: Path) -> None:
     """The pupils are dark and the skin between the eyes is not, wherever the head is."""
     path = sorted(studio_actor.glob("*.mp4"))[0]
-    track = openface.read(path.with_suffix(".csv"))
+    track = openface_csv.read(path.with_suffix(".csv"))
     chosen = [int(index) for index in np.linspace(0, len(track.points) - 1, 12)]
     for index, (image, _) in zip(chosen, video.frames(path, media.timeline(path), chosen, decoder="pyav"), strict=True):
         eyes = [track.points[index, part].mean(axis=0) for part in (slice(36, 42), slice(42, 48))]

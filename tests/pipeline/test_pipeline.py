@@ -142,11 +142,11 @@ def test_the_index_describes_the_clips(repository: Repository, params: config.Pa
 
 
 def test_face_boxes_hold_every_landmark(repository: Repository, params: config.Params) -> None:
-    from cfnsr.preprocessing.landmarks import openface
+    from cfnsr.preprocessing import openface_csv
 
     boxes, _ = face_boxes.read(repository.folder / "data/studio/faces/01.parquet")
     for clip, found in boxes.items():
-        track = openface.read(repository.folder / f"data/studio/raw/01/{clip}.csv")
+        track = openface_csv.read(repository.folder / f"data/studio/raw/01/{clip}.csv")
         low = found.boxes[:, None, :2] - found.boxes[:, None, 2:] / 2
         high = found.boxes[:, None, :2] + found.boxes[:, None, 2:] / 2
         assert ((track.points >= low) & (track.points <= high)).all()

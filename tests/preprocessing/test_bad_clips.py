@@ -23,9 +23,8 @@ from cfnsr.corpora.filenames import Take
 from cfnsr.data import shards
 from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import audio, extract
+from cfnsr.preprocessing import audio, extract, openface_csv
 from cfnsr.preprocessing.extract import ExtractOptions
-from cfnsr.preprocessing.landmarks import openface
 from stages.crop import main as crop
 from stages.extract import main as extract_main
 from stages.landmarks import main as landmarks_main
@@ -372,7 +371,7 @@ def test_any_damage_gives_landmarks_or_error(good: Path, begin: float, length: i
     damaged = good / "damaged.csv"
     damaged.write_text(whole[:at] + instead + whole[at + length :], encoding="utf-8", errors="surrogatepass")
     try:
-        track = openface.read(damaged)
+        track = openface_csv.read(damaged)
     except CfnsrError as error:
         assert str(error).startswith(str(damaged)) and str(error).isprintable()
     else:

@@ -27,8 +27,8 @@ from cfnsr.corpora import filenames
 from cfnsr.corpora.clip import Clip
 from cfnsr.corpora.filenames import Take
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import face_boxes, landmarks, media, video
-from cfnsr.preprocessing.landmarks import Landmarks, face_align, openface
+from cfnsr.preprocessing import face_boxes, landmarks, media, openface_csv, video
+from cfnsr.preprocessing.landmarks import Landmarks, face_align
 from stages.crop import main as crop
 from stages.landmarks import main as landmarks_stage
 from tests.support.media import numbered
@@ -74,7 +74,7 @@ def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def test_detected_boxes_are_near_the_exact_ones(clips: list[Clip]) -> None:
     find = finder()
     for clip in clips:
-        track, exact = find(clip), openface.read(clip.path.with_suffix(".csv"))
+        track, exact = find(clip), openface_csv.read(clip.path.with_suffix(".csv"))
         looked = ~np.isnan(track.confidence)
         assert looked.sum() == 8 and len(looked) == len(exact.points)
         assert np.flatnonzero(looked).tolist() == media.evenly_spaced(media.timeline(clip.path).times_s, 8, **WINDOW)
@@ -178,7 +178,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> KnownHeatMaps:
 
 def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network: KnownHeatMaps) -> None:
     clip = clips[0]
-    exact = openface.read(clip.path.with_suffix(".csv"))
+    exact = openface_csv.read(clip.path.with_suffix(".csv"))
     when = media.timeline(clip.path)
     indices = media.evenly_spaced(when.times_s, 4, **WINDOW)
     detect = face_align.face_detector("dlib", "cpu", 3, False)

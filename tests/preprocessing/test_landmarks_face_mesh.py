@@ -13,8 +13,8 @@ import pytest
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import landmarks, media, video
-from cfnsr.preprocessing.landmarks import face_mesh, openface
+from cfnsr.preprocessing import landmarks, media, openface_csv, video
+from cfnsr.preprocessing.landmarks import face_mesh
 from tests.support.media import numbered
 
 CHOICES: dict[str, Any] = {"offset_s": 0.5, "window_s": 2.45, "frames": 8, "decoder": "pyav", "min_score": 0.5}
@@ -33,7 +33,7 @@ def mesh() -> face_mesh.FaceMesh:
 def test_landmarks_are_near_the_exact_ones(clips: list[Clip]) -> None:
     find = landmarks.finder("face_mesh", Path("none.parquet"), **CHOICES)
     for clip in clips:
-        found, exact = find(clip), openface.read(clip.path.with_suffix(".csv"))
+        found, exact = find(clip), openface_csv.read(clip.path.with_suffix(".csv"))
         seen = np.flatnonzero(~np.isnan(found.confidence))
         assert seen.tolist() == media.evenly_spaced(media.timeline(clip.path).times_s, 8, offset_s=0.5, window_s=2.45)
         assert (found.confidence[seen] > 0.9).all()

@@ -11,44 +11,11 @@ from cfnsr.corpora.clip import Clip
 from cfnsr.corpora.studio.prepare import openface as written
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import landmarks
-from cfnsr.preprocessing.landmarks import Landmarks, openface
+from cfnsr.preprocessing.landmarks import Landmarks
 from tests.support.media import numbered
+from tests.support.openface import csv_of, face
 
 LANDMARKS = Landmarks(np.random.default_rng(0).uniform(0, 700, (20, 68, 2)).round(3), np.full(20, 0.9), 30.0)
-
-
-def test_csv_file_is_read_as_written(tmp_path: Path) -> None:
-    written.write(tmp_path / "clip.csv", LANDMARKS.points, 0.9, LANDMARKS.frame_rate_hz)
-    back = openface.read(tmp_path / "clip.csv")
-    assert np.array_equal(back.points, LANDMARKS.points) and np.array_equal(back.confidence, LANDMARKS.confidence)
-    assert back.frame_rate_hz == pytest.approx(30, rel=1e-3)
-
-
-def test_other_versions_are_read_by_name(tmp_path: Path) -> None:
-    written.write(tmp_path / "clip.csv", LANDMARKS.points, 0.9, LANDMARKS.frame_rate_hz)
-    lines = (tmp_path / "clip.csv").read_text().splitlines()
-    spaced = [", ".join(["frame", "face_id", *lines[0].split(",")[1:], "success"])]
-    spaced += [", ".join([cells[0], "0", *cells[1:], "1"]) for cells in (line.split(",") for line in lines[1:])]
-    (tmp_path / "spaced.csv").write_text("\n".join(spaced) + "\n")
-    assert np.array_equal(openface.read(tmp_path / "spaced.csv").points, LANDMARKS.points)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "lacks the columns confidence, x_0, x_1 and 135 more"),
-        ("frame,timestamp,confidence\n1,0,0.9\n", "lacks the columns x_0, x_1, x_2 and 133 more"),
-        (",".join(written.COLUMNS[1:]) + "\n" + ",".join(["1"] * 711) + "\n", "its timestamps do not advance"),
-        (",".join(written.COLUMNS) + "\n", "has 0 frames"),
-        (",".join(written.COLUMNS) + "\n" + ",".join(["x"] * 712) + "\n", "cannot be read as CSV"),
-        (",".join(written.COLUMNS) + "\n" + ",".join(["-1"] * 712) + "\n", "has a row whose frame is not a number"),
-    ],
-)
-def test_useless_csv_file_is_named(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "clip.csv"
-    path.write_text(text)
-    with pytest.raises(CfnsrError, match=rf"clip\.csv: {message}"):
-        openface.read(path)
 
 
 def test_published_landmarks_come_before_a_csv_file(tmp_path: Path) -> None:
@@ -64,45 +31,6 @@ def test_published_landmarks_come_before_a_csv_file(tmp_path: Path) -> None:
     assert np.allclose(find(clips[2]).points, LANDMARKS.points + 1, atol=1e-3)
     with pytest.raises(CfnsrError, match=r"d\.mp4: has no landmarks"):
         find(clips[3])
-
-
-def face(x: float, y: float, half: float = 20.0) -> np.ndarray:
-    """Return 68 points of an upright face: eyes above the mouth."""
-    points = np.random.default_rng(0).uniform(-half, half, (68, 2))
-    points[36:48] = np.random.default_rng(1).uniform(-half, half, (12, 2)) * [1, 0.1] + [0, -half / 2]
-    points[48:68] = np.random.default_rng(2).uniform(-half, half, (20, 2)) * [0.5, 0.1] + [0, half / 2]
-    return points + np.array([x, y])
-
-
-def csv_of(
-    path: Path, rows: list[tuple[int, np.ndarray]], *, columns: tuple[str, ...] = ("frame", "timestamp")
-) -> Path:
-    """Write rows of (frame from 1, points)."""
-    head = [*columns, "face_id", "confidence", *(f"{axis}_{number}" for axis in "xy" for number in range(68))]
-    lines = [",".join(head)]
-    for frame, points in rows:
-        places = {"frame": frame, "timestamp": (frame - 1) / 25}
-        lines.append(",".join(map(str, [*(places[name] for name in columns), 0, 0.9, *points[:, 0], *points[:, 1]])))
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-@pytest.mark.parametrize("columns", [("frame", "timestamp"), ("frame",), ("timestamp",)])
-def test_rows_are_placed_by_frame(tmp_path: Path, columns: tuple[str, ...]) -> None:
-    rows = [(frame, face(100 + frame, 80)) for frame in (1, 2, 4, 5, 6, 9)]
-    read = openface.read(csv_of(tmp_path / "clip.csv", rows, columns=columns))
-    assert np.flatnonzero(read.confidence).tolist() == [0, 1, 3, 4, 5, 8]
-    assert np.allclose(read.points[3], face(104, 80)) and np.isnan(read.points[[2, 6, 7]]).all()
-
-
-def test_one_person_of_two_is_read(tmp_path: Path) -> None:
-    left, right = (lambda frame: face(60 + frame, 80)), (lambda frame: face(260 - frame, 80, half=30))
-    rows = [
-        (frame, person(frame)) for frame in range(1, 11) for person in (left, right) if (frame, person) != (5, left)
-    ]
-    read = openface.read(csv_of(tmp_path / "clip.csv", rows))
-    assert len(read.points) == 10 and (read.confidence == 0.9).all()
-    assert np.allclose(read.points[7], right(8))
 
 
 def find(tmp_path: Path, points: np.ndarray, **options: Any) -> Landmarks:

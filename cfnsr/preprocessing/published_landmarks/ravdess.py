@@ -18,8 +18,8 @@ from cfnsr.corpora.link_or_copy import disk_space
 from cfnsr.corpora.ravdess.prepare import NO_CLIPS_REMEDY, SPEECH, record, require_licence
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import landmarks
-from cfnsr.preprocessing.landmarks import Landmarks, openface
+from cfnsr.preprocessing import landmarks, openface_csv
+from cfnsr.preprocessing.landmarks import Landmarks
 from cfnsr.runtime import progress
 
 _NAME = "FacialTracking_Actors_01-24"
@@ -58,7 +58,7 @@ def _convert(readers: dict[str, Callable[[], bytes]], source: Path, folder: Path
     def parse(name: str) -> Landmarks | str:
         content = readers[name]()
         try:
-            return openface.parse(content, Path(name))
+            return openface_csv.parse(content, Path(name))
         except CfnsrError as error:
             return error.problem
 

@@ -1,0 +1,108 @@
+"""Read OpenFace's CSV: one row a face and frame, 712 columns in version 2.1, of which 138 are read.
+
+Baltrusaitis, Zadeh, Lim and Morency, "OpenFace 2.0: Facial Behavior Analysis Toolkit", FG 2018.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from jaxtyping import Float64, Int64
+
+from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing import people
+from cfnsr.preprocessing.landmarks import POINTS, Landmarks
+
+_REMEDY = "Fetch the landmarks of this clip again"
+_NEEDED = ("confidence", *(f"{axis}_{number}" for axis in "xy" for number in range(POINTS)))
+_MOST_FRAMES = 10_000_000  # in a clip: four days at 30 frames a second
+
+
+def read(path: Path) -> Landmarks:
+    """Read the landmarks of one clip.
+
+    Raises:
+        CfnsrError: the file cannot be read, or ``parse`` raises it.
+    """
+    try:
+        return parse(path.read_bytes(), path)
+    except OSError as error:
+        raise CfnsrError(path, f"cannot be read ({error})", _REMEDY) from error
+
+
+def parse(content: bytes, path: Path) -> Landmarks:
+    """Parse a CSV file's bytes. Columns are found by name; others are ignored.
+
+    Rows are placed by the number of their frame, or by their time where there is no such column. Frames without a row
+    have no points and confidence 0. Of several faces in a frame, those of one person are taken.
+
+    Args:
+        content: of the file.
+        path: of the file, for the error.
+
+    Raises:
+        CfnsrError: it is not a CSV file, lacks a column, or has no frames.
+    """
+    table = _table(content, path)
+    if not len(table):
+        raise CfnsrError(path, "has 0 frames", _REMEDY)
+    numbers, rate_hz = _frame_numbers(table, path)
+    values = np.stack([table[name].to_numpy() for name in _NEEDED], axis=1)
+    points = values[:, 1:].reshape(len(table), 2, POINTS).transpose(0, 2, 1)
+    rows = _one_person(numbers, points)
+    count = int(numbers.max()) + 1
+    of_frame, confidence = np.full((count, POINTS, 2), np.nan), np.zeros(count)
+    of_frame[numbers[rows]], confidence[numbers[rows]] = points[rows], np.nan_to_num(values[rows, 0])
+    return Landmarks(of_frame, confidence, rate_hz)
+
+
+def _table(content: bytes, path: Path) -> pa.Table:
+    """Read the needed columns, and ``frame`` and ``timestamp`` if there are any, by their names without spaces."""
+    try:
+        header = content.split(b"\n", 1)[0].decode("utf-8-sig")
+        column_of = {name.strip(): name for name in header.rstrip("\r\n").split(",")}
+        places = [name for name in ("frame", "timestamp") if name in column_of]
+        missing = [name for name in _NEEDED if name not in column_of] + ([] if places else ["frame"])
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            problem = f"lacks the columns {', '.join(missing[:3])}{more}"
+            raise CfnsrError(path, problem, "Give a file written by OpenFace with -2Dfp")
+        names = [*places, *_NEEDED]
+        columns = [column_of[name] for name in names]
+        convert = pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.float64()))
+        return pacsv.read_csv(pa.BufferReader(content), convert_options=convert).rename_columns(names)
+    except (UnicodeDecodeError, pa.ArrowInvalid) as error:
+        # Arrow quotes the line, which may have thousands of cells.
+        raise CfnsrError(path, f"cannot be read as CSV ({str(error)[:200]})", _REMEDY) from error
+
+
+def _frame_numbers(table: pa.Table, path: Path) -> tuple[Int64[np.ndarray, " row"], float]:
+    """Return the number of each row's frame, from 0, and the frame rate that the times tell; NaN if they do not."""
+    times_s = table["timestamp"].to_numpy() if "timestamp" in table.column_names else np.full(len(table), np.nan)
+    span_s = float(np.ptp(times_s))
+    if "frame" in table.column_names:
+        numbers = table["frame"].to_numpy()
+        numbers = numbers - (1 if np.nanmin(numbers) >= 1 else 0)  # OpenFace counts from 1
+    elif span_s > 0:
+        numbers = np.round(times_s / np.median(np.diff(np.unique(times_s))))
+    else:
+        raise CfnsrError(path, "its timestamps do not advance", _REMEDY)
+    if not (np.isfinite(numbers) & (numbers >= 0) & (numbers < _MOST_FRAMES)).all():
+        raise CfnsrError(path, "has a row whose frame is not a number from 1", _REMEDY)
+    return numbers.astype(np.int64), float(np.ptp(numbers)) / span_s if span_s > 0 else np.nan
+
+
+def _one_person(
+    numbers: Int64[np.ndarray, " row"], points: Float64[np.ndarray, "row 68 2"]
+) -> Int64[np.ndarray, " row2"]:
+    """Return the rows of the person who is seen longest; all rows if no frame has two."""
+    if len(np.unique(numbers)) == len(numbers):
+        return np.arange(len(numbers))
+    order = np.argsort(numbers, kind="stable")
+    rows = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
+    boxes = np.nan_to_num(np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1))
+    chosen = people.follow([[boxes[row] for row in of_frame] for of_frame in rows])
+    return np.array([of_frame[face] for of_frame, face in zip(rows, chosen, strict=True) if face is not None])
