@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
 from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
-from cfnsr.config.sections import Name, Section, no_repeats
+from cfnsr.config.sections import Name, Section, Speaker, no_repeats
 from cfnsr.config.yaml_files import read_yaml
 from cfnsr.data import splits
 from cfnsr.errors import CfnsrError
@@ -34,8 +34,8 @@ class Params(Section):
     """All sections of params.yaml. The comments there say what each value means."""
 
     corpus: Literal["studio", "ravdess", "folder"]
-    actors: Annotated[list[Name], Field(min_length=1)]
-    folds: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=2)]
+    actors: Annotated[list[Speaker], Field(min_length=1)]
+    folds: Annotated[dict[Name, Annotated[list[Speaker], Field(min_length=1)]], Field(min_length=2)]
     corpora: Corpora
     fetch: Fetch
     parallel: ParallelClips
@@ -81,7 +81,7 @@ class Params(Section):
     @model_validator(mode="after")
     def check_folder(self) -> Params:
         if self.corpus == "folder":
-            for key in ("videos", "sheet", "labels"):
+            for key in ("videos", "intake", "labels"):
                 if not getattr(self.corpora.folder, key):
                     raise ValueError(f"corpora.folder.{key}: is empty; `cfnsr folder VIDEOS LABELS` fills it in")
             no_repeats("corpora.folder.labels", self.corpora.folder.labels)

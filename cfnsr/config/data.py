@@ -45,8 +45,8 @@ class Folder(Section):
     """A folder of videos."""
 
     videos: str
-    sheet: str
-    sheet_md5: str
+    intake: str
+    intake_md5: str
     labels: list[Name]
 
 
@@ -63,6 +63,7 @@ class Fetch(Section):
 
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s]*[^\s/]$")]
     local: str
+    hard_links: bool
     tries: Count
     wait_s: NotNegative
     timeout_s: Positive
