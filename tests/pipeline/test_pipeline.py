@@ -73,7 +73,7 @@ def test_a_clone_names_its_results_as_committed(repository: Repository, tmp_path
 def test_a_copy_of_the_page_has_run_info(repository: Repository, tmp_path: Path) -> None:
     assert "metrics/studio/report.html: open it in a browser" in repository.cli("report")
     page = (repository.folder / "metrics/studio/report.html").read_text()
-    assert "All params are those of the preset tiny." in page and 'id="chart-confusion"' in page
+    assert "All parameters are those of the preset tiny." in page and 'id="chart-confusion"' in page
     out = tmp_path / "run.html"
     repository.cli("report", "--with-run-info", str(out))
     told = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]*)</dd>", out.read_text()))
