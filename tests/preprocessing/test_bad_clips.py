@@ -328,7 +328,7 @@ ANALYSIS = {"n_fft": 256, "hop": 128, "mels": 16, "coefficients": 13, "top_db": 
 OPTIONS = ExtractOptions(0.1, 0.5, {"frames": 4, "side_px": 16, "decoder": "pyav"}, {**SOUND, **ANALYSIS})
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     begin=st.floats(0, 1),
     length=st.integers(0, 4000),
@@ -359,7 +359,7 @@ def test_any_damage_gives_sample_or_error(
         )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     begin=st.floats(0, 1),
     length=st.integers(0, 3000),
