@@ -33,6 +33,8 @@ def of_clips(intake: Intake, clips: Sequence[tuple[Entry, Header]]) -> Iterator[
     yield f"clips by label: {_counts(Counter(entry.label for entry, _ in good))}"
     most, least = max(of_speaker.values()), min(of_speaker.values())
     yield f"clips by speaker: {least} to {most}, median {statistics.median(of_speaker.values()):g}"
+    tracked = sum(1 for entry, _ in good if entry.landmarks)
+    yield f"OpenFace's CSV files: {f'of {tracked:,} clips' if tracked else 'none'}"
     yield from _of_headers(good)
 
 
@@ -74,7 +76,7 @@ def of_folds(entries: Sequence[Entry], folds: Mapping[str, Sequence[str]]) -> It
     """Yield a line a fold: its speakers and clips by label."""
     for fold, speakers in folds.items():
         labels = Counter(entry.label for entry in entries if entry.speaker in speakers)
-        yield f"{fold}: {len(speakers)} speakers, {labels.total():,} clips ({_counts(labels)})"
+        yield f"{fold}: {len(speakers)} speaker{'s'[: len(speakers) > 1]}, {labels.total():,} clips ({_counts(labels)})"
 
 
 def _renamed(pairs: Iterator[tuple[str, str]]) -> Iterator[str]:

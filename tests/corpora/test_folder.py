@@ -134,7 +134,7 @@ def test_command_writes_params_from_the_folder(videos: Path, sheet: Path, params
         "clips by speaker: 8 to 8, median 8",
         "tracks of sound: 1 in 24",
         f"pictures: {WIDTH}x{HEIGHT} 24",
-        "fold_2: 1 speakers, 8 clips (anger 2, happiness 2, neutral 2, sadness 2)",
+        "fold_2: 1 speaker, 8 clips (anger 2, happiness 2, neutral 2, sadness 2)",
     ):
         assert line in result.output.splitlines()
     assert "nothing to change" in command(videos, sheet, params).output.splitlines()

@@ -102,6 +102,7 @@ def test_all_problems_are_in_one_message(tmp_path: Path) -> None:
         "f.mp4,sad,anna",
         "a.mp4,sad,anna",
         "../g.mp4,sad,anna",
+        f"{__file__},sad,anna",
         "h.mp4,sad,anna,more",
         "!.mp4,sad,?!",
         "i.mp4,very sad,!",
@@ -115,8 +116,8 @@ def test_all_problems_are_in_one_message(tmp_path: Path) -> None:
         "speakers that differ by a hair: 2 ('01' and '1', 'Anna' and 'anna')",
         "1 (f.mp4)",
         "videos named twice: 1 (a.mp4 in lines 2 and 8)",
-        "1 (../g.mp4)",
-        "more cells than the header's 3: 1 (line 10)",
+        f"2 (../g.mp4, {__file__})",
+        "more cells than the header's 3: 1 (line 11)",
         "speaker without a letter or digit: 2",
         "--labels map.csv",
     ):
@@ -172,6 +173,14 @@ def test_folders_name_clips_of_equal_names(tmp_path: Path) -> None:
     assert entries.surplus == ["J E/extra.avi"]
     with pytest.raises(CfnsrError, match=r"videos whose names become one: 1 \(a/x\.mov and a/x\.mp4\)"):
         read(tmp_path, "file,label,speaker\na/x.mov,x,1\na/x.mp4,x,2", ["a/x.mov", "a/x.mp4"])
+
+
+def test_links_in_circles_are_followed_once(tmp_path: Path) -> None:
+    (tmp_path / "videos" / "a").mkdir(parents=True)
+    (tmp_path / "videos" / "a" / "up").symlink_to(tmp_path / "videos")
+    found = read(tmp_path, "file,label,speaker\na/up/a.mp4,x,1", ["a.mp4", "a/b.mp4"])
+    assert [entry.file for entry in found.entries] == ["a/up/a.mp4"]
+    assert found.surplus == ["a.mp4", "a/b.mp4"]
 
 
 def test_columns_nobody_reads_are_named(tmp_path: Path) -> None:

@@ -24,8 +24,13 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._paths: set[str] = set()
+        seen: set[str] = set()  # links may lead in circles
         for parent, folders, names in os.walk(folder, followlinks=True):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            real = os.path.realpath(parent)
+            folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+            if real in seen:
+                continue
+            seen.add(real)
             here = Path(parent).relative_to(folder)
             self._paths |= {(here / name).as_posix() for name in names}
         self._whole: dict[str, list[str]] = defaultdict(list)
@@ -42,8 +47,9 @@ class Files:
         name = name.replace("\\", "/")
         if name.startswith("/"):
             name = name.removeprefix(f"{self._folder.resolve().as_posix()}/")
-        if name in self._paths:
-            return [name]
+        within = not name.startswith("/") and ".." not in PurePosixPath(name).parts
+        if within and (self._folder / name).is_file():
+            return [str(PurePosixPath(name))]
         key = _plain(str(PurePosixPath(name)))
         if key in self._whole:
             return self._whole[key]
