@@ -52,6 +52,7 @@ def _of_headers(good: Sequence[tuple[Entry, Header]]) -> Iterator[str]:
     findings: dict[str, Callable[[Header], bool]] = {
         "much longer than the others": lambda header: header.duration_s > _LONG * median_s,
         f"sound and picture begin over {_OFFSET_S} s apart": lambda header: abs(header.sound_offset_s) > _OFFSET_S,
+        "begin without a keyframe, so that frames are lost": lambda header: header.lost_frames > 0,
         "several video streams": lambda header: header.video_streams > 1,
         "pixels that are not square": lambda header: header.pixel_ratio != 1,
         "high dynamic range, beside clips without": lambda header: len(transfers) > 1 and header.transfer != "sdr",

@@ -25,6 +25,7 @@ class Header:
         problem: why the clip cannot be used; empty if it can.
         duration_s: length of the picture, or of the whole file if that is longer, in seconds.
         frames: number of frames.
+        lost_frames: frames before the first that can be decoded; they are not counted.
         frame_rate_hz: average frames a second.
         width, height: in square pixels, before a turn.
         pixel_ratio: width of a stored pixel by its height.
@@ -37,6 +38,7 @@ class Header:
     problem: str = ""
     duration_s: float = 0.0
     frames: int = 0
+    lost_frames: int = 0
     frame_rate_hz: float = 0.0
     width: int = 0
     height: int = 0
@@ -87,6 +89,7 @@ def _measure(path: Path) -> Header:
     return Header(
         duration_s=round(max(times.duration_s, file_s), 3),
         frames=len(times.pts),
+        lost_frames=times.lost_frames,
         frame_rate_hz=round(times.frame_rate_hz, 3),
         width=display.width,
         height=display.height,

@@ -256,19 +256,22 @@ def test_too_few_speakers_are_refused(videos: Path, sheet: Path, params: Path) -
     assert "Three are needed: to train, to validate and to test" in command(videos, sheet, params).output
 
 
-def test_stages_run_with_labels_of_the_folder(
+def test_stages_skip_bad_clips_and_go_on(
     videos: Path, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    sheet = sheet_of(videos, tmp_path / "crema-d.csv")
-    Path("params.yaml").write_text((root / "params.yaml").read_text())
+    own, text = shutil.copytree(videos, tmp_path / "own"), (root / "params.yaml").read_text()
+    sheet = sheet_of(own, tmp_path / "crema-d.csv")
+    (own / "1001_DFA_ANG_XX.mp4").write_bytes(b"")
+    Path("params.yaml").write_text(text.replace("on_bad_clip: fail", "on_bad_clip: skip"))
     Path("published").mkdir()
 
     def run(main: Command, *arguments: str) -> None:
         result = CliRunner().invoke(main, [*arguments])
         assert result.exit_code == 0, result.output
 
-    run(cli.main, "folder", str(videos), str(sheet), "--folds", "3")
+    run(cli.main, "folder", str(own), str(sheet), "--folds", "3")
+    (own / "1002_DFA_HAP_XX.mp4").unlink()
     for speaker in SPEAKERS:
         run(download, "folder", speaker, f"raw/{speaker}")
         run(landmarks, "folder", f"raw/{speaker}", "published", f"landmarks/{speaker}.parquet")
@@ -276,4 +279,9 @@ def test_stages_run_with_labels_of_the_folder(
         run(extract, "folder", f"raw/{speaker}", f"faces/{speaker}.parquet", f"shards/{speaker}")
     run(check, "folder", ".")
     manifest = json.loads(Path("manifest.json").read_text())
-    assert manifest["labels"] == sorted(EMOTIONS.values()) and manifest["clips"] == dict.fromkeys(SPEAKERS, 8)
+    assert manifest["labels"] == sorted(EMOTIONS.values())
+    assert manifest["clips"] == {"1001": 7, "1002": 7, "1003": 8}
+    assert manifest["skipped"] == {
+        "1001/1001_DFA_ANG_XX": "is empty",
+        "1002/1002_DFA_HAP_XX": f"is missing in {own}",
+    }

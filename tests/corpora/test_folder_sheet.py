@@ -125,6 +125,11 @@ def test_all_problems_are_in_one_message(tmp_path: Path) -> None:
     assert str(error.value).isprintable()
 
 
+def test_groups_that_differ_by_a_hair_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CfnsrError, match=r"groups that differ by a hair: 1 \('Call 1' and 'call 01'\)"):
+        read(tmp_path, "file,label,speaker,group\na,x,1,call 01\nb,y,2,Call 1\nc,y,3,", ["a.mp4", "b.mp4", "c.mp4"])
+
+
 def test_words_that_become_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match=r"become one name, a_b: 1 \('a b' and 'a_ b'\)|differ by a hair: 1"):
         read(tmp_path, "file,label,speaker\na,x,a b\nb,y,a_ b", ["a.mp4", "b.mp4"])

@@ -54,11 +54,12 @@ def read(path: Path, videos: Path, label_map: Path | None, *, skip_missing: bool
     rows = [row for row in rows if all(row.cells[name] for name in _NEEDED)]
     if label_map is not None:
         rows, dropped = _mapped(rows, _read_map(label_map), problems)
-    remedy = "Write one speaker in one way, and two speakers more distinctly"
-    labels = safe_names(
-        (row.cells["label"] for row in rows), "label", "Join or rename labels with --labels map.csv", problems
-    )
-    speakers = safe_names((row.cells["speaker"] for row in rows), "speaker", remedy, problems)
+    remedies = {column: f"Write one {column} in one way, and two more distinctly" for column in ("speaker", *_OPTIONAL)}
+    remedies["label"] = "Join or rename labels with --labels map.csv"
+    names = {
+        column: safe_names((row.cells.get(column, "") for row in rows), column, remedy, problems)
+        for column, remedy in remedies.items()
+    }
     _check_fold_cells(rows, problems)
     files = Files(videos)
     paths = _find(rows, files, videos, problems, skip_missing=skip_missing)
@@ -68,12 +69,12 @@ def read(path: Path, videos: Path, label_map: Path | None, *, skip_missing: bool
         Entry(
             clip=ids[file],
             file=file,
-            label=labels[row.cells["label"]],
-            speaker=speakers[row.cells["speaker"]],
+            label=names["label"][row.cells["label"]],
+            speaker=names["speaker"][row.cells["speaker"]],
             written_label=row.cells["label"],
             written_speaker=row.cells["speaker"],
             group=row.cells.get("group", ""),
-            fold=f"fold_{safe(row.cells['fold'])}" if row.cells.get("fold") else "",
+            fold=f"fold_{names['fold'][row.cells['fold']]}" if row.cells.get("fold") else "",
             landmarks=files.landmarks(file) if exists else "",
             problem="" if exists else "the video is missing",
         )

@@ -46,14 +46,14 @@ def safe_names(texts: Iterable[str], column: str, remedy: str, problems: Problem
     """Return the safe name of each word.
 
     Args:
-        texts: labels or speakers.
-        column: what they are, in the singular.
+        texts: cells of a column; empty ones have no name.
+        column: its name.
         remedy: for words that are too alike.
         problems: words that differ by a hair, or that become one name, or that no name can be made of.
     """
     names: dict[str, str] = {}
     first: dict[str, str] = {}  # by what must be unique: the word that has it
-    for text in sorted(set(texts)):
+    for text in sorted({*texts} - {""}):
         name = names[text] = safe(text)
         if not name:
             problems.add(f"{column} without a letter or digit", repr(text), "Give it another name")
