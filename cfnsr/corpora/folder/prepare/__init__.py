@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cfnsr.corpora.filenames import LABELS_FILE, VIDEO_SUFFIXES
+from cfnsr.corpora.filenames import LABELS_FILE, MEDIA_SUFFIXES
 from cfnsr.corpora.folder.prepare import labels_file
 from cfnsr.corpora.link_or_copy import link_or_copy
 from cfnsr.corpora.source import Source
@@ -48,9 +48,9 @@ def prepare(
             raise CfnsrError(sheet, problem, f"Use a label of corpora.folder.labels: {', '.join(labels)}")
         if not path.is_file():
             raise CfnsrError(path, f"is missing, but {sheet} lists it", "Add the file, or remove the row")
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
-            problem = "is not the name of a video"
-            raise CfnsrError(path, problem, f"Use a file with one of {' '.join(sorted(VIDEO_SUFFIXES))}")
+        if path.suffix.lower() not in MEDIA_SUFFIXES:
+            problem = "is not the name of a video or of a file of sound"
+            raise CfnsrError(path, problem, f"Use a file with one of {' '.join(sorted(MEDIA_SUFFIXES))}")
         link_or_copy(path, folder / path.name)
         landmarks = path.with_suffix(".csv")
         if landmarks.is_file():
