@@ -14,12 +14,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from tests.support import checker, filmed
 from tests.support.cluster import TwoNodes, two_nodes
 from tests.support.repository import Repository
 
+# How long an example takes depends on what else the machine does.
+settings.register_profile("cfnsr", deadline=None)
+settings.load_profile("cfnsr")
 install_import_hook("cfnsr", f"{checker.__name__}.check")
 
 if TYPE_CHECKING:

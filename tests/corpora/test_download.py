@@ -43,7 +43,7 @@ def test_archive_is_fetched_whole_and_once(site: Site, tmp_path: Path) -> None:
     assert [request.agent for request in site.asked] == [f"cfnsr/{__version__}"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cuts=st.lists(st.integers(0, len(CONTENT) - 1), max_size=5),
     there=st.integers(0, len(CONTENT)),

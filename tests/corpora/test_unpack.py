@@ -69,7 +69,7 @@ def test_harmful_archive_is_refused_whole(folder: Path, harm: str) -> None:
     assert not list(folder.iterdir()) and not (folder.parent / "evil.mp4").exists()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(end=st.integers(0, 40_000), flips=st.lists(st.integers(0, 40_000), max_size=3))
 def test_damaged_archive_gives_right_bytes_or_error(
     tmp_path_factory: pytest.TempPathFactory, end: int, flips: list[int]

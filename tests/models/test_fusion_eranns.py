@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -46,7 +46,6 @@ def test_stages_halve_the_size_and_double_channels() -> None:
 
 
 @given(st.integers(1, 3), st.integers(1, 90))
-@settings(deadline=None)
 def test_long_strides_fit_any_length(long: int, steps: int) -> None:
     network = small_scale("eranns", long_strides=long, depth=1).eval()
     features, strides = torch.zeros(1, 1, 16, steps), [1] + [4] * long + [2] * (4 - long)

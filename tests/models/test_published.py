@@ -128,7 +128,7 @@ def test_negative_variances_and_double_names_are_errors(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_damaged_file_is_an_error(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     folder = tmp_path_factory.mktemp("damaged")
     torch.save({"bn1.bias": torch.zeros(3)}, folder / "a.pth")

@@ -73,12 +73,12 @@ def test_a_clone_names_its_results_as_committed(repository: Repository, tmp_path
 def test_a_copy_of_the_page_has_run_info(repository: Repository, tmp_path: Path) -> None:
     assert "metrics/studio/report.html: open it in a browser" in repository.cli("report")
     page = (repository.folder / "metrics/studio/report.html").read_text()
-    assert "All params are those of the preset tiny." in page and 'id="chart-confusion"' in page
+    assert "All parameters are those of the preset tiny." in page and 'id="chart-confusion"' in page
     out = tmp_path / "run.html"
     repository.cli("report", "--with-run-info", str(out))
-    told = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]*)</dd>", out.read_text()))
-    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?", told["Commit"]) and told["Trained on"].startswith("cpu (")
-    assert told["pretrain, 4 runs"].endswith(" s") and float(told["All stages"].removesuffix(" s")) > 5
+    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]*)</dd>", out.read_text()))
+    assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?", facts["Commit"]) and facts["Trained on"].startswith("cpu (")
+    assert facts["pretrain, 4 runs"].endswith(" s") and float(facts["All stages"].removesuffix(" s")) > 5
     assert str(Path.home()) not in page and "torch" not in page.partition('<script type="application/json"')[0]
 
 
@@ -126,9 +126,9 @@ def test_predictions_are_of_the_test_speakers(
         for _, name in params.run.rows:
             file = repository.folder / f"data/studio/jobs/held_out/{name}/{fold}/1234/predictions.parquet"
             predictions = pd.read_parquet(file)
-            told = predictions["choice"] == "validation"
-            assert set(predictions.loc[~told, "actor"]) == set(sets.test)
-            assert set(predictions.loc[told, "actor"]) == set(sets.validation)
+            is_validation = predictions["choice"] == "validation"
+            assert set(predictions.loc[~is_validation, "actor"]) == set(sets.test)
+            assert set(predictions.loc[is_validation, "actor"]) == set(sets.validation)
 
 
 def test_the_index_describes_the_clips(repository: Repository, params: config.Params) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, recall_score, top_k_accuracy_score
 
@@ -44,7 +44,6 @@ def test_scores_by_hand() -> None:
     assert scores.top2 == 1.0
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**31))
 def test_scores_equal_those_of_scikit_learn(seed: int) -> None:
     table = drawn(np.random.default_rng(seed), 60)
@@ -56,7 +55,6 @@ def test_scores_equal_those_of_scikit_learn(seed: int) -> None:
     assert scores.top2 == pytest.approx(top_k_accuracy_score(classes, table[COLUMNS], k=2, labels=[0, 1, 2]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
 def test_perfect_predictions_score_one(pairs: list[tuple[int, int]]) -> None:
     actual = [LABELS[true] for true, _ in pairs]
@@ -105,7 +103,6 @@ def test_calibration_error_by_hand() -> None:
     }  # fmt: skip
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 60))
 def test_calibration_error_equals_a_loop_over_bins(seed: int, clips: int) -> None:
     table = drawn(np.random.default_rng(seed), clips)

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -26,7 +26,6 @@ def test_interval_by_a_t_table() -> None:
     assert (low, high) == (pytest.approx(0.75 - 2.919986 * 0.25 / np.sqrt(3), abs=1e-6), 1.0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 19), min_size=3, max_size=24).filter(lambda counts: len(set(counts)) > 1))
 def test_interval_with_equal_clips_is_scipys(counts: list[int]) -> None:
     shares = np.array(counts) / 20
@@ -96,7 +95,6 @@ def test_coverage_is_defined_for_equal_speakers(shares: np.ndarray) -> None:
     assert 0 <= significance.coverage(counted(shares, 1), 0.95) <= 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), min_size=2, max_size=8))
 def test_p_value_counts_every_permutation(pairs: list[tuple[int, int]]) -> None:
     first, second = (np.array(side) / 8 for side in zip(*pairs, strict=True))
@@ -129,7 +127,6 @@ def test_holm_by_hand() -> None:
     assert significance.holm([]) == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_keeps_order_and_stays_below_bonferroni(values: list[float]) -> None:
     corrected = significance.holm(values)

@@ -118,7 +118,7 @@ def test_a_link_is_removed_without_its_target(tmp_path: Path) -> None:
 names = st.sets(st.sampled_from([f"{system}/{fold}.json" for system in "abc" for fold in "123"]))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(existing=names, listed=names)
 def test_exactly_the_listed_outputs_remain(
     tmp_path_factory: pytest.TempPathFactory, existing: set[str], listed: set[str]

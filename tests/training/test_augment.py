@@ -101,7 +101,7 @@ def test_each_modality_is_augmented_alone() -> None:
     assert not torch.equal(new_audio["mfcc"], clips["mfcc"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     video=st.lists(st.sampled_from([*EACH_VIDEO, {"jitter": 2}])),
     audio=st.lists(st.sampled_from(EACH_AUDIO)),
@@ -166,7 +166,6 @@ def test_frames_of_one_clip_change_alike(options: dict[str, float]) -> None:
     assert not torch.equal(changed, changed[:1].expand_as(changed))
 
 
-@settings(deadline=None)
 @given(
     height=st.integers(1, 9),
     width=st.integers(1, 9),
@@ -222,7 +221,7 @@ def test_a_whole_crop_is_the_picture() -> None:
     assert torch.allclose(video.crop(clips, none, none, whole, whole), clips.float(), atol=1e-3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(scale=st.floats(0.2, 0.95), ratio=st.floats(1.0, 3.0), seed=st.integers(0, 2**31))
 def test_crops_keep_area_and_ratio_within_bounds(scale: float, ratio: float, seed: int) -> None:
     changed = augment(video={"crop_scale": scale, "crop_ratio": ratio}, seed=seed)(columns_and_rows(40))["frames"]

@@ -144,7 +144,9 @@ def _noting_interrupts() -> Iterator[list[int]]:
     As an exception it may be lost: Python ignores what is raised in a destructor, of Ray's objects for instance.
     """
     interrupts: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:  # a shell lets its background jobs ignore Ctrl-C
+        signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
     try:
         yield interrupts
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ def _run(job: str, root: Path) -> tuple[int, str]:
     If the worker is lost, its DVC ends too, because the job then runs on another machine. When the job is cancelled,
     ``KeyboardInterrupt`` is raised here.
     """
+    # A worker whose cluster was started in the background ignores Ctrl-C, by which Ray cancels a task.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     ray = import_ray()
     status = repro.run(job, root, die_with_parent=True)
     return status, f"{platform.node()} ({ray.get_runtime_context().get_node_id()[:6]})"
