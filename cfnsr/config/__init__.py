@@ -34,6 +34,7 @@ class Params(Section):
     """All sections of params.yaml. The comments there say what each value means."""
 
     corpus: Literal["studio", "ravdess", "folder"]
+    modalities: Annotated[list[Literal["video", "audio"]], Field(min_length=1)]
     actors: Annotated[list[Speaker], Field(min_length=1)]
     folds: Annotated[dict[Name, Annotated[list[Speaker], Field(min_length=1)]], Field(min_length=2)]
     corpora: Corpora
@@ -87,6 +88,25 @@ class Params(Section):
             no_repeats("corpora.folder.labels", self.corpora.folder.labels)
             if len(self.corpora.folder.labels) == 1:
                 raise ValueError("corpora.folder.labels: one emotion alone cannot be recognised")
+        return self
+
+    @model_validator(mode="after")
+    def check_modalities(self) -> Params:
+        no_repeats("modalities", list(self.modalities))
+        if len(self.modalities) > 1:
+            return self
+        (only,) = self.modalities
+        run = self.run
+        for key, rows in (("pretrain", run.pretrain), ("evaluate", run.evaluate)):
+            others = [name for name in rows if name != only]
+            if others:
+                raise ValueError(f"run.{key}: {', '.join(others)} cannot run, as modalities has {only} alone")
+        for key, rows in (("combine", run.combine), ("train", run.train), ("ablate", run.ablate)):
+            if rows:
+                raise ValueError(
+                    f"run.{key}: {', '.join(rows)} starts from both modalities, and modalities has {only} alone; "
+                    "make the list empty"
+                )
         return self
 
     @model_validator(mode="after")

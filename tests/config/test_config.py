@@ -54,6 +54,24 @@ def test_shipped_params_are_valid(root: Path) -> None:
             ),
             r"corpora\.folder\.labels: one emotion alone cannot be recognised",
         ),
+        (lambda v: v.update(modalities=[]), "modalities: List should have at least 1"),
+        (lambda v: v.update(modalities=["audio", "audio"]), "modalities: audio named twice"),
+        (lambda v: v.update(modalities=["audio"]), r"run\.pretrain: video cannot run, as modalities has audio alone"),
+        (
+            lambda v: (v.update(modalities=["audio"]), v["run"].update(pretrain=["audio"])),
+            r"run\.combine: averaging starts from both modalities, and modalities has audio alone",
+        ),
+        (
+            lambda v: (v.update(modalities=["video"]), v["run"].update(pretrain=["video"], combine=[])),
+            r"run\.train: cfnsr starts from both modalities, and modalities has video alone",
+        ),
+        (
+            lambda v: (
+                v.update(modalities=["audio"]),
+                v["run"].update(pretrain=["audio"], combine=[], train=[], evaluate=["cfnsr"]),
+            ),
+            r"run\.evaluate: cfnsr cannot run, as modalities has audio alone",
+        ),
         (lambda v: v["crop"].pop("margin"), r"crop\.margin: Field required"),
         (lambda v: v["extract"]["video"].update(frames="8"), r"extract\.video\.frames: .*integer.*given: '8'"),
         (lambda v: v["extract"]["video"].update(frames=0), r"extract\.video\.frames: .*greater than or equal to 1"),
