@@ -99,7 +99,8 @@ def folder(videos: Path, labels: Path, folds: int, min_clips: int, label_map: Pa
         raise CfnsrError(labels, "fewer than two labels have usable clips", "Add clips, or lower --min-clips")
     chosen = _folds(usable, folds, labels)
     _say(intake_summary.of_folds(usable, chosen))
-    changes = preset.update(params, _values(videos, table, usable, chosen, window_s))
+    modalities = _modalities(clips)
+    changes = preset.update(params, _values(videos, table, usable, chosen, window_s, modalities))
     _say(changes or ["nothing to change"])
 
 
@@ -124,23 +125,32 @@ def _measure(videos: Path, entries: Sequence[Entry], jobs: int) -> list[tuple[En
 
 
 def _with_window(clips: Sequence[tuple[Entry, Header]], min_sound: float) -> tuple[list[tuple[Entry, Header]], float]:
-    """Propose a window; clips without sound among others that have some, or too short for the window, are problems."""
+    """Propose a window; clips that are too short for it are problems, or lack a modality that other clips have."""
     good = [header for entry, header in clips if not entry.problem]
     if not good:
         return list(clips), headers.propose_window([1.0], min_sound)
     window_s = headers.propose_window([header.duration_s for header in good], min_sound)
-    heard = any(header.tracks for header in good)
+    modalities = _modalities(clips)
 
     def problem(entry: Entry, header: Header) -> str:
         if entry.problem:
             return entry.problem
-        if heard and not header.tracks:
+        if "video" in modalities and not header.frames:
+            return "has no picture"
+        if "audio" in modalities and not header.tracks:
             return "has no sound"
         if header.duration_s < min_sound * window_s:
             return f"lasts {header.duration_s:.2f} s: too short for a window of {window_s} s"
         return ""
 
     return [(replace(entry, problem=problem(entry, header)), header) for entry, header in clips], window_s
+
+
+def _modalities(clips: Sequence[tuple[Entry, Header]]) -> list[str]:
+    """Return what at least one usable clip has."""
+    good = [header for entry, header in clips if not entry.problem]
+    has = {"video": any(header.frames for header in good), "audio": any(header.tracks for header in good)}
+    return [modality for modality, is_there in has.items() if is_there]
 
 
 def _left_out(
@@ -186,13 +196,21 @@ def _write(path: Path, clips: Sequence[tuple[Entry, Header]], kept: Sequence[Ent
 
 
 def _values(
-    videos: Path, table: Path, usable: Sequence[Entry], folds: dict[str, list[str]], window_s: float
+    videos: Path,
+    table: Path,
+    usable: Sequence[Entry],
+    folds: dict[str, list[str]],
+    window_s: float,
+    modalities: list[str],
 ) -> dict[str, Any]:
     """Return what is written into params.yaml."""
     fewest = min(Counter(entry.speaker for entry in usable).values())
     has_landmarks = all(entry.landmarks for entry in usable)
+    one_modality = {"run": {"pretrain": modalities, "combine": [], "train": [], "ablate": []}}
     return {
         "corpus": "folder",
+        "modalities": modalities,
+        **(one_modality if len(modalities) == 1 else {}),
         "report": {"faces": False},  # the people in the videos may not agree to be shown
         "actors": sorted({entry.speaker for entry in usable}),
         "folds": folds,

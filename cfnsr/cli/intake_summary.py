@@ -44,17 +44,20 @@ def _of_headers(good: Sequence[tuple[Entry, Header]]) -> Iterator[str]:
     yield f"length: {min(durations_s):.2f} to {max(durations_s):.2f} s, median {median_s:.2f} s"
     tracks = Counter(header.tracks for _, header in good)
     yield f"tracks of sound: {', '.join(f'{count} in {clips:,}' for count, clips in sorted(tracks.items()))}"
-    sizes = Counter(f"{header.width}x{header.height}" for _, header in good)
-    yield f"pictures: {_counts(sizes)}"
-    rates = [header.frame_rate_hz for _, header in good]
-    yield f"frame rates: {min(rates):.2f} to {max(rates):.2f} Hz"
+    seen = [header for _, header in good if header.frames]
+    if seen:
+        yield f"pictures: {_counts(Counter(f'{header.width}x{header.height}' for header in seen))}"
+        rates = [header.frame_rate_hz for header in seen]
+        yield f"frame rates: {min(rates):.2f} to {max(rates):.2f} Hz"
+    else:
+        yield "pictures: none; the sound is used alone"
     transfers = {header.transfer for _, header in good}
     findings: dict[str, Callable[[Header], bool]] = {
         "much longer than the others": lambda header: header.duration_s > _LONG * median_s,
         f"sound and picture begin over {_OFFSET_S} s apart": lambda header: abs(header.sound_offset_s) > _OFFSET_S,
         "begin without a keyframe, so that frames are lost": lambda header: header.lost_frames > 0,
         "several video streams": lambda header: header.video_streams > 1,
-        "pixels that are not square": lambda header: header.pixel_ratio != 1,
+        "pixels that are not square": lambda header: header.frames > 0 and header.pixel_ratio != 1,
         "high dynamic range, beside clips without": lambda header: len(transfers) > 1 and header.transfer != "sdr",
     }
     for finding, is_so in findings.items():

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing.display import Display
-from cfnsr.preprocessing.media import open_media, timeline
+from cfnsr.preprocessing.media import open_media, sound_timeline, timeline
 
 _MAX_WINDOW_S = 6.0
 _COVERED = 90  # percentage of the clips that the window covers wholly
@@ -24,7 +25,7 @@ class Header:
     Attributes:
         problem: why the clip cannot be used; empty if it can.
         duration_s: length of the picture, or of the whole file if that is longer, in seconds.
-        frames: number of frames.
+        frames: number of frames; 0 of sound alone, which has no size, rate or transfer either.
         lost_frames: frames before the first that can be decoded; they are not counted.
         frame_rate_hz: average frames a second.
         width, height: in square pixels, before a turn.
@@ -78,6 +79,11 @@ def _stand_in(path: Path) -> str:
 
 
 def _measure(path: Path) -> Header:
+    with open_media(path) as container:
+        seen = any(not stream.disposition & Disposition.attached_pic for stream in container.streams.video)
+    if not seen:
+        times = sound_timeline(path)
+        return Header(duration_s=round(times.duration_s, 3), tracks=len(times.tracks))
     times = timeline(path)
     if len(times.pts) == 1:
         return Header("is a single picture")

@@ -24,7 +24,7 @@ from stages.crop import main as crop
 from stages.download import main as download
 from stages.extract import main as extract
 from stages.landmarks import main as landmarks
-from tests.support.media import landmarks_beside, numbered
+from tests.support.media import landmarks_beside, numbered, tone
 from tests.support.ravdess_like import FRAMES, HEIGHT, WIDTH, marked
 
 EMOTIONS = {"ANG": "anger", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness"}
@@ -186,6 +186,23 @@ def test_bad_clips_are_told_at_intake(videos: Path, tmp_path: Path, params: Path
     }
     with pytest.raises(CfnsrError, match="Git LFS pointer"):
         folder.clips(tmp_path / "out", BadClips("fail"))
+
+
+def test_folder_of_sound_is_sound_alone(tmp_path: Path, params: Path) -> None:
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    rows = []
+    for speaker in SPEAKERS:
+        for number, emotion in enumerate(("happy", "sad")):
+            tone(sounds / f"{speaker}_{emotion}.wav", pitch_hz=100.0 * int(speaker[-1]) + 30 * number)
+            rows.append({"file": f"{speaker}_{emotion}", "label": emotion, "speaker": speaker})
+    pd.DataFrame(rows).to_csv(tmp_path / "sheet.csv", index=False)
+    result = command(sounds, tmp_path / "sheet.csv", params)
+    assert result.exit_code == 0 and "pictures: none; the sound is used alone" in result.output, result.output
+    values = config.load(params)
+    assert values.modalities == ["audio"] and values.run.pretrain == ["audio"] and not values.run.train
+    clips = folder.clips(prepare_actor("1002", tmp_path / "out", options_of(params)), BadClips("fail"))
+    assert [clip.path.name for clip in clips] == ["1002_happy.wav", "1002_sad.wav"]
 
 
 def test_rare_speakers_and_labels_are_left_out(videos: Path, sheet: Path, params: Path) -> None:

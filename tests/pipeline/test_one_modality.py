@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import wave
 from contextlib import chdir
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +18,7 @@ from cfnsr.corpora import filenames
 from cfnsr.preprocessing import face_boxes
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from tests.support.corpus import ACTORS
-from tests.support.media import numbered
+from tests.support.media import numbered, tone
 
 DATA = "data/studio"
 RATE_HZ = 16000
@@ -48,16 +47,6 @@ def stage(command: str, status: int = 0) -> str:
     return result.output
 
 
-def write_wav(path: Path, number: int) -> None:
-    time_s = np.arange(RATE_HZ) / RATE_HZ
-    tone = 0.3 * np.sin(2 * np.pi * 150 * (number + 1) * time_s)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes((tone * 32767).astype("<i2").tobytes())
-
-
 def write_video(path: Path, number: int) -> None:
     numbered(path, frames=5, width=64, height=64, first=5 * number, sound_s=None, b_frames=0)
 
@@ -71,7 +60,7 @@ def write_clips(modality: str) -> None:
         for number, take in enumerate(filenames.takes([1], 1, ["normal"])):
             stem = filenames.stem(take, actor)
             if modality == "audio":
-                write_wav(raw / f"{stem}.wav", number + 8 * int(actor))
+                tone(raw / f"{stem}.wav", pitch_hz=150.0 * (number + 8 * int(actor) + 1))
             else:
                 write_video(raw / f"{stem}.mp4", number + 8 * int(actor))
                 boxes[stem] = FaceBoxes(np.full((5, 3), 32.0), np.full(5, 0.9), np.zeros(5, dtype=bool))
