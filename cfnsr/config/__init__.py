@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
 from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
@@ -53,6 +53,13 @@ class Params(Section):
     ablations: Ablations
     evaluate: Evaluate
     report: Report
+
+    @field_validator("folds", mode="before")
+    @classmethod
+    def check_folds_are_listed(cls, folds: object) -> object:
+        if isinstance(folds, str):
+            raise ValueError(f"lists the speakers of each fold, not a name; `cfnsr folds {folds}` writes that list")
+        return folds
 
     @model_validator(mode="after")
     def check_speakers(self) -> Params:
