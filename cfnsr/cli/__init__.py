@@ -14,6 +14,7 @@ COMMANDS = {
     "check": ("check", "Check params.yaml and DVC's own files before any work."),
     "preset": ("preset", "Write the preset NAME into params.yaml; without NAME, list the presets."),
     "folder": ("folder", "Use the videos of the folder VIDEOS, labelled by LABELS, as the corpus."),
+    "folds": ("folds", "Write the folds NAME of the speakers into params.yaml; without NAME, list the names."),
     "launch": ("launch", "Run the stale jobs of STAGES in parallel."),
     "results": ("results", "Print the results of the last run, and how long each stage took."),
     "report": ("report", "Print the path of the last run's page."),

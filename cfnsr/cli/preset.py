@@ -22,7 +22,7 @@ def preset(name: str | None, params: Path, presets: Path, accept_licence: bool) 
     """Write the preset NAME into params.yaml; without NAME, list the presets.
 
     Writes presets/base.yaml with the keys that the preset changes, and prints what changed in params.yaml. What
-    belongs to your machine or data stays, unless the preset names it: fetch, parallel, corpora.ravdess,
+    belongs to your machine or data stays, unless the preset names it: fetch, parallel, the licences that you accepted,
     corpora.folder, train.device and evaluate.checkpoints. All other keys are reset, train.threads too: the preset tiny
     changes it, and the preset studio undoes every preset.
 
@@ -32,6 +32,7 @@ def preset(name: str | None, params: Path, presets: Path, accept_licence: bool) 
       cfnsr preset tiny                       choose the smallest run, a minute or two
       cfnsr preset studio                     go back to params.yaml as shipped
       cfnsr preset ravdess --accept-licence
+      cfnsr preset crema_d --accept-licence
     """
     if name is None:
         if accept_licence:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
 from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
@@ -27,13 +27,20 @@ class Report(Section):
 
 
 Value = TypeVar("Value")
-_TWO_DIGITS = {"studio": r"[0-9]{2}", "ravdess": r"0[1-9]|1[0-9]|2[0-4]"}
+# By corpus: how its actors are written, as a pattern and in words.
+_ACTORS = {
+    "studio": (r"[0-9]{2}", "two digits"),
+    "ravdess": (r"0[1-9]|1[0-9]|2[0-4]", "two digits, 01 to 24"),
+    "ravdess_speech": (r"0[1-9]|1[0-9]|2[0-4]", "two digits, 01 to 24"),
+    "crema_d": (r"10(0[1-9]|[1-8][0-9]|9[01])", "four digits, 1001 to 1091"),
+    "emodb": (r"03|08|09|1[0-6]", "03 and 08 to 16"),
+}
 
 
 class Params(Section):
     """All sections of params.yaml. The comments there say what each value means."""
 
-    corpus: Literal["studio", "ravdess", "folder"]
+    corpus: Literal["studio", "crema_d", "emodb", "ravdess_speech", "ravdess", "folder"]
     modalities: Annotated[list[Literal["video", "audio"]], Field(min_length=1)]
     actors: Annotated[list[Speaker], Field(min_length=1)]
     folds: Annotated[dict[Name, Annotated[list[Speaker], Field(min_length=1)]], Field(min_length=2)]
@@ -55,12 +62,20 @@ class Params(Section):
     evaluate: Evaluate
     report: Report
 
+    @field_validator("folds", mode="before")
+    @classmethod
+    def check_folds_are_listed(cls, folds: object) -> object:
+        if isinstance(folds, str):
+            raise ValueError(f"lists the speakers of each fold, not a name; `cfnsr folds {folds}` writes that list")
+        return folds
+
     @model_validator(mode="after")
     def check_speakers(self) -> Params:
         no_repeats("actors", self.actors)
         for number, actor in enumerate(self.actors):
-            if self.corpus in _TWO_DIGITS and not re.fullmatch(_TWO_DIGITS[self.corpus], actor):
-                raise ValueError(f"actors.{number}: {self.corpus}'s actors are two digits (given: {actor!r})")
+            pattern, words = _ACTORS.get(self.corpus, (".*", ""))
+            if not re.fullmatch(pattern, actor):
+                raise ValueError(f"actors.{number}: {self.corpus}'s actors are {words} (given: {actor!r})")
         tested: dict[str, str] = {}
         for fold, actors in self.folds.items():
             no_repeats(f"folds.{fold}", actors)

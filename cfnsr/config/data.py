@@ -41,6 +41,22 @@ class Ravdess(Section):
     licence_accepted: bool
 
 
+class RavdessSpeech(Section):
+    """RAVDESS's speech, sound alone."""
+
+    licence_accepted: bool
+
+
+class CremaD(Section):
+    """The CREMA-D corpus."""
+
+    licence_accepted: bool
+
+
+class EmoDB(Section):
+    """The EmoDB corpus."""
+
+
 class Folder(Section):
     """A folder of videos."""
 
@@ -55,6 +71,9 @@ class Corpora(Section):
 
     studio: Studio
     ravdess: Ravdess
+    ravdess_speech: RavdessSpeech
+    crema_d: CremaD
+    emodb: EmoDB
     folder: Folder
 
 

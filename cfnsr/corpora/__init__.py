@@ -5,6 +5,7 @@ A package has these functions; their options are the corpus's section of params.
 - ``labels(**options) -> list[str]``: the emotions in the order of their class index.
 - ``clips(folder, bad) -> list[Clip]``: the clips that ``prepare`` wrote, with label and speaker, sorted by name.
 - ``expected(actor, **options) -> Counter[str] | None``: the number of clips of each emotion that a speaker must have.
+- ``gender(actor) -> str``, which a package may lack: for folds with as many women and men (``cfnsr folds balanced``).
 
 Its subpackage ``prepare`` has a function ``prepare(actor, folder, *, source, jobs, **options)``, which writes one
 speaker's videos into a folder, and landmarks that come with a clip beside it, in a file of the same stem. Neither

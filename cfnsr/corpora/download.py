@@ -1,4 +1,4 @@
-"""Fetch archives over HTTP: resume interrupted transfers, check size and md5, fetch no archive twice.
+"""Fetch archives over HTTP: resume interrupted transfers, check size and checksum, fetch no archive twice.
 
 Received bytes are kept in ``<name>.part`` when the process ends; only verified bytes get the archive's name. urllib3
 retries requests that fail before the body; this module resumes within the body.
@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -23,13 +23,12 @@ from urllib3.util import Retry
 from cfnsr import __version__
 from cfnsr.corpora.link_or_copy import disk_space
 from cfnsr.errors import CfnsrError
-from cfnsr.runtime.checksum import md5
+from cfnsr.runtime.checksum import md5, sha256
 
 USER_AGENT = f"cfnsr/{__version__}"
 CONNECT_S = 20  # timeout of a connection's start
 
 _CHUNK = 1 << 16  # bytes that an interrupted connection may lose
-_ZIP_START = b"PK"
 _LONGEST_PAUSE_S = 900
 # HTTP statuses after which the same request may succeed: timeouts, too many requests, errors of the server.
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -38,16 +37,34 @@ _REMEDY = "Run the command again: it resumes where it stopped; or set fetch.base
 
 @dataclass(frozen=True)
 class Archive:
-    """A file on a server, and the size in bytes and md5 (hexadecimal) that it must have."""
+    """A file on a server, and what it must be.
+
+    Attributes:
+        name: of the file.
+        url: its address.
+        size: in bytes.
+        md5, sha256: one of the two, hexadecimal.
+        start: its first bytes.
+        headers: of the request, beside our own.
+    """
 
     name: str
     url: str
     size: int
-    md5: str
+    md5: str = ""
+    sha256: str = ""
+    start: bytes = b"PK"
+    headers: dict[str, str] = field(default_factory=dict)
 
     def is_at(self, path: Path) -> bool:
-        """Return whether a file is this archive, by size and md5."""
-        return path.stat().st_size == self.size and md5(path) == self.md5
+        """Return whether a file is this archive, by size and checksum."""
+        return path.stat().st_size == self.size and not self.wrong_checksum(path)
+
+    def wrong_checksum(self, path: Path) -> str:
+        """Return what is wrong with a file's checksum; empty if it is right."""
+        algorithm, expected = ("sha256", self.sha256) if self.sha256 else ("md5", self.md5)
+        actual = sha256(path) if self.sha256 else md5(path)
+        return "" if actual == expected else f"its {algorithm} is {actual}, where {expected} was expected"
 
 
 def fetch(
@@ -69,7 +86,7 @@ def fetch(
         on_progress: called with the number of received bytes and of all bytes.
 
     Raises:
-        CfnsrError: it cannot be fetched, or has another size or md5.
+        CfnsrError: it cannot be fetched, or has another size or checksum.
     """
     path = folder / archive.name
     if path.is_file() and archive.is_at(path):
@@ -81,10 +98,9 @@ def fetch(
         part.unlink()
     with disk_space(folder, archive.size - _size(part)):
         _Transfer(archive, part, tries, wait_s, timeout_s, on_progress).run()
-    checksum = md5(part)
-    if checksum != archive.md5:
+    problem = archive.wrong_checksum(part)
+    if problem:
         part.unlink()
-        problem = f"its md5 is {checksum}, where {archive.md5} was expected"
         remedy = "Run the command again: the file was deleted; if it recurs, the server has another file"
         raise CfnsrError(archive.url, problem, remedy)
     part.replace(path)
@@ -133,7 +149,7 @@ class _Transfer:
         """
         start, connected = _size(self.part), False
         # No compression: ranges count the bytes that are sent.
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        headers = self.archive.headers | {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         headers |= {"Range": f"bytes={start}-"} if start else {}
         try:
             timeout = (CONNECT_S, self.timeout_s)
@@ -183,8 +199,10 @@ class _Transfer:
         chunks = response.iter_content(_CHUNK)
         first = next(chunks, b"")
         # Checked before it overwrites received bytes.
-        if start == 0 and not _ZIP_START.startswith(first[: len(_ZIP_START)]):
-            raise self._error("the server sent a file that is not a zip archive")
+        expected = self.archive.start
+        if start == 0 and not expected.startswith(first[: len(expected)]):
+            kind = "a zip archive" if expected == Archive.start else f"a file of {expected.decode()}"
+            raise self._error(f"the server sent a file that is not {kind}")
         done = start
         with self.part.open("r+b" if start else "wb") as file:
             file.seek(start)

@@ -54,8 +54,12 @@ class Source:
         return self._user_file(archive.name) is not None or (self.partial / archive.name).is_file()
 
     @contextmanager
-    def archive(self, archive: Archive) -> Iterator[Path]:
+    def archive(self, archive: Archive, *, keep: bool = False) -> Iterator[Path]:
         """Yield the archive's path. If the user does not have it, fetch it, and delete it after successful work.
+
+        Args:
+            archive: the archive.
+            keep: leave it in ``partial``, for the next speaker.
 
         Raises:
             CfnsrError: it cannot be fetched, or has another size or md5.
@@ -73,4 +77,5 @@ class Source:
         with progress.transfer(archive.name) as on_progress:
             path = fetch(archive, self.partial, self.tries, self.wait_s, self.timeout_s, on_progress)
         yield path
-        path.unlink()
+        if not keep:
+            path.unlink()

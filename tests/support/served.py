@@ -68,6 +68,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.whole(self.site.files[path])
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def whole(self, content: bytes) -> None:
         """Send the range that was asked for, or everything."""
         if self.asked.range is None:

@@ -24,6 +24,11 @@ def expected(actor: str, **_: object) -> Counter[str]:
     return Counter(take.label for take in filenames.takes((1, 2), 2, filenames.INTENSITIES))
 
 
+def gender(actor: str) -> str:
+    """Return an actor's gender: odd numbers are male."""
+    return "male" if int(actor) % 2 else "female"
+
+
 def clips(folder: Path, bad: BadClips) -> list[Clip]:
     """Describe the clips in one actor's folder from their file names."""
     return clip.describe(folder, bad)
