@@ -213,10 +213,10 @@ PATHS = [
     (section, key)
     for section, values in SHIPPED.items()
     if isinstance(values, dict) and section != "folds"
-    for key in values
-    # a path may be any text or a word; there may be no variants; openface has no options
-    if (section, key)
-    not in {("fetch", "local"), ("evaluate", "checkpoints"), ("ablations", "variants"), ("landmarks", "openface")}
+    for key, value in values.items()
+    # a section may be empty; a path may be any text or a word; there may be no variants
+    if value != {}
+    and (section, key) not in {("fetch", "local"), ("evaluate", "checkpoints"), ("ablations", "variants")}
 ]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from cfnsr.corpora.folder import sheet
 from cfnsr.corpora.folder.files import Files
@@ -16,7 +16,8 @@ from cfnsr.corpora.folder.sheet import Row
 _NEEDED, _OPTIONAL = ("file", "label", "speaker"), ("group", "fold")
 
 
-class Intake(NamedTuple):
+@dataclass(frozen=True)
+class Intake:
     """What a labels file and its folder hold.
 
     Attributes:
