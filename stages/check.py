@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,15 +28,7 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
     labels = module.labels(**options)
-    source = params.landmarks.source
-    # Only the options that decide the points.
-    options_of_source = getattr(params.landmarks, source).model_dump(include={"detector", "points", "min_score"})
-    landmarks = {"source": source, **options_of_source}
-    preprocessing = {
-        "landmarks": landmarks,
-        "crop": params.crop.model_dump(),
-        "extract": params.extract.model_dump(),
-    }
+    preprocessing = _preprocessing(params)
     report = validate.validate(
         shards,
         labels=labels,
@@ -44,6 +37,7 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
         silence_db=params.extract.audio.silence_db,
         bad=bad,
         preprocessing=preprocessing,
+        modalities=params.modalities,
     )
     report.write(corpus_folder / "validation.json", skipped=len(bad.skipped))
     report.raise_first()
@@ -64,6 +58,18 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
             click.echo(f"{finding}: {len(found)} clips, {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}")
     clips, speakers, folds = sum(report.clips.values()), len(report.clips), len(params.folds)
     click.echo(f"{clips} clips of {speakers} speakers in {folds} folds")
+
+
+def _preprocessing(params: Params) -> dict[str, Any]:
+    """Return the options that made the shards: only those of the corpus's modalities."""
+    unused = {modality for modality in ("video", "audio") if modality not in params.modalities}
+    extract = params.extract.model_dump(exclude=unused)
+    if "video" not in params.modalities:
+        return {"extract": extract}
+    source = params.landmarks.source
+    # Only the options that decide the points.
+    options_of_source = getattr(params.landmarks, source).model_dump(include={"detector", "points", "min_score"})
+    return {"landmarks": {"source": source, **options_of_source}, "crop": params.crop.model_dump(), "extract": extract}
 
 
 if __name__ == "__main__":

@@ -21,16 +21,18 @@ from cfnsr.runtime.bad_clips import BadClips
 def main(params: Params, corpus: str, raw: Path, boxes_file: Path, out: Path) -> None:
     """Decode one speaker's clips in RAW; write face crops at BOXES, log-mel and MFCC into the shard OUT.
 
+    A corpus with sound only, or with pictures only (`modalities`), gets the arrays of that modality.
+
     Example: python -m stages.extract studio data/studio/raw/01 data/studio/faces/01.parquet data/studio/shards/01
     """
     bad = BadClips(params.on_bad_clip)
     clips = corpora.get(corpus).clips(raw, bad)
     boxes, skipped = face_boxes.read(boxes_file)
-    options = ExtractOptions(**params.extract.model_dump())
+    options = ExtractOptions(**params.extract.model_dump(), modalities=params.modalities)
     samples = extract.samples(clips, boxes, skipped, bad, options=options, **params.parallel.model_dump())
     with progress.items() as bar:
         tracked = bar.track(samples, total=len(clips), description=raw.name)
-        shards.write(out, extract.index_rows(clips, boxes), tracked, bad.skipped)
+        shards.write(out, extract.index_rows(clips, boxes), tracked, bad.skipped, params.modalities)
     bad.report()
 
 

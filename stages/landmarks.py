@@ -19,12 +19,16 @@ from cfnsr.runtime.bad_clips import BadClips
 def main(params: Params, corpus: str, raw: Path, published: Path, out: Path) -> None:
     """Write 68 landmarks for each frame of one speaker's clips in RAW into OUT (Parquet).
 
-    `landmarks.source` says whether they are read from PUBLISHED or from files beside the clips, or detected.
+    `landmarks.source` says whether they are read from PUBLISHED or from files beside the clips, or detected. If
+    `modalities` has sound only, OUT has no rows.
 
     \b
     Example: python -m stages.landmarks studio data/studio/raw/01 data/studio/published_landmarks
              data/studio/landmarks/01.parquet
     """
+    if "video" not in params.modalities:
+        landmarks.write(out, {}, {})
+        return
     bad = BadClips(params.on_bad_clip)
     clips = corpora.get(corpus).clips(raw, bad)
     find = landmarks.finder(

@@ -15,7 +15,8 @@ from cfnsr.runtime.outputs import atomic_folder
 def main(params: Params, corpus: str, out: Path) -> None:
     """Fetch the landmarks that are published apart from the clips; write one Parquet file a speaker into OUT.
 
-    OUT stays empty if the corpus has none, or if `landmarks.source` in params.yaml detects landmarks in the frames.
+    OUT stays empty if the corpus has none, if `landmarks.source` in params.yaml detects landmarks in the frames, or if
+    `modalities` has sound only.
 
     Example: python -m stages.published_landmarks ravdess data/ravdess/published_landmarks
     """
@@ -26,7 +27,7 @@ def main(params: Params, corpus: str, out: Path) -> None:
     options = getattr(params.corpora, corpus).model_dump()
     source = Source(**params.fetch.model_dump(), partial=PARTIAL / corpus)
     with atomic_folder(out) as folder:
-        if params.landmarks.source == "openface":
+        if params.landmarks.source == "openface" and "video" in params.modalities:
             published_landmarks.fetch(corpus, folder, **options, source=source, jobs=params.parallel.jobs)
 
 

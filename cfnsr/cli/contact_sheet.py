@@ -9,6 +9,7 @@ import click
 from cfnsr import config
 from cfnsr.cli.options import OUT_FILE, data_option, params_option
 from cfnsr.data import shards
+from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import contact_sheet
 from cfnsr.runtime.outputs import writing
 
@@ -27,7 +28,10 @@ def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     Example:
       cfnsr sheet 01 sheet.png
     """
-    shard = shards.read(data / config.load(params).corpus / "shards" / actor)
+    values = config.load(params)
+    if "video" not in values.modalities:
+        raise CfnsrError(params, "modalities has audio alone: there are no face crops", "Draw another corpus's")
+    shard = shards.read(data / values.corpus / "shards" / actor, values.modalities)
     with writing(out):
         paths = contact_sheet.write(out, shard)
     click.echo("\n".join(map(str, paths)))

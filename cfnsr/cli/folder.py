@@ -2,61 +2,227 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
+import pyarrow as pa
 
+from cfnsr import config
+from cfnsr.cli import intake_summary
 from cfnsr.cli.options import IN_FILE, IN_FOLDER, params_option
 from cfnsr.config import preset
-from cfnsr.corpora.folder.prepare import labels_file
+from cfnsr.corpora.folder import folds as of_speakers
+from cfnsr.corpora.folder import intake
+from cfnsr.corpora.folder.prepare import intake_file
+from cfnsr.corpora.folder.prepare.intake_file import Entry
+from cfnsr.corpora.folder.problems import shown
+from cfnsr.data import splits
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing import headers
+from cfnsr.preprocessing.headers import Header
+from cfnsr.runtime import parallel, progress
 from cfnsr.runtime.checksum import md5
+from cfnsr.runtime.outputs import atomic_file, writing
+
+INTAKE = Path("data/folder/intake.parquet")
+_LEAST_CLIPS = 8  # check.min_clips as shipped
 
 
 @click.command()
 @click.argument("videos", type=IN_FOLDER)
 @click.argument("labels", type=IN_FILE)
 @click.option(
-    "--folds", default=5, show_default=True, type=click.IntRange(3), help="Number of folds, of whole speakers."
+    "--folds",
+    default=5,
+    show_default=True,
+    type=click.IntRange(3),
+    help="Number of folds, of whole speakers; not used if LABELS has a column fold.",
+)
+@click.option(
+    "--min-clips",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Leave out speakers and labels with fewer usable clips.",
+)
+@click.option(
+    "--labels",
+    "label_map",
+    type=IN_FILE,
+    help="Table with the columns from and to: renames, joins and (where to is empty) drops labels.",
 )
 @params_option
-def folder(videos: Path, labels: Path, folds: int, params: Path) -> None:
+def folder(videos: Path, labels: Path, folds: int, min_clips: int, label_map: Path | None, params: Path) -> None:
     """Use the videos of the folder VIDEOS, labelled by LABELS, as the corpus.
 
-    LABELS is a CSV or Parquet file with the columns file, label and speaker. The command writes the emotions, the
-    speakers and the folds into params.yaml; speakers go to the folds in turn.
+    LABELS is a table with the columns file, label and speaker: CSV with any separator, Parquet or xlsx. Two more
+    columns may be there: group (clips of one group are never split over folds) and fold (the test fold of each
+    speaker).
+
+    The command reads the header of every video and prints what it found. It writes speakers, labels and balanced
+    folds, the window of time, the source of landmarks and check.min_clips into params.yaml, and one row a clip into
+    data/folder/intake.parquet. Look at what it changed: `git diff params.yaml`.
 
     \b
     Examples:
       cfnsr folder ~/crema-d/VideoFlash crema-d.csv
       cfnsr folder ~/crema-d/VideoFlash crema-d.csv --folds 6
+      cfnsr folder ~/calls calls.xlsx --min-clips 10         without rare speakers and labels
+      cfnsr folder ~/calls calls.xlsx --labels map.csv       map.csv: from,to / Happy,happy / excited,happy / other,
     """
-    rows = labels_file.read(labels)
-    missing = [row.file for row in rows if not (videos / row.file).is_file()]
-    if missing:
-        problem = f"names {len(missing)} videos that are not in {videos}, for instance {missing[0]}"
-        raise CfnsrError(labels, problem, "Give the folder that its paths start from")
-    speakers = sorted({row.speaker for row in rows})
-    if len(speakers) < folds:
-        remedy = (
-            f"Use --folds {len(speakers)}"
-            if len(speakers) > 2
-            else "Three are needed: to train, to validate and to test"
-        )
-        raise CfnsrError(labels, f"names {len(speakers)} speakers, too few for {folds} folds", remedy)
-    values = {
+    values = config.load(params)
+    table = params.parent / INTAKE
+    skip = values.on_bad_clip == "skip"
+    given = intake.read(labels, videos, label_map, skip_missing=skip)
+    clips = _measure(videos, given.entries, values.parallel.jobs)
+    clips, window_s = _with_window(clips, values.extract.audio.min_sound)
+    _say(intake_summary.of_clips(given, clips))
+    problems = intake_summary.of_problems([entry for entry, _ in clips])
+    if problems:
+        _say(["clips that cannot be used:", *(f"  {problem}" for problem in problems)])
+    if given.surplus:
+        click.echo(f"videos that no row names: {shown(given.surplus)}")
+    kept, rare_speakers, rare_labels = of_speakers.without_rare([entry for entry, _ in clips], min_clips)
+    _say(_left_out([entry for entry, _ in clips], kept, rare_speakers, rare_labels))
+    _write(table, clips, kept)
+    if problems and not skip:
+        bad = sum(1 for entry, _ in clips if entry.problem)
+        remedy = f"Correct them or remove their rows, or set on_bad_clip: skip; {table} lists all, column problem"
+        raise CfnsrError(labels, f"{bad:,} clips cannot be used: {'; '.join(problems[:5])}", remedy)
+    usable = [entry for entry in kept if not entry.problem]
+    if len({entry.label for entry in usable}) < 2:
+        raise CfnsrError(labels, "fewer than two labels have usable clips", "Add clips, or lower --min-clips")
+    chosen = _folds(usable, folds, labels)
+    _say(intake_summary.of_folds(usable, chosen))
+    modalities = _modalities(clips)
+    changes = preset.update(params, _values(videos, table, usable, chosen, window_s, modalities))
+    _say(changes or ["nothing to change"])
+
+
+def _say(lines: Any) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _measure(videos: Path, entries: Sequence[Entry], jobs: int) -> list[tuple[Entry, Header]]:
+    """Read the header of every video; an entry takes over its header's problem."""
+    paths = [videos / entry.file for entry in entries if not entry.problem]
+    with (
+        progress.items() as bar,
+        closing(parallel.run(headers.read, paths, jobs=jobs, backend="threading", address="")) as results,
+    ):
+        read = iter(list(bar.track(results, total=len(paths), description="headers")))
+    clips = []
+    for entry in entries:
+        header = Header() if entry.problem else next(read)
+        clips.append((replace(entry, problem=entry.problem or header.problem), header))
+    return clips
+
+
+def _with_window(clips: Sequence[tuple[Entry, Header]], min_sound: float) -> tuple[list[tuple[Entry, Header]], float]:
+    """Propose a window; clips that are too short for it are problems, or lack a modality that other clips have."""
+    good = [header for entry, header in clips if not entry.problem]
+    if not good:
+        return list(clips), headers.propose_window([1.0], min_sound)
+    window_s = headers.propose_window([header.duration_s for header in good], min_sound)
+    modalities = _modalities(clips)
+
+    def problem(entry: Entry, header: Header) -> str:
+        if entry.problem:
+            return entry.problem
+        if "video" in modalities and not header.frames:
+            return "has no picture"
+        if "audio" in modalities and not header.tracks:
+            return "has no sound"
+        if header.duration_s < min_sound * window_s:
+            return f"lasts {header.duration_s:.2f} s: too short for a window of {window_s} s"
+        return ""
+
+    return [(replace(entry, problem=problem(entry, header)), header) for entry, header in clips], window_s
+
+
+def _modalities(clips: Sequence[tuple[Entry, Header]]) -> list[str]:
+    """Return what at least one usable clip has."""
+    good = [header for entry, header in clips if not entry.problem]
+    has = {"video": any(header.frames for header in good), "audio": any(header.tracks for header in good)}
+    return [modality for modality, is_there in has.items() if is_there]
+
+
+def _left_out(
+    entries: Sequence[Entry], kept: Sequence[Entry], speakers: dict[str, int], labels: dict[str, int]
+) -> list[str]:
+    """Return a line about what is left out, and what that costs."""
+    if not speakers and not labels:
+        return []
+    parts = [
+        f"{kind} {shown([f'{name}: {count} clips' for name, count in sorted(names.items())])}"
+        for kind, names in (("speakers", speakers), ("labels", labels))
+        if names
+    ]
+    before, after = (sum(1 for entry in some if not entry.problem) for some in (entries, kept))
+    return [f"left out for too few clips: {' and '.join(parts)}; this costs {before - after:,} of {before:,} clips"]
+
+
+def _folds(usable: Sequence[Entry], count: int, labels: Path) -> dict[str, list[str]]:
+    """Return the folds of the labels file, or balanced ones.
+
+    Raises:
+        CfnsrError: there are too few speakers or folds, or a training set lacks a class.
+    """
+    if usable[0].fold:
+        folds = of_speakers.given(usable)
+        if len(folds) < 3:
+            problem = f"has {len(folds)} folds with usable clips"
+            raise CfnsrError(labels, problem, "Three are needed: to train, to validate and to test")
+    else:
+        folds = of_speakers.balanced(usable, count, labels)
+    sets = splits.split("held_out", sorted({entry.speaker for entry in usable}), folds)
+    of_speakers.check_classes(usable, {fold: speakers.train for fold, speakers in sets.items()}, labels)
+    return folds
+
+
+def _write(path: Path, clips: Sequence[tuple[Entry, Header]], kept: Sequence[Entry]) -> None:
+    """Write the table of the clips that are not left out."""
+    stays = {entry.clip for entry in kept}
+    rows = [(entry, header) for entry, header in clips if entry.clip in stays]
+    measured = [{name: value for name, value in asdict(header).items() if name != "problem"} for _, header in rows]
+    with writing(path), atomic_file(path) as partial:
+        intake_file.write(partial, [entry for entry, _ in rows], pa.Table.from_pylist(measured))
+
+
+def _values(
+    videos: Path,
+    table: Path,
+    usable: Sequence[Entry],
+    folds: dict[str, list[str]],
+    window_s: float,
+    modalities: list[str],
+) -> dict[str, Any]:
+    """Return what is written into params.yaml."""
+    fewest = min(Counter(entry.speaker for entry in usable).values())
+    has_landmarks = all(entry.landmarks for entry in usable)
+    one_modality = {"run": {"pretrain": modalities, "combine": [], "train": [], "ablate": []}}
+    return {
         "corpus": "folder",
+        "modalities": modalities,
+        **(one_modality if len(modalities) == 1 else {}),
         "report": {"faces": False},  # the people in the videos may not agree to be shown
-        "actors": speakers,
-        "folds": {f"fold_{number + 1}": speakers[number::folds] for number in range(folds)},
+        "actors": sorted({entry.speaker for entry in usable}),
+        "folds": folds,
+        "landmarks": {"source": "openface" if has_landmarks else "face_mesh"},
+        "extract": {"offset_s": 0.0, "window_s": window_s},
+        "check": {"min_clips": min(_LEAST_CLIPS, (fewest + 1) // 2)},  # half of a speaker's clips may be skipped
         "corpora": {
             "folder": {
                 "videos": str(videos.resolve()),
-                "sheet": str(labels.resolve()),
-                "sheet_md5": md5(labels),
-                "labels": sorted({row.label for row in rows}),
+                "intake": str(table.resolve()),
+                "intake_md5": md5(table),
+                "labels": sorted({entry.label for entry in usable}),
             }
         },
     }
-    changes = preset.update(params, values)
-    click.echo("\n".join(changes) if changes else "nothing to change")

@@ -33,9 +33,10 @@ def results(params: Path, metrics: Path) -> None:
     terminal = console()
     if not times:
         terminal.print("No stage has run here: these results came with the repository.")
-    drawn = _table(rows, corpus, table.COLUMNS)
+    columns = table.columns_of(rows)
+    drawn = _table(rows, corpus, columns)
     if terminal.measure(drawn, options=terminal.options.update(width=1000)).maximum > terminal.width:
-        drawn = _table(rows, corpus, [column for column in table.COLUMNS if column.brief])
+        drawn = _table(rows, corpus, [column for column in columns if column.brief])
         terminal.print(f"The terminal is too narrow for all columns; they are in {metrics / corpus}/results.csv.")
     terminal.print(drawn)
     for note in table.footnotes(rows, differences, corpus):

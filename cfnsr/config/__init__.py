@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
 from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
-from cfnsr.config.sections import Name, Section, no_repeats
+from cfnsr.config.sections import Name, Section, Speaker, no_repeats
 from cfnsr.config.yaml_files import read_yaml
 from cfnsr.data import splits
 from cfnsr.errors import CfnsrError
@@ -41,8 +41,9 @@ class Params(Section):
     """All sections of params.yaml. The comments there say what each value means."""
 
     corpus: Literal["studio", "crema_d", "emodb", "ravdess_speech", "ravdess", "folder"]
-    actors: Annotated[list[Name], Field(min_length=1)]
-    folds: Annotated[dict[Name, Annotated[list[Name], Field(min_length=1)]], Field(min_length=2)]
+    modalities: Annotated[list[Literal["video", "audio"]], Field(min_length=1)]
+    actors: Annotated[list[Speaker], Field(min_length=1)]
+    folds: Annotated[dict[Name, Annotated[list[Speaker], Field(min_length=1)]], Field(min_length=2)]
     corpora: Corpora
     fetch: Fetch
     parallel: ParallelClips
@@ -96,12 +97,31 @@ class Params(Section):
     @model_validator(mode="after")
     def check_folder(self) -> Params:
         if self.corpus == "folder":
-            for key in ("videos", "sheet", "labels"):
+            for key in ("videos", "intake", "labels"):
                 if not getattr(self.corpora.folder, key):
                     raise ValueError(f"corpora.folder.{key}: is empty; `cfnsr folder VIDEOS LABELS` fills it in")
             no_repeats("corpora.folder.labels", self.corpora.folder.labels)
             if len(self.corpora.folder.labels) == 1:
                 raise ValueError("corpora.folder.labels: one emotion alone cannot be recognised")
+        return self
+
+    @model_validator(mode="after")
+    def check_modalities(self) -> Params:
+        no_repeats("modalities", list(self.modalities))
+        if len(self.modalities) > 1:
+            return self
+        (only,) = self.modalities
+        run = self.run
+        for key, rows in (("pretrain", run.pretrain), ("evaluate", run.evaluate)):
+            others = [name for name in rows if name != only]
+            if others:
+                raise ValueError(f"run.{key}: {', '.join(others)} cannot run, as modalities has {only} alone")
+        for key, rows in (("combine", run.combine), ("train", run.train), ("ablate", run.ablate)):
+            if rows:
+                raise ValueError(
+                    f"run.{key}: {', '.join(rows)} starts from both modalities, and modalities has {only} alone; "
+                    "make the list empty"
+                )
         return self
 
     @model_validator(mode="after")

@@ -61,8 +61,8 @@ class Folder(Section):
     """A folder of videos."""
 
     videos: str
-    sheet: str
-    sheet_md5: str
+    intake: str
+    intake_md5: str
     labels: list[Name]
 
 
@@ -82,6 +82,7 @@ class Fetch(Section):
 
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s]*[^\s/]$")]
     local: str
+    hard_links: bool
     tries: Count
     wait_s: NotNegative
     timeout_s: Positive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -12,6 +12,14 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 # Names of speakers, folds and systems become parts of file and stage names.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+# `dvc exp run -S 'actors=[1001,1002]'` writes numbers.
+Speaker = Annotated[Name, BeforeValidator(_as_text)]
 
 
 # DVC ignores keys of these names when it looks for an earlier run of a stage, and would return results of another value

@@ -17,7 +17,7 @@ class Clip:
 
     Attributes:
         id: unique within the corpus; names the clip in every table.
-        path: the video.
+        path: the video, or a file of sound.
         actor: the speaker, as in params.yaml: ``"04"``.
         label: the emotion's name, one of the corpus's ``labels``.
         intensity: ``"normal"`` or ``"strong"``; empty if the corpus does not say.
@@ -48,16 +48,16 @@ def describe(folder: Path, bad: BadClips, describe_clip: Callable[[Path], Clip] 
     """Describe every clip in one speaker's folder, sorted by name.
 
     Args:
-        folder: of one speaker's videos.
+        folder: of one speaker's videos, or files of sound.
         bad: handles the clips for which ``describe_clip`` raises an error.
         describe_clip: returns the clip of a path.
 
     Raises:
-        CfnsrError: the folder has no video.
+        CfnsrError: the folder has no clip.
     """
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in filenames.VIDEO_SUFFIXES)
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in filenames.MEDIA_SUFFIXES)
     if not paths:
-        raise CfnsrError(folder, "has no video", "Run the download stage of this speaker again")
+        raise CfnsrError(folder, "has no clip", "Run the download stage of this speaker again")
     clips = []
     for path in paths:
         with bad.guard(path.stem):

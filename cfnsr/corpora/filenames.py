@@ -17,6 +17,8 @@ LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "sur
 INTENSITIES = ("normal", "strong")
 VIDEO_AND_AUDIO, SPEECH = "01", "01"
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".flv", ".mkv", ".webm", ".mpg"})
+AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".m4a", ".ogg", ".opus", ".aac", ".wma", ".aiff", ".aif"})
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | AUDIO_SUFFIXES
 LABELS_FILE = "labels.parquet"  # corpus `folder`: one speaker's rows of the user's labels file, beside the clips
 
 _FIELDS = re.compile(

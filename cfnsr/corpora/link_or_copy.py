@@ -13,13 +13,15 @@ from dvc_objects.fs.system import hardlink, reflink
 from cfnsr.errors import CfnsrError
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Link a file if the disk allows it, or else copy it.
+def link_or_copy(source: Path, target: Path, *, hard_link: bool = False) -> None:
+    """Share a file's blocks until either file is written (a reflink), or else copy it.
 
-    A reflink, which shares blocks until either file is written, is tried first, then a hard link. DVC makes a
-    hard-linked file read-only, because the file is then in its cache.
+    Args:
+        source, target: the user's file and the new one.
+        hard_link: make a hard link before copying. The user's file is then a file of DVC's cache: DVC makes it
+            read-only, and who writes to it all the same, as root can, damages the cache.
     """
-    for link in (reflink, hardlink):
+    for link in (reflink, hardlink) if hard_link else (reflink,):
         with suppress(OSError):  # this disk or platform has no such link, or source and target are on two disks
             link(str(source.resolve()), str(target))
             return

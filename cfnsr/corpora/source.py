@@ -24,6 +24,7 @@ class Source:
         local: folder with the user's own archives and folders, which is searched first; empty: there is none.
         tries, wait_s, timeout_s: see ``download.fetch``.
         partial: folder for downloads.
+        hard_links: whether the user's own files may be hard-linked, see ``link_or_copy``.
     """
 
     base_url: str
@@ -32,6 +33,7 @@ class Source:
     wait_s: float
     timeout_s: float
     partial: Path
+    hard_links: bool = False
 
     def __post_init__(self) -> None:
         if self.local and not Path(self.local).is_dir():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class Clips(Dataset[Batch]):
         folder: holds one shard a speaker.
         speakers: the speakers, whose clips follow each other.
         labels: the emotions in the order of their class index.
+        modalities: of the corpus, which decide the arrays.
 
     Attributes:
         index: one row a clip, in the order of ``speakers``.
@@ -35,9 +36,12 @@ class Clips(Dataset[Batch]):
         CfnsrError: a shard is missing, holds a clip of another speaker, or a label that is not among ``labels``.
     """
 
-    def __init__(self, folder: Path, speakers: list[str], labels: list[str]) -> None:
+    def __init__(
+        self, folder: Path, speakers: list[str], labels: list[str], modalities: Collection[str] = shards.BOTH
+    ) -> None:
         self.labels = labels
-        opened = [_open(folder / speaker) for speaker in speakers]
+        self._arrays = shards.array_names(modalities)
+        opened = [_open(folder / speaker, modalities) for speaker in speakers]
         self._rows = [(shard.arrays, row) for shard in opened for row in range(len(shard.index))]
         self.index = pd.concat([shard.index for shard in opened], ignore_index=True)
         unknown = sorted({*self.index["label"]} - {*labels})
@@ -55,16 +59,16 @@ class Clips(Dataset[Batch]):
     def __getitems__(self, positions: list[int]) -> Batch:
         """Return a batch; each clip is copied once, from the mapped file into the batch."""
         rows = [self._rows[position] for position in positions]
-        arrays = {name: np.stack([arrays[name][row] for arrays, row in rows]) for name in shards.ARRAYS}
+        arrays = {name: np.stack([arrays[name][row] for arrays, row in rows]) for name in self._arrays}
         return Batch(
             {name: torch.from_numpy(array) for name, array in arrays.items()},
             torch.from_numpy(self.classes[positions]),
         )
 
 
-def _open(path: Path) -> shards.Shard:
+def _open(path: Path, modalities: Collection[str]) -> shards.Shard:
     """Open one speaker's shard, and check that it holds clips of that speaker only."""
-    shard = shards.read(path)
+    shard = shards.read(path, modalities)
     others = sorted({*shard.index["actor"]} - {path.name})
     if others:
         raise CfnsrError(path, f"contains clips of speaker {', '.join(others)}", "Run `dvc repro extract`")
@@ -109,12 +113,15 @@ class FoldDatasets:
         Args:
             trial: protocol, fold and seed.
             folder: holds one shard a speaker.
-            manifest: labels, and the speakers of each fold.
+            manifest: labels, modalities, and the speakers of each fold.
         """
         speakers = manifest.speakers(trial)
-        test, train = (Clips(folder, list(names), manifest.labels) for names in (speakers.test, speakers.train))
-        validation = Clips(folder, list(speakers.validation), manifest.labels) if speakers.validation else None
-        return cls(trial, test, validation, train)
+
+        def of(names: Sequence[str]) -> Clips:
+            return Clips(folder, list(names), manifest.labels, manifest.modalities)
+
+        validation = of(speakers.validation) if speakers.validation else None
+        return cls(trial, of(speakers.test), validation, of(speakers.train))
 
     @property
     def selection_split(self) -> Clips:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cfnsr.data import splits
+from cfnsr.data import shards, splits
 from cfnsr.data.splits import PROTOCOLS, Speakers, Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_file
@@ -27,7 +27,7 @@ class Manifest:
         clips: number of clips, by speaker.
         skipped: by ``speaker/clip``, why it could not be used; such clips are not counted in ``clips``.
         preprocessing: how the shards were made; it is saved with every model.
-        shapes: one clip's shape of each array.
+        shapes: one clip's shape of each array; a corpus with sound only, or with pictures only, lacks the others.
         fingerprint: md5 over preprocessing and every clip's speaker, label and source file; names the data in every
             result.
         arrays: md5 of the arrays, by speaker. Unlike the fingerprint it differs between machines whose libraries
@@ -68,6 +68,11 @@ class Manifest:
             raise CfnsrError(path, "is missing", "Run `dvc repro check`, which writes it") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CfnsrError(path, f"is not a manifest ({error})", "Run `dvc repro check`") from error
+
+    @property
+    def modalities(self) -> list[str]:
+        """Return the modalities of the corpus: those of its arrays."""
+        return [modality for modality in shards.BOTH if {*shards.array_names([modality])} & {*self.shapes}]
 
     @property
     def folds(self) -> list[str]:

@@ -6,7 +6,7 @@ them into memory, which reads only what is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,18 +30,21 @@ class ArraySpec:
     Attributes:
         dtype: of its values.
         dimensions: the names of one clip's dimensions.
+        modality: ``video`` or ``audio``.
     """
 
     dtype: type[np.generic]
     dimensions: tuple[str, ...]
+    modality: str = "audio"
 
 
 # The table of arrays: shards, batches and the manifest hold these; docs/extending.md says how to add one.
 ARRAYS = {
-    "frames": ArraySpec(np.uint8, ("time", "height", "width", "channel")),  # face crops, RGB, 0 to 255
+    "frames": ArraySpec(np.uint8, ("time", "height", "width", "channel"), "video"),  # face crops, RGB, 0 to 255
     "mel": ArraySpec(np.float32, ("mel", "step")),  # log-mel spectrogram in dB
     "mfcc": ArraySpec(np.float32, ("coefficient", "step")),  # mel-frequency cepstral coefficients
 }
+BOTH = ("video", "audio")  # modalities
 INDEX = "clips.parquet"
 _COLUMNS = pa.schema(
     {
@@ -74,8 +77,8 @@ class Sample:
     """The arrays of one clip.
 
     Attributes:
-        arrays: by name, those of ``ARRAYS``.
-        duration_s: length of the video stream in seconds.
+        arrays: by name, those of ``ARRAYS`` whose modality the corpus has.
+        duration_s: length of the video stream, or of the sound where no video is used, in seconds.
         padded_s: seconds of silence in the window, where the clip has no sound.
         sound_offset_s: seconds by which the sound begins after the picture.
         tracks: number of tracks of sound.
@@ -115,8 +118,17 @@ class Shard:
     arrays: dict[str, np.ndarray]
 
 
+def array_names(modalities: Collection[str]) -> list[str]:
+    """List the arrays of some modalities, in the order of ``ARRAYS``."""
+    return [name for name, spec in ARRAYS.items() if spec.modality in modalities]
+
+
 def write(
-    folder: Path, rows: list[dict[str, object]], samples: Iterable[Sample | None], skipped: Mapping[str, str]
+    folder: Path,
+    rows: list[dict[str, object]],
+    samples: Iterable[Sample | None],
+    skipped: Mapping[str, str],
+    modalities: Collection[str] = BOTH,
 ) -> None:
     """Write a shard, one sample at a time.
 
@@ -125,19 +137,21 @@ def write(
         rows: the columns of the index that are known before a clip is decoded, one row a clip.
         samples: in the order of ``rows``; None for a clip that is skipped.
         skipped: by clip, why it cannot be used; read after the last sample.
+        modalities: of the corpus, which decide the arrays.
 
     Raises:
-        CfnsrError: every clip is skipped, or a sample has other arrays than ``ARRAYS``.
+        CfnsrError: every clip is skipped, or a sample has other arrays than ``ARRAYS`` of these modalities.
     """
+    names = array_names(modalities)
     with atomic_folder(folder) as partial:
         index: list[dict[str, object]] = []
         shapes: dict[str, tuple[int, ...]] = {}
         with ExitStack() as stack:
-            files = {name: stack.enter_context((partial / f"{name}.npy").open("wb")) for name in ARRAYS}
+            files = {name: stack.enter_context((partial / f"{name}.npy").open("wb")) for name in names}
             for row, sample in zip(rows, samples, strict=True):
                 if sample is None:
                     continue
-                _check_sample(f"{folder}, clip {row['clip']}", sample)
+                _check_sample(f"{folder}, clip {row['clip']}", sample, names)
                 for name, file in files.items():
                     array = sample.arrays[name]
                     if not index:
@@ -164,11 +178,11 @@ def _write_header(file: BinaryIO, name: str, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
 
 
-def _check_sample(where: str, sample: Sample) -> None:
-    if sample.arrays.keys() != ARRAYS.keys():
+def _check_sample(where: str, sample: Sample, names: list[str]) -> None:
+    if sample.arrays.keys() != set(names):
         raise CfnsrError(
             where,
-            f"has the arrays {', '.join(sample.arrays)}, not {', '.join(ARRAYS)}",
+            f"has the arrays {', '.join(sample.arrays)}, not {', '.join(names)}",
             "Make what cfnsr.preprocessing.extract returns agree with ARRAYS in cfnsr/data/shards.py",
         )
     for name, array in sample.arrays.items():
@@ -186,20 +200,25 @@ def _check_array(where: object, name: str, dtype: np.dtype, shape: tuple[int, ..
         )
 
 
-def read(folder: Path) -> Shard:
+def read(folder: Path, modalities: Collection[str] = BOTH) -> Shard:
     """Open a shard; its arrays are mapped, not loaded.
+
+    Args:
+        folder: of the shard.
+        modalities: of the corpus; their arrays are read.
 
     Raises:
         CfnsrError: a file is missing or broken, or index and arrays differ in length.
     """
     import pandas as pd  # only readers need it: extraction's workers use less memory without it
 
-    for name in (INDEX, *(f"{array}.npy" for array in ARRAYS)):
+    names = array_names(modalities)
+    for name in (INDEX, *(f"{array}.npy" for array in names)):
         if not (folder / name).is_file():
             problem = "is missing"
             raise CfnsrError(folder / name, problem, "Run `dvc pull` to fetch it, or `dvc repro extract` to write it")
     try:
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
         rows = pd.read_parquet(folder / INDEX)
         used = rows["skipped"].isna()
         skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))

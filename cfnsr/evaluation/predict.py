@@ -36,8 +36,10 @@ class Normalise:
     device: torch.device
 
     def __call__(self, batch: Batch) -> Batch:
-        """Return the batch with frames of shape (batch, 3, time, height, width)."""
+        """Return the batch with frames, if it has any, of shape (batch, 3, time, height, width)."""
         batch = batch.to(self.device)
+        if "frames" not in batch.arrays:
+            return batch
         frames = batch["frames"]
         mean, std = (torch.tensor(values, device=self.device) for values in (self.mean, self.std))
         if self.order == "bgr":

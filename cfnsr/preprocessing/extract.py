@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float64, UInt8
 
 from cfnsr.corpora.clip import Clip
+from cfnsr.data import shards
 from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import audio, media, video
@@ -33,40 +34,43 @@ class ExtractOptions:
         offset_s, window_s: start and length in seconds of the window from which frames and sound are taken.
         video: see ``face_crops``.
         audio: see ``audio.sound``.
+        modalities: of the corpus: the arrays of the other one are not made.
     """
 
     offset_s: float
     window_s: float
     video: Mapping[str, Any]
     audio: Mapping[str, Any]
+    modalities: Collection[str] = shards.BOTH
 
 
-def sample(path: Path, boxes: Float64[np.ndarray, "frame 3"], options: ExtractOptions) -> Sample:
+def sample(path: Path, boxes: Float64[np.ndarray, "frame 3"] | None, options: ExtractOptions) -> Sample:
     """Decode one clip into the arrays that networks read.
 
     Args:
-        path: the video.
-        boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels.
+        path: the clip.
+        boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels; None for sound alone.
         options: of video and audio.
 
     Raises:
         CfnsrError: the file cannot be decoded, the boxes belong to another video, or the clip is black or silent.
     """
-    timeline = media.timeline(path)
     window = {"offset_s": options.offset_s, "window_s": options.window_s}
-    frames, scaled = face_crops(path, timeline, boxes, **window, **options.video)
-    features, padded_s = audio.sound(path, timeline, **window, **options.audio)
-    return Sample(
-        {"frames": frames, **features},
-        duration_s=timeline.duration_s,
-        padded_s=padded_s,
-        sound_offset_s=timeline.sound_offset_s,
-        tracks=len(timeline.tracks),
-        lost_frames=timeline.lost_frames,
-        scaled_frames=scaled,
-        still=len(frames) > 1 and bool((frames == frames[0]).all()),
-        transfer=timeline.transfer,
-    )
+    arrays: dict[str, np.ndarray] = {}
+    facts: dict[str, Any] = {"padded_s": 0.0, "tracks": 0}
+    if boxes is None:
+        timeline = media.sound_timeline(path)
+    else:
+        timeline = media.timeline(path)
+        frames, scaled = face_crops(path, timeline, boxes, **window, **options.video)
+        arrays["frames"] = frames
+        still = len(frames) > 1 and bool((frames == frames[0]).all())
+        facts |= {"lost_frames": timeline.lost_frames, "scaled_frames": scaled, "still": still}
+    if "audio" in options.modalities:
+        features, facts["padded_s"] = audio.sound(path, timeline, **window, **options.audio)
+        arrays |= features
+        facts |= {"tracks": len(timeline.tracks), "sound_offset_s": timeline.sound_offset_s}
+    return Sample(arrays, duration_s=timeline.duration_s, transfer=timeline.transfer, **facts)
 
 
 def clip_shapes(options: ExtractOptions) -> dict[str, list[int]]:
@@ -137,8 +141,8 @@ def _check_box(path: Path, box: np.ndarray, image: np.ndarray) -> None:
         raise CfnsrError(path, problem, "Fetch the clip and its landmarks again: they do not belong together")
 
 
-def _attempt(task: tuple[Path, np.ndarray | str], options: ExtractOptions) -> Sample | CfnsrError:
-    """Extract one clip, given its boxes or the reason why it has none; return an error for the caller to raise."""
+def _attempt(task: tuple[Path, np.ndarray | str | None], options: ExtractOptions) -> Sample | CfnsrError:
+    """Extract one clip, given its boxes or why it has none (None: sound alone); return an error for the caller."""
     # The number of clips at a time must not change any byte, and each clip has its own thread already.
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -171,10 +175,12 @@ def samples(
         options: see ``sample``.
         workers: ``jobs``, ``backend`` and ``address``, see ``parallel.run``.
     """
-    tasks = [
-        (clip.path, boxes[clip.id].boxes if clip.id in boxes else skipped.get(clip.id, "has no landmarks"))
-        for clip in clips
-    ]
+    tasks: list[tuple[Path, np.ndarray | str | None]] = [(clip.path, None) for clip in clips]
+    if "video" in options.modalities:
+        tasks = [
+            (clip.path, boxes[clip.id].boxes if clip.id in boxes else skipped.get(clip.id, "has no landmarks"))
+            for clip in clips
+        ]
     with closing(parallel.run(partial(_attempt, options=options), tasks, **workers)) as attempts:
         for clip, attempt in zip(clips, attempts, strict=True):
             if isinstance(attempt, CfnsrError):

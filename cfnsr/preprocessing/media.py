@@ -1,7 +1,8 @@
 """Open media files, choose their streams, and put picture and sound on one clock.
 
 Time 0 is when the first frame or the first sample is presented, whichever comes earlier. A file may begin its sound
-later than its picture, or the other way round, and its own times may begin anywhere.
+later than its picture, or the other way round, and its own times may begin anywhere. Where the picture is not used,
+time 0 is the first sample.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ _HDR = {16: "pq", 18: "hlg"}  # transfer characteristics, ITU-T H.273
 
 @dataclass(frozen=True)
 class Timeline:
-    """The times of a clip's frames, and its tracks of sound.
+    """The times of a clip's frames, and its tracks of sound. Of sound alone there are no frames.
 
     Attributes:
-        stream: index of the video stream.
+        stream: index of the video stream; -1 of sound alone.
         pts: presentation times in the stream's ticks, one a frame, ascending; the frames' numbers if ``counted``.
         tick_s: length of a tick in seconds.
         counted: whether the file has no presentation times, so that frames are counted as they are decoded.
         origin_s: time 0 on the file's clock, in seconds.
-        frame_rate_hz: average frames a second.
-        duration_s: length of the video stream in seconds.
+        frame_rate_hz: average frames a second; 0 of sound alone.
+        duration_s: length of the video stream in seconds; of sound alone, that of its best track.
         lost_frames: frames before the first that can be decoded; they are not in ``pts``.
         tracks: for each track of sound, best first: index of the stream, and when it begins, in seconds from time 0.
         pixel_ratio: width of a stored pixel by its height.
@@ -69,8 +70,8 @@ class Timeline:
 
     @property
     def sound_offset_s(self) -> float:
-        """Return the seconds by which the best track begins after the picture."""
-        return self.tracks[0][1] - float(self.times_s[0])
+        """Return the seconds by which the best track begins after the picture; 0 where one of them is missing."""
+        return self.tracks[0][1] - float(self.times_s[0]) if self.tracks and self.pts else 0.0
 
 
 class _Packet(NamedTuple):
@@ -122,9 +123,8 @@ def timeline(path: Path) -> Timeline:
     with open_media(path) as container:
         videos = _decodable(container.streams.video, path)
         audios = _best_first(container)
-        packets, starts_s, end_s = _scan(container, videos, audios)
-        if "matroska" in container.format.name and container.duration is not None:
-            _check_cut(path, end_s, container.duration / av.time_base)
+        packets, starts_s, ends_s = _scan(container, videos, audios)
+        _check_cut(path, container, ends_s)
         stream = max(videos, key=lambda video: len(packets[video.index]))
         # libav frees streams with their container: nothing is read from them after this block.
         index, tick_s = stream.index, float(stream.time_base or 0)
@@ -159,11 +159,42 @@ def timeline(path: Path) -> Timeline:
     )
 
 
+def sound_timeline(path: Path) -> Timeline:
+    """Read the starts of the tracks of sound of a clip whose picture, if there is one, is not used.
+
+    Raises:
+        CfnsrError: the file cannot be read, has no sound that can be decoded, or was cut.
+    """
+    with open_media(path) as container:
+        audios = _best_first(container)
+        _, starts_s, ends_s = _scan(container, [], audios)
+        _check_cut(path, container, ends_s)
+        tracks = [(track.index, starts_s[track.index]) for track in audios if track.index in starts_s]
+    if not tracks:
+        raise CfnsrError(path, "has no audio stream that can be decoded", "Remove the clip, or fetch it again")
+    origin_s = min(start_s for _, start_s in tracks)
+    best, start_s = tracks[0]
+    return Timeline(
+        stream=-1,
+        pts=(),
+        tick_s=0.0,
+        counted=False,
+        origin_s=origin_s,
+        frame_rate_hz=0.0,
+        duration_s=ends_s[best] - start_s,
+        lost_frames=0,
+        tracks=tuple((track, start_s - origin_s) for track, start_s in tracks),
+        pixel_ratio=1.0,
+        transfer="sdr",
+    )
+
+
 def _decodable(streams: tuple[av.VideoStream, ...], path: Path) -> list[av.VideoStream]:
     """Return the video streams that can be decoded and are no covers."""
     shown = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
     if not shown:
-        raise CfnsrError(path, "has no video stream", "Remove the clip, or fetch it again")
+        remedy = "Remove the clip, fetch it again, or use the sound alone (`modalities` in params.yaml)"
+        raise CfnsrError(path, "has no video stream", remedy)
     known = [stream for stream in shown if stream.codec_context is not None]
     if not known:
         raise CfnsrError(path, "its video is of an unknown or protected kind", "Convert the clip to H.264 and AAC")
@@ -179,21 +210,22 @@ def _best_first(container: InputContainer) -> list[av.AudioStream]:
 
 def _scan(
     container: InputContainer, videos: list[av.VideoStream], audios: list[av.AudioStream]
-) -> tuple[dict[int, list[_Packet]], dict[int, float], float]:
+) -> tuple[dict[int, list[_Packet]], dict[int, float], dict[int, float]]:
     """Read all packets.
 
     Returns:
-        What is needed of each video packet, by stream; when each track of sound begins, in seconds of the file's
-        clock; and when the last packet of any stream ends.
+        By stream: what is needed of each video packet; when each track of sound begins, in seconds of the file's
+        clock; and when the last packet ends.
     """
     packets: dict[int, list[_Packet]] = {stream.index: [] for stream in videos}
     unstarted = {stream.index for stream in audios}
     starts_s: dict[int, float] = {}
-    end_s = 0.0
+    ends_s: dict[int, float] = {}
     for packet in container.demux():
         index = packet.stream_index
         if packet.pts is not None and packet.time_base:
-            end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            ends_s[index] = max(ends_s.get(index, 0.0), end_s)
         if index in packets and packet.size:
             # Keep only these: all packets together are as large as the file.
             packets[index].append(_Packet(packet.pts, packet.is_keyframe, packet.is_discard))
@@ -203,7 +235,7 @@ def _scan(
                 starts_s[index] = float(frame.time or 0.0)
                 unstarted.discard(index)
                 break
-    return packets, starts_s, end_s
+    return packets, starts_s, ends_s
 
 
 def decode_sound(packet: av.Packet) -> list[av.AudioFrame]:
@@ -234,7 +266,11 @@ def _count(path: Path, index: int) -> int:
         return sum(1 for _ in container.decode(stream))
 
 
-def _check_cut(path: Path, end_s: float, length_s: float) -> None:
+def _check_cut(path: Path, container: InputContainer, ends_s: dict[int, float]) -> None:
+    """Compare the end of the last packet with the header's, where the header has one of its own."""
+    if "matroska" not in container.format.name or container.duration is None:
+        return
+    end_s, length_s = max(ends_s.values(), default=0.0), container.duration / av.time_base
     if end_s < length_s - _MAX_CUT_S:
         raise CfnsrError(path, f"was cut: it ends at {end_s:.1f} s of {length_s:.1f} s", "Fetch the clip again")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,7 @@ def validate(
     silence_db: float,
     bad: BadClips,
     preprocessing: dict[str, Any],
+    modalities: Collection[str] = shards.BOTH,
 ) -> ValidationReport:
     """Check every speaker's shard against the others' and against the corpus.
 
@@ -111,6 +113,7 @@ def validate(
         silence_db: a clip whose log-mel stays below this level is silent.
         bad: receives the clips that were skipped when the shards were made, and those that are missing.
         preprocessing: the options that made the shards.
+        modalities: of the corpus.
 
     Raises:
         CfnsrError: a shard is missing or broken, or a clip is bad and must not be skipped. Other errors are in
@@ -122,7 +125,7 @@ def validate(
     tables: list[pd.DataFrame] = []
     for actor, counts in expected.items():
         path = folder / actor
-        shard = shards.read(path)
+        shard = shards.read(path, modalities)
         report.clips[actor] = len(shard.index)
         for clip, reason in shard.skipped.items():
             bad.handle(f"{actor}/{clip}", CfnsrError(f"{path}, clip {clip}", reason, "Fetch the clip again"))

@@ -91,14 +91,28 @@ def _name(row: ResultRow) -> str:
     return row.name + (", imported" if row.imported else ", optimistic" if row.test_selected else "")
 
 
-def cells_of(row: ResultRow) -> list[str]:
+def columns_of(rows: list[ResultRow]) -> list[Column]:
+    """Return the columns of a table: without those of a missing modality where every row reads the same one."""
+    return [column for column in COLUMNS if not (_alone(rows) and column.name in ("No face", "No voice"))]
+
+
+def _alone(rows: list[ResultRow]) -> str:
+    """Say which modality alone all rows read; empty if they differ."""
+    reads = {row.reads for row in rows}
+    return {"audio": "sound only", "video": "pictures only"}.get(reads.pop(), "") if len(reads) == 1 else ""
+
+
+def cells_of(row: ResultRow, columns: Iterable[Column] = COLUMNS) -> list[str]:
     """Return a row's texts, column by column."""
-    return [column.text(row) for column in COLUMNS]
+    return [column.text(row) for column in columns]
 
 
 def title(rows: list[ResultRow], corpus: str) -> str:
-    """Name the table: corpus, clips, speakers, folds."""
-    return f"{corpus}: {rows[0].clips} clips, {rows[0].speakers} speakers, {rows[0].folds} folds"
+    """Name the table: corpus, its modality if it is one alone, clips, speakers, folds."""
+    alone = _alone(rows)
+    return (
+        f"{corpus}{alone and f', {alone}'}: {rows[0].clips} clips, {rows[0].speakers} speakers, {rows[0].folds} folds"
+    )
 
 
 def footnotes(rows: list[ResultRow], differences: list[Difference], corpus: str) -> Iterator[str]:
@@ -129,10 +143,12 @@ def footnotes(rows: list[ResultRow], differences: list[Difference], corpus: str)
         "ECE: expected calibration error; scaled: after temperature scaling, with the temperature fitted on the "
         "validation speakers."
     )
-    yield (
-        "No face, no voice: the same networks with that modality's features replaced by their mean over the training "
-        "clips, or with a uniform prediction where two predictions are combined. A dash: the system reads one modality."
-    )
+    if not _alone(rows):
+        yield (
+            "No face, no voice: the same networks with that modality's features replaced by their mean over the "
+            "training clips, or with a uniform prediction where two predictions are combined. A dash: the system reads "
+            "one modality."
+        )
     if any(row.published_accuracy is not None for row in rows):
         yield "Published: on RAVDESS, at epochs chosen on the test speakers. Do not compare it with the other columns."
     yield from _kinds(rows)
@@ -187,8 +203,9 @@ def markdown(rows: list[ResultRow], differences: list[Difference], corpus: str, 
         corpus: its name.
         skipped: by clip, why it was skipped.
     """
-    lines = [f"# {title(rows, corpus)}", "", _line(column.name for column in COLUMNS)]
-    lines += [f"|---|{'---:|' * (len(COLUMNS) - 1)}", *(_line(cells_of(row)) for row in rows)]
+    columns = columns_of(rows)
+    lines = [f"# {title(rows, corpus)}", "", _line(column.name for column in columns)]
+    lines += [f"|---|{'---:|' * (len(columns) - 1)}", *(_line(cells_of(row, columns)) for row in rows)]
     for note in footnotes(rows, differences, corpus):
         lines += ["", note]
     if differences:

@@ -50,9 +50,27 @@ def test_shipped_params_are_valid(root: Path) -> None:
         (
             lambda v: (
                 v.update(corpus="folder"),
-                v["corpora"]["folder"].update(videos="x", sheet="y", labels=["calm"]),
+                v["corpora"]["folder"].update(videos="x", intake="y", labels=["calm"]),
             ),
             r"corpora\.folder\.labels: one emotion alone cannot be recognised",
+        ),
+        (lambda v: v.update(modalities=[]), "modalities: List should have at least 1"),
+        (lambda v: v.update(modalities=["audio", "audio"]), "modalities: audio named twice"),
+        (lambda v: v.update(modalities=["audio"]), r"run\.pretrain: video cannot run, as modalities has audio alone"),
+        (
+            lambda v: (v.update(modalities=["audio"]), v["run"].update(pretrain=["audio"])),
+            r"run\.combine: averaging starts from both modalities, and modalities has audio alone",
+        ),
+        (
+            lambda v: (v.update(modalities=["video"]), v["run"].update(pretrain=["video"], combine=[])),
+            r"run\.train: cfnsr starts from both modalities, and modalities has video alone",
+        ),
+        (
+            lambda v: (
+                v.update(modalities=["audio"]),
+                v["run"].update(pretrain=["audio"], combine=[], train=[], evaluate=["cfnsr"]),
+            ),
+            r"run\.evaluate: cfnsr cannot run, as modalities has audio alone",
         ),
         (lambda v: v["crop"].pop("margin"), r"crop\.margin: Field required"),
         (lambda v: v["extract"]["video"].update(frames="8"), r"extract\.video\.frames: .*integer.*given: '8'"),
@@ -67,7 +85,8 @@ def test_shipped_params_are_valid(root: Path) -> None:
         (lambda v: v.update(corpus="ravdes"), r"corpus: Input should be 'studio'"),
         (lambda v: v.update(actors=[]), "actors: List should have at least 1 item"),
         (lambda v: v["actors"].append("01"), "actors: 01 named twice"),
-        (lambda v: v["actors"].append(9), r"actors\.8: Input should be a valid string"),
+        (lambda v: v["actors"].append(True), r"actors\.8: Input should be a valid string"),
+        (lambda v: v["actors"].append(9), r"actors\.8: studio's actors are two digits \(given: '9'\)"),
         (lambda v: v["actors"].append("amy"), r"actors\.8: studio's actors are two digits"),
         (lambda v: v["actors"].append("../x"), r"actors\.8: String should match"),
         (lambda v: v["folds"].update(fold_1=[]), r"folds\.fold_1: List should have at least 1 item"),
@@ -185,13 +204,19 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         config.load(broken)
 
 
+def test_speakers_may_be_numbers(tmp_path: Path) -> None:
+    values = load(tmp_path, lambda values: values.update(actors=[11, 12, 13], folds={"a": [11], "b": [12], "c": [13]}))
+    assert values.actors == ["11", "12", "13"] and values.folds["b"] == ["12"]
+
+
 PATHS = [
     (section, key)
     for section, values in SHIPPED.items()
     if isinstance(values, dict) and section != "folds"
     for key in values
-    # a path may be any text or a word; there may be no variants
-    if (section, key) not in {("fetch", "local"), ("evaluate", "checkpoints"), ("ablations", "variants")}
+    # a path may be any text or a word; there may be no variants; openface has no options
+    if (section, key)
+    not in {("fetch", "local"), ("evaluate", "checkpoints"), ("ablations", "variants"), ("landmarks", "openface")}
 ]
 
 

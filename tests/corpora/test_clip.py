@@ -24,8 +24,8 @@ def test_clips_of_a_folder_are_sorted(tmp_path: Path) -> None:
     assert [described.id for described in clip.describe(tmp_path, BadClips("fail"))] == ["01-01-01-01-01-01-04", STEM]
 
 
-def test_folder_without_videos_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CfnsrError, match="has no video"):
+def test_folder_without_clips_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CfnsrError, match="has no clip"):
         clip.describe(tmp_path, BadClips("fail"))
 
 

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from click import Command
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from cfnsr import cli, config
-from cfnsr.config import preset
 from cfnsr.corpora import folder
 from cfnsr.corpora.folder import prepare
-from cfnsr.corpora.folder.prepare import labels_file
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
-from cfnsr.runtime.checksum import md5
 from stages.check import main as check
 from stages.crop import main as crop
 from stages.download import main as download
 from stages.extract import main as extract
 from stages.landmarks import main as landmarks
-from tests.support.media import landmarks_beside, numbered
+from tests.support.media import landmarks_beside, numbered, tone
 from tests.support.ravdess_like import FRAMES, HEIGHT, WIDTH, marked
 
 EMOTIONS = {"ANG": "anger", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness"}
@@ -70,165 +68,227 @@ def sheet(videos: Path, tmp_path: Path) -> Path:
     return sheet_of(videos, tmp_path / "sheet.csv")
 
 
-def prepare_actor(actor: str, out: Path, **changes: Any) -> Path:
+def command(videos: Path, sheet: Path, params: Path, *options: str) -> Result:
+    given = ["folder", str(videos), str(sheet), "--folds", "3", "--params", str(params)]
+    return CliRunner().invoke(cli.main, [*given, *options])
+
+
+@pytest.fixture
+def params(tmp_path: Path, root: Path) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text((root / "params.yaml").read_text())
+    return path
+
+
+def prepare_actor(actor: str, out: Path, options: Mapping[str, Any]) -> Path:
     out.mkdir()
-    options = {"labels": list(EMOTIONS.values()), "sheet_md5": md5(Path(changes["sheet"])), **changes}
     prepare.prepare(actor, out, **options, source=Source("http://127.0.0.1:1", "", 1, 0, 1, out), jobs=1)
     return out
 
 
+def options_of(params: Path) -> dict[str, Any]:
+    return config.load(params).corpora.folder.model_dump()
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_clips_of_a_speaker_are_linked(videos: Path, tmp_path: Path, ending: str) -> None:
-    sheet = sheet_of(videos, tmp_path / f"sheet.{ending}")
-    out = prepare_actor("1002", tmp_path / "out", videos=str(videos), sheet=str(sheet))
+def test_clips_of_a_speaker_are_copied(videos: Path, tmp_path: Path, params: Path, ending: str) -> None:
+    assert command(videos, sheet_of(videos, tmp_path / f"sheet.{ending}"), params).exit_code == 0
+    out = prepare_actor("1002", tmp_path / "out", options_of(params))
     clips = folder.clips(out, BadClips("fail"))
     assert [clip.id for clip in clips] == sorted(path.stem for path in videos.glob("1002*.mp4"))
     assert {clip.actor for clip in clips} == {"1002"}
     assert {clip.label for clip in clips} == set(EMOTIONS.values())
     for clip in clips:
-        assert (
-            clip.path.samefile(videos / clip.path.name)
-            or clip.path.read_bytes() == (videos / clip.path.name).read_bytes()
-        )
+        assert clip.path.read_bytes() == (videos / clip.path.name).read_bytes()
+        assert not clip.path.samefile(videos / clip.path.name)
         assert clip.path.with_suffix(".csv").is_file()
 
 
-def test_example_of_the_docs_makes_labels_file(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "VideoFlash").mkdir()
-    for name in ("1002_IEO_SAD_XX", "1001_DFA_ANG_XX", "1001_TAI_NEU_XX"):
-        (tmp_path / "VideoFlash" / f"{name}.flv").touch()
-    monkeypatch.chdir(tmp_path)
-    example = (root / "docs/corpora.md").read_text().split("```python\n")[1].split("```")[0]
-    exec(example, {})
-    assert labels_file.read(tmp_path / "crema-d.csv") == [
-        labels_file.Entry("1001_DFA_ANG_XX.flv", "anger", "1001"),
-        labels_file.Entry("1001_TAI_NEU_XX.flv", "neutral", "1001"),
-        labels_file.Entry("1002_IEO_SAD_XX.flv", "sadness", "1002"),
-    ]
+def test_table_and_speaker_are_checked(videos: Path, sheet: Path, tmp_path: Path, params: Path) -> None:
+    assert command(videos, sheet, params).exit_code == 0
+    options = options_of(params)
+    with pytest.raises(CfnsrError, match="has no clip of speaker 1009"):
+        prepare_actor("1009", tmp_path / "1", options)
+    with pytest.raises(CfnsrError, match="has the label 'happiness'"):
+        prepare_actor("1002", tmp_path / "2", {**options, "labels": ["anger"]})
+    with pytest.raises(CfnsrError, match="is not the table that"):
+        prepare_actor("1002", tmp_path / "3", {**options, "intake_md5": "0"})
+    Path(options["intake"]).unlink()
+    with pytest.raises(CfnsrError, match="is missing"):
+        prepare_actor("1002", tmp_path / "4", options)
 
 
-FAULTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
-    "no speaker column": (lambda it: it.drop(columns="speaker"), "lacks the column speaker"),
-    "a column twice": (lambda it: it.assign(**{" label": it["label"]}), "has a column twice"),
-    "an empty cell": (lambda it: it.assign(label=[None, *it["label"][1:]]), "row 1 has an empty cell"),
-    "a blank cell": (lambda it: it.assign(label=["  ", *it["label"][1:]]), "row 1 has an empty cell"),
-    "a path that climbs": (lambda it: it.assign(file="../" + it["file"]), "is outside the folder"),
-    "an absolute path": (lambda it: it.assign(file="/" + it["file"]), "is outside the folder"),
-    "a clip twice": (lambda it: pd.concat([it, it.assign(file="more/" + it["file"])]), "have the same name"),
-    "a speaker that can name no file": (lambda it: it.assign(speaker="a/b"), "has the speaker 'a/b'"),
-    "a label that can name no column": (lambda it: it.assign(label="very angry!"), "has the label 'very angry!'"),
-    "a file that is not there": (lambda it: it.assign(file="no_" + it["file"]), "is missing, but"),
-    "a file that is no video": (
-        lambda it: it.assign(file=it["file"].str.replace("mp4", "csv")),
-        "is not the name of a video",
-    ),
-    "a label that params do not list": (lambda it: it.assign(label="bored"), "has the label 'bored'"),
-    "no row of the speaker": (lambda it: it[it["speaker"] != "1002"], "has no row of speaker 1002"),
-    "no row at all": (lambda it: it[:0], "has no row of speaker 1002"),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_faulty_labels_file_is_one_clear_line(videos: Path, sheet: Path, tmp_path: Path, fault: str) -> None:
-    change, message = FAULTS[fault]
-    change(pd.read_csv(sheet, dtype=str)).to_csv(sheet, index=False)
-    with pytest.raises(CfnsrError, match=message) as error:
-        prepare_actor("1002", tmp_path / "out", videos=str(videos), sheet=str(sheet))
-    assert str(error.value).isprintable()
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'"file\n'])
-def test_labels_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "sheet.csv").write_bytes(content)
-    with pytest.raises(CfnsrError, match=r"sheet\.csv: (cannot be read|lacks the column)"):
-        labels_file.read(tmp_path / "sheet.csv")
-    with pytest.raises(CfnsrError, match=r"none\.csv: cannot be read"):
-        labels_file.read(tmp_path / "none.csv")
-
-
-def test_command_updates_params_and_keeps_the_rest(videos: Path, sheet: Path, tmp_path: Path, root: Path) -> None:
-    params = tmp_path / "params.yaml"
-    params.write_text((root / "params.yaml").read_text())
-    given = ["folder", str(videos), str(sheet), "--folds", "3", "--params", str(params)]
-    result = CliRunner().invoke(cli.main, given)
+def test_command_writes_params_from_the_folder(videos: Path, sheet: Path, params: Path, root: Path) -> None:
+    result = command(videos, sheet, params)
     assert result.exit_code == 0, result.output
     values = config.load(params)
     assert values.corpus == "folder" and values.actors == list(SPEAKERS)
     assert values.folds == {f"fold_{number}": [f"100{number}"] for number in (1, 2, 3)}
     assert values.corpora.folder.labels == sorted(EMOTIONS.values())
+    assert (values.extract.offset_s, values.extract.window_s) == (0.0, 0.6)
+    assert values.landmarks.source == "openface" and values.check.min_clips == 4
     assert "# Normalisation of the frames: mean and standard deviation" in params.read_text()
-    assert CliRunner().invoke(cli.main, given).output == "nothing to change\n"
-    labelled = pd.read_csv(sheet, dtype=str).replace("anger", "sadness")
-    labelled.to_csv(sheet, index=False)
-    options = values.corpora.folder.model_dump()
-    with pytest.raises(CfnsrError, match="has changed since `cfnsr folder` read it"):
-        prepare_actor("1002", tmp_path / "out", **options)
-    assert "corpora.folder.sheet_md5" in CliRunner().invoke(cli.main, given).output
-    refused = CliRunner().invoke(cli.main, [*given[:3], "--folds", "4", "--params", str(params)])
-    assert refused.exit_code == 1 and "names 3 speakers" in refused.output
+    for line in (
+        "24 usable clips of 24, 3 speakers",
+        "clips by label: anger 6, happiness 6, neutral 6, sadness 6",
+        "clips by speaker: 8 to 8, median 8",
+        "tracks of sound: 1 in 24",
+        f"pictures: {WIDTH}x{HEIGHT} 24",
+        "fold_2: 1 speaker, 8 clips (anger 2, happiness 2, neutral 2, sadness 2)",
+    ):
+        assert line in result.output.splitlines()
+    assert "nothing to change" in command(videos, sheet, params).output.splitlines()
+    pd.read_csv(sheet, dtype=str).replace("anger", "sadness").to_csv(sheet, index=False)
+    assert "corpora.folder.intake_md5" in command(videos, sheet, params).output
     shipped = CliRunner().invoke(
         cli.main, ["preset", "studio", "--params", str(params), "--presets", str(root / "presets")]
     )
     assert shipped.exit_code == 0 and config.load(params).corpus == "studio"
 
 
-def test_folds_are_replaced_and_restored(tmp_path: Path, root: Path) -> None:
-    params, sheet = tmp_path / "params.yaml", tmp_path / "sheet.csv"
-    text = (root / "params.yaml").read_text()
-    params.write_text(text.replace("  fold_1:\n", "  group_a:\n"))
-    rows = [f"{speaker}_{label}.mp4,{label},s{speaker}" for speaker in range(9) for label in ("None", "calm")]
-    sheet.write_text("\n".join(["file,label,speaker", *rows]))
-    for row in rows:
-        (tmp_path / row.split(",")[0]).touch()
-    run = CliRunner().invoke
-    assert run(cli.main, ["folder", str(tmp_path), str(sheet), "--folds", "9", "--params", str(params)]).exit_code == 0
+def test_bad_clips_are_told_at_intake(videos: Path, tmp_path: Path, params: Path) -> None:
+    own = tmp_path / "videos"
+    shutil.copytree(videos, own)
+    sheet = sheet_of(own, tmp_path / "sheet.csv")
+    names = sorted(path.name for path in own.glob("1001*.mp4"))
+    (own / names[0]).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n")
+    (own / names[1]).write_text("<!DOCTYPE html><html></html>")
+    (own / names[2]).write_bytes(b"")
+    (own / names[3]).write_bytes(bytes(range(256)))
+    (own / names[4]).unlink()
+    numbered(own / names[5], frames=FRAMES, width=WIDTH, height=HEIGHT, sound_s=None)
+    numbered(own / "1009_DFA_ANG_XX.mp4", frames=2, width=WIDTH, height=HEIGHT)
+    unchanged = params.read_text()
+    refused = command(own, sheet, params)
+    assert f"videos that are not in {own}: 1 ({names[4]})" in refused.output and params.read_text() == unchanged
+    pd.read_csv(sheet, dtype=str).query("file != @names[4]").to_csv(sheet, index=False)
+    refused = command(own, sheet, params)
+    assert refused.exit_code == 1 and "5 clips cannot be used: is a Git LFS pointer" in refused.output
+    assert params.read_text() == unchanged
+    table = pd.read_csv(sheet_of(videos, sheet), dtype=str)
+    table["label"] = table["label"].map(lambda label: "sad" if label in ("happiness", "sadness") else "calm")
+    table.to_csv(sheet, index=False)
+    params.write_text(unchanged.replace("on_bad_clip: fail", "on_bad_clip: skip"))
+    result = command(own, sheet, params)
+    assert result.exit_code == 0, result.output
+    assert "videos that no row names: 1 (1009_DFA_ANG_XX.mp4)" in result.output
+    assert "18 usable clips of 24, 3 speakers" in result.output
+    bad = BadClips("skip")
+    clips = folder.clips(prepare_actor("1001", tmp_path / "out", options_of(params)), bad)
+    assert len(clips) == 2
+    assert bad.skipped == {
+        names[0][:-4]: "is a Git LFS pointer: fetch the videos with `git lfs pull`",
+        names[1][:-4]: "is a web page, not a video: fetch it again",
+        names[2][:-4]: "is empty",
+        names[3][:-4]: "is not a readable media file (Invalid data found when processing input)",
+        names[4][:-4]: "the video is missing",
+        names[5][:-4]: "has no sound",
+    }
+    with pytest.raises(CfnsrError, match="Git LFS pointer"):
+        folder.clips(tmp_path / "out", BadClips("fail"))
+
+
+def test_folder_of_sound_is_sound_alone(tmp_path: Path, params: Path) -> None:
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    rows = []
+    for speaker in SPEAKERS:
+        for number, emotion in enumerate(("happy", "sad")):
+            tone(sounds / f"{speaker}_{emotion}.wav", pitch_hz=100.0 * int(speaker[-1]) + 30 * number)
+            rows.append({"file": f"{speaker}_{emotion}", "label": emotion, "speaker": speaker})
+    pd.DataFrame(rows).to_csv(tmp_path / "sheet.csv", index=False)
+    result = command(sounds, tmp_path / "sheet.csv", params)
+    assert result.exit_code == 0 and "pictures: none; the sound is used alone" in result.output, result.output
+    values = config.load(params)
+    assert values.modalities == ["audio"] and values.run.pretrain == ["audio"] and not values.run.train
+    clips = folder.clips(prepare_actor("1002", tmp_path / "out", options_of(params)), BadClips("fail"))
+    assert [clip.path.name for clip in clips] == ["1002_happy.wav", "1002_sad.wav"]
+
+
+def test_rare_speakers_and_labels_are_left_out(videos: Path, sheet: Path, params: Path) -> None:
+    table = pd.read_csv(sheet, dtype=str)
+    table.loc[table["file"].str.contains("1001_DFA_ANG"), "label"] = "rage"
+    fourth = table["file"].str.contains("1003_IEO")
+    table.loc[fourth, "speaker"] = "1004"
+    table.to_csv(sheet, index=False)
+    refused = command(videos, sheet, params)
+    assert "classes without a clip in a fold's training set: rage in fold_1 (spoken by 1 (1001))" in refused.output
+    table.loc[fourth & table["file"].str.contains("ANG|HAP"), "speaker"] = "1001"
+    table.to_csv(sheet, index=False)
+    result = command(videos, sheet, params, "--min-clips", "3")
+    cost = "speakers 1 (1004: 2 clips) and labels 1 (rage: 1 clips); this costs 3 of 24 clips"
+    assert cost in result.output and config.load(params).actors == list(SPEAKERS)
+    assert config.load(params).corpora.folder.labels == sorted(EMOTIONS.values())
+
+
+def test_map_renames_joins_and_drops_labels(videos: Path, sheet: Path, tmp_path: Path, params: Path) -> None:
+    names = tmp_path / "map.csv"
+    names.write_text("from;to\nanger;very bad\nsadness;very bad\nneutral;\n")
+    result = command(videos, sheet, params, "--labels", str(names))
+    assert result.exit_code == 0, result.output
+    assert config.load(params).corpora.folder.labels == ["happiness", "very_bad"]
+    assert "dropped by the map of labels: neutral 6" in result.output
+    assert "renamed: very bad -> very_bad" in result.output
+    assert "clips by label: happiness 6, very_bad 12" in result.output
+    names.write_text("from,to\nangry,bad\n")
+    refused = command(videos, sheet, params, "--labels", str(names))
+    assert "labels of the map that no row has: 1 ('angry')" in refused.output
+
+
+def test_folds_are_replaced_and_restored(videos: Path, sheet: Path, tmp_path: Path, params: Path, root: Path) -> None:
+    params.write_text(params.read_text().replace("  fold_1:\n", "  group_a:\n"))
+    table = pd.read_csv(sheet, dtype=str).assign(speaker=[f"s{number % 9}" for number in range(24)])
+    table["label"] = ["None", "calm"] * 12
+    table.to_csv(sheet, index=False)
+    assert command(videos, sheet, params, "--folds", "9").exit_code == 0
     values = config.load(params)
     assert len(values.folds) == 9 and values.corpora.folder.labels == ["None", "calm"]
     presets = ["--presets", str(root / "presets"), "--params", str(params)]
-    assert run(cli.main, ["preset", "studio", *presets]).exit_code == 0
+    assert CliRunner().invoke(cli.main, ["preset", "studio", *presets]).exit_code == 0
     assert config.load(params).folds == config.load(root / "params.yaml").folds
 
 
-@pytest.mark.parametrize(
-    ("existing", "speakers", "message"),
-    [
-        ("abc", "112", "names 2 speakers, too few for 3 folds. Three are needed: to train, to validate and to test"),
-        (
-            "b",
-            "123",
-            "names 2 videos that are not in {folder}, for instance a.mp4. Give the folder that its paths start from",
-        ),
-    ],
-)
-def test_command_refuses_labels_file_that_cannot_run(
-    tmp_path: Path, root: Path, existing: str, speakers: str, message: str
-) -> None:
-    params = tmp_path / "params.yaml"
-    params.write_text((root / "params.yaml").read_text())
-    for name in existing:
-        (tmp_path / f"{name}.mp4").touch()
-    rows = [f"{name}.mp4,calm,{speaker}" for name, speaker in zip("abc", speakers, strict=True)]
-    (tmp_path / "sheet.csv").write_text("\n".join(["file,label,speaker", *rows]))
-    given = ["folder", str(tmp_path), str(tmp_path / "sheet.csv"), "--folds", "3", "--params", str(params)]
-    result = CliRunner().invoke(cli.main, given)
-    assert result.exit_code == 1 and message.format(folder=tmp_path) in result.output
-    assert params.read_text() == (root / "params.yaml").read_text()
+def test_groups_and_folds_of_the_sheet_are_kept(videos: Path, sheet: Path, params: Path) -> None:
+    table = pd.read_csv(sheet, dtype=str).assign(speaker=[f"s{number % 6}" for number in range(24)])
+    table.assign(group=table["speaker"].map(lambda name: f"call {int(name[1]) % 3}")).to_csv(sheet, index=False)
+    assert command(videos, sheet, params).exit_code == 0
+    assert list(config.load(params).folds.values()) == [["s0", "s3"], ["s1", "s4"], ["s2", "s5"]]
+    assert "names 3 groups of speakers, too few for 4 folds" in command(videos, sheet, params, "--folds", "4").output
+    table.assign(Fold=table["speaker"].map(lambda name: f"Session {int(name[1]) // 2}")).to_csv(sheet, index=False)
+    assert command(videos, sheet, params).exit_code == 0
+    assert config.load(params).folds == {
+        "fold_Session_0": ["s0", "s1"],
+        "fold_Session_1": ["s2", "s3"],
+        "fold_Session_2": ["s4", "s5"],
+    }
+    table.assign(fold=["1", "2"] * 11 + ["1", ""]).to_csv(sheet, index=False)
+    assert "rows without a fold: 1 (line 25)" in command(videos, sheet, params).output
 
 
-def test_stages_run_with_labels_of_the_folder(
+def test_too_few_speakers_are_refused(videos: Path, sheet: Path, params: Path) -> None:
+    assert (
+        "names 3 speakers, too few for 4 folds. Use --folds 3" in command(videos, sheet, params, "--folds", "4").output
+    )
+    pd.read_csv(sheet, dtype=str).query("speaker != '1003'").to_csv(sheet, index=False)
+    assert "Three are needed: to train, to validate and to test" in command(videos, sheet, params).output
+
+
+def test_stages_skip_bad_clips_and_go_on(
     videos: Path, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    sheet = sheet_of(videos, tmp_path / "crema-d.csv")
-    Path("params.yaml").write_text((root / "params.yaml").read_text())
+    own, text = shutil.copytree(videos, tmp_path / "own"), (root / "params.yaml").read_text()
+    sheet = sheet_of(own, tmp_path / "crema-d.csv")
+    (own / "1001_DFA_ANG_XX.mp4").write_bytes(b"")
+    Path("params.yaml").write_text(text.replace("on_bad_clip: fail", "on_bad_clip: skip"))
     Path("published").mkdir()
 
     def run(main: Command, *arguments: str) -> None:
         result = CliRunner().invoke(main, [*arguments])
         assert result.exit_code == 0, result.output
 
-    run(cli.main, "folder", str(videos), str(sheet), "--folds", "3")
-    preset.update(Path("params.yaml"), {"extract": {"offset_s": 0.1, "window_s": 0.45}})
+    run(cli.main, "folder", str(own), str(sheet), "--folds", "3")
+    (own / "1002_DFA_HAP_XX.mp4").unlink()
     for speaker in SPEAKERS:
         run(download, "folder", speaker, f"raw/{speaker}")
         run(landmarks, "folder", f"raw/{speaker}", "published", f"landmarks/{speaker}.parquet")
@@ -236,4 +296,9 @@ def test_stages_run_with_labels_of_the_folder(
         run(extract, "folder", f"raw/{speaker}", f"faces/{speaker}.parquet", f"shards/{speaker}")
     run(check, "folder", ".")
     manifest = json.loads(Path("manifest.json").read_text())
-    assert manifest["labels"] == sorted(EMOTIONS.values()) and manifest["clips"] == dict.fromkeys(SPEAKERS, 8)
+    assert manifest["labels"] == sorted(EMOTIONS.values())
+    assert manifest["clips"] == {"1001": 7, "1002": 7, "1003": 8}
+    assert manifest["skipped"] == {
+        "1001/1001_DFA_ANG_XX": "is empty",
+        "1002/1002_DFA_HAP_XX": f"is missing in {own}",
+    }

@@ -13,13 +13,15 @@ def unable(*_: object) -> None:
     raise OSError("this disk cannot")
 
 
-def test_file_is_linked_where_the_disk_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_is_hard_linked_on_request_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own.mp4").write_bytes(b"video")
     monkeypatch.setattr(module, "reflink", unable)
-    link_or_copy(tmp_path / "own.mp4", tmp_path / "linked.mp4")
+    link_or_copy(tmp_path / "own.mp4", tmp_path / "apart.mp4")
+    assert (tmp_path / "apart.mp4").stat().st_ino != (tmp_path / "own.mp4").stat().st_ino
+    link_or_copy(tmp_path / "own.mp4", tmp_path / "linked.mp4", hard_link=True)
     assert (tmp_path / "linked.mp4").stat().st_ino == (tmp_path / "own.mp4").stat().st_ino
     monkeypatch.setattr(module, "hardlink", unable)
-    link_or_copy(tmp_path / "own.mp4", tmp_path / "copied.mp4")
+    link_or_copy(tmp_path / "own.mp4", tmp_path / "copied.mp4", hard_link=True)
     assert (tmp_path / "copied.mp4").stat().st_ino != (tmp_path / "own.mp4").stat().st_ino
 
 
@@ -47,6 +49,6 @@ def test_symbolic_link_is_followed(tmp_path: Path) -> None:
 
 def test_file_of_another_disk_is_copied(tmp_path: Path, small_disk: Path) -> None:
     (small_disk / "own.mp4").write_bytes(b"video")
-    link_or_copy(small_disk / "own.mp4", tmp_path / "linked.mp4")
+    link_or_copy(small_disk / "own.mp4", tmp_path / "linked.mp4", hard_link=True)
     assert (tmp_path / "linked.mp4").read_bytes() == b"video"
     assert (tmp_path / "linked.mp4").stat().st_dev != (small_disk / "own.mp4").stat().st_dev

@@ -299,7 +299,7 @@ def test_unreadable_landmarks_are_kept_with_reason(
     by_clip, skipped = landmarks.read(workspace.folder / "published/01.parquet")
     assert len(by_clip) == 59 and list(skipped) == [stem]
     find = openface.finder(workspace.folder / "published/01.parquet")
-    with pytest.raises(CfnsrError, match=f"{stem}: lacks the columns timestamp"):
+    with pytest.raises(CfnsrError, match=f"{stem}: lacks the columns confidence"):
         find(Clip.from_filename(Path(f"{stem}.mp4")))
 
 

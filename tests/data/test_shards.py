@@ -110,3 +110,16 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     (folder / "mel.npy").unlink()
     with pytest.raises(CfnsrError, match=r"mel\.npy: is missing\. Run `dvc pull` to fetch it"):
         shards.read(folder)
+
+
+def test_one_modality_has_its_arrays_only(tmp_path: Path) -> None:
+    arrays = shards.read(corpus.write(tmp_path, actors=["01"]) / "01").arrays
+    voices = [Sample({name: arrays[name][row] for name in ("mel", "mfcc")}, 3.0, 0.0) for row in range(8)]
+    rows: list[dict[str, object]] = [{"clip": f"clip-{row}", "actor": "02", "label": "calm"} for row in range(8)]
+    shards.write(tmp_path / "02", rows, voices, {}, ["audio"])
+    assert sorted(path.name for path in (tmp_path / "02").iterdir()) == ["clips.parquet", "mel.npy", "mfcc.npy"]
+    assert list(shards.read(tmp_path / "02", ["audio"]).arrays) == ["mel", "mfcc"]
+    with pytest.raises(CfnsrError, match=r"frames\.npy: is missing"):
+        shards.read(tmp_path / "02")
+    with pytest.raises(CfnsrError, match="has the arrays mel, mfcc, not frames, mel, mfcc"):
+        shards.write(tmp_path / "03", rows, voices, {})

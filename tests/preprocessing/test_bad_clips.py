@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -184,26 +183,16 @@ def test_broken_clip_stops_or_is_skipped(speaker: Speaker, kind: str) -> None:
     assert re.search(message, shard.skipped[BAD])
 
 
-def raising(error: Exception) -> Callable[..., object]:
-    def fail(*_: object, **__: object) -> object:
-        raise error
-
-    return fail
-
-
-@pytest.mark.parametrize(
-    "error", [cv2.error("no space"), RuntimeError("dlib"), IndexError("tuple"), MemoryError(), ValueError("layout")]
-)
-def test_error_of_a_library_is_the_clips_own(
-    speaker: Speaker, error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_error_of_a_library_is_the_clips_own(speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
     real = audio.waveform
-    monkeypatch.setattr(
-        audio,
-        "waveform",
-        lambda path, *args, **more: (raising(error) if BAD in path.name else real)(path, *args, **more),
-    )
-    assert f"cannot be processed ({type(error).__name__}" in one_line(speaker.run("fail"))
+
+    def waveform(path: Path, *args: Any, **options: Any) -> Any:
+        if BAD in path.name:
+            raise RuntimeError("no space")
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(audio, "waveform", waveform)
+    assert "cannot be processed (RuntimeError: no space)" in one_line(speaker.run("fail"))
     assert speaker.run("skip").exit_code == 0
     shard = shards.read(speaker.folder / "shard")
     assert shard.index["clip"].tolist() == list(GOOD) and list(shard.skipped) == [BAD]

@@ -7,13 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import media, video
+from cfnsr.preprocessing import audio, media, video
 from tests.support.media import TICKS, number_of, numbered, remuxed
 
 RATE = Fraction(25)
@@ -101,11 +102,11 @@ def test_avi_gives_frames_in_their_order(tmp_path: Path, codec: str, b_frames: i
 @pytest.mark.parametrize("suffix", [".mkv", ".webm"])
 def test_cut_file_is_refused(tmp_path: Path, suffix: str) -> None:
     codecs = {"codec": "libvpx", "sound_codec": "libopus"} if suffix == ".webm" else {}
-    path = numbered(tmp_path / f"clip{suffix}", frames=100, rate=RATE, sound_s=4.0, **codecs)
-    assert len(media.timeline(path).pts) == 100
+    path = numbered(tmp_path / f"clip{suffix}", frames=50, rate=RATE, sound_s=2.0, **codecs)
+    assert len(media.timeline(path).pts) == 50
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(CfnsrError, match=r"was cut: it ends at [12]\.\d s of 4\.\d s"):
+    with pytest.raises(CfnsrError, match=r"was cut: it ends at [01]\.\d s of 2\.\d s"):
         media.timeline(path)
 
 
@@ -150,3 +151,43 @@ def test_unknown_kind_of_sound_leaves_no_track(clip: Path, tmp_path: Path) -> No
     path = remuxed(tmp_path / "clip.mkv", [clip])
     path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XXX"))
     assert not media.timeline(path).tracks
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aiff"])
+def test_sound_alone_begins_at_its_first_sample(clip: Path, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip{suffix}"
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+        codec = {".flac": "flac", ".mp3": "mp3", ".ogg": "libopus", ".m4a": "aac"}.get(suffix, "pcm_s16le")
+        if suffix == ".aiff":
+            codec = "pcm_s16be"
+        stream = target.add_stream(codec, rate=48000, layout="mono")
+        for frame in source.decode(audio=0):
+            target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    timeline = media.sound_timeline(path)
+    assert timeline.pts == () and timeline.tracks == ((0, 0.0),) and timeline.sound_offset_s == 0
+    assert timeline.duration_s == pytest.approx(1.0, abs=0.06)
+    samples, padded_s = audio.waveform(path, timeline, rate_hz=16000, offset_s=0.25, window_s=0.5)
+    assert padded_s == 0 and np.abs(samples).max() > 0.3
+    with pytest.raises(CfnsrError, match=r"has no video stream\. .*use the sound alone"):
+        media.timeline(path)
+
+
+def test_sound_alone_of_a_video_needs_a_track(clip: Path, tmp_path: Path) -> None:
+    late = remuxed(tmp_path / "late.mkv", [clip], late_s={"audio": 0.8})
+    assert media.sound_timeline(late).tracks[0][1] == 0
+    mute = numbered(tmp_path / "mute.mp4", frames=3, sound_s=None)
+    with pytest.raises(CfnsrError, match="has no audio stream that can be decoded"):
+        media.sound_timeline(mute)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [cv2.error("no space"), RuntimeError("dlib"), IndexError("tuple"), MemoryError(), ValueError("layout\nmore")],
+)
+def test_errors_of_libraries_name_the_clip(error: Exception) -> None:
+    with (
+        pytest.raises(CfnsrError, match=rf"a\.mp4: cannot be processed \({type(error).__name__}"),
+        media.one_clip(Path("a.mp4")),
+    ):
+        raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -122,6 +123,17 @@ def _encode_tone(
     for part in [*fit.resample(frame), *fit.resample(None)]:
         container.mux(audio.encode(part))
     container.mux(audio.encode(None))
+
+
+def tone(path: Path, *, pitch_hz: float, rate_hz: int = 16000, length_s: float = 1.0) -> Path:
+    """Write a wav file of one tone."""
+    time_s = np.arange(round(length_s * rate_hz)) / rate_hz
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes((0.3 * 32767 * np.sin(2 * np.pi * pitch_hz * time_s)).astype("<i2").tobytes())
+    return path
 
 
 def remuxed(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from cfnsr.corpora import clip
 from cfnsr.corpora.clip import Clip
 from cfnsr.corpora.filenames import LABELS_FILE
 from cfnsr.errors import CfnsrError
@@ -26,12 +25,11 @@ def clips(folder: Path, bad: BadClips) -> list[Clip]:
     """Describe the clips in one speaker's folder from their rows of the labels file."""
     import pyarrow.parquet as pq  # here: the other corpora do not need it
 
-    rows = {row["file"]: row for row in pq.read_table(folder / LABELS_FILE).to_pylist()}
-
-    def describe(path: Path) -> Clip:
-        row = rows.get(path.name)
-        if row is None:
-            raise CfnsrError(path, "is not in the labels file", "Remove it, or run `dvc repro download`")
-        return Clip(path.stem, path, row["speaker"], row["label"])
-
-    return clip.describe(folder, bad, describe)
+    found = []
+    for row in pq.read_table(folder / LABELS_FILE).to_pylist():
+        with bad.guard(row["clip"]):
+            if row["problem"]:
+                remedy = "Correct the file or its row, and run `cfnsr folder VIDEOS LABELS` again"
+                raise CfnsrError(row["clip"], row["problem"], remedy)
+            found.append(Clip(row["clip"], folder / row["file"], row["speaker"], row["label"]))
+    return found

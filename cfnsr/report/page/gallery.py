@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class PictureKeys:
     """Keys of one clip's pictures in ``Gallery.pictures``; None without such a picture."""
 
     faces: str | None
-    voice: str
+    voice: str | None
     attention: str | None
 
 
@@ -41,17 +41,20 @@ class Gallery:
         faces: whether faces may be shown.
     """
 
-    def __init__(self, shards_folder: Path, speakers: list[str], *, faces: bool) -> None:
+    def __init__(
+        self, shards_folder: Path, speakers: list[str], modalities: Collection[str] = shards.BOTH, *, faces: bool
+    ) -> None:
         """Open no shard yet.
 
         Args:
             shards_folder: with a shard for each speaker.
             speakers: of the run.
+            modalities: of the corpus.
             faces: whether faces may be shown.
         """
         self.pictures: dict[str, str] = {}
         self.faces = faces
-        self._folder, self._speakers = shards_folder, speakers
+        self._folder, self._speakers, self._modalities = shards_folder, speakers, modalities
         self._shards: dict[str, Shard] = {}
 
     def draw(self, system: str, item: Misclassified) -> PictureKeys:
@@ -59,12 +62,13 @@ class Gallery:
         shard = self._shard(item.actor)
         row = shard.index["clip"].tolist().index(item.clip)
         key, maps = f"{item.actor}/{item.clip}", item.attention
-        frames = np.asarray(shard.arrays["frames"][row]) if self.faces else None
-        mel = np.asarray(shard.arrays["mel"][row])
-        faces = attention = None
+        frames = np.asarray(shard.arrays["frames"][row]) if self.faces and "frames" in shard.arrays else None
+        mel = np.asarray(shard.arrays["mel"][row]) if "mel" in shard.arrays else None
+        faces = voice = attention = None
         if frames is not None:
             faces = self._once(f"faces {key}", lambda: draw_faces(frames))
-        voice = self._once(f"voice {key}", lambda: draw_spectrogram(mel))
+        if mel is not None:
+            voice = self._once(f"voice {key}", lambda: draw_spectrogram(mel))
         if maps is not None:
             attention = self._once(f"attention {system} {key}", lambda: draw_attention(maps, frames))
         return PictureKeys(faces, voice, attention)
@@ -87,7 +91,7 @@ class Gallery:
 
     def _shard(self, actor: str) -> Shard:
         if actor not in self._shards:
-            self._shards[actor] = shards.read(self._folder / actor)
+            self._shards[actor] = shards.read(self._folder / actor, self._modalities)
         return self._shards[actor]
 
     def _once(self, key: str, draw: Callable[[], str]) -> str:

@@ -42,11 +42,11 @@ class PageTable:
 
 def results(rows: list[ResultRow]) -> PageTable:
     """Make the table of results, with the texts of the terminal and of ``report.md``."""
-    columns = []
-    for column in table.COLUMNS:
-        classes = ["figure" if columns else "word", *["aside"] * column.aside, *["more"] * (not column.brief)]
-        columns.append(Header(column.name, " ".join(classes), column.meaning))
-    return PageTable(columns, [[Cell(column.text(row), column.value(row)) for column in table.COLUMNS] for row in rows])
+    columns, headers = table.columns_of(rows), []
+    for column in columns:
+        classes = ["figure" if headers else "word", *["aside"] * column.aside, *["more"] * (not column.brief)]
+        headers.append(Header(column.name, " ".join(classes), column.meaning))
+    return PageTable(headers, [[Cell(column.text(row), column.value(row)) for column in columns] for row in rows])
 
 
 def comparisons(differences: list[Difference]) -> PageTable:

@@ -38,7 +38,7 @@ def prepare(actor: str, folder: Path, *, licence_accepted: bool, source: Source,
     # The user's folder of that name may hold songs, or audio only.
     paths = [] if user_folder is None else [path for path in sorted(user_folder.iterdir()) if is_speech(path.name)]
     for path in paths:
-        link_or_copy(path, folder / path.name)
+        link_or_copy(path, folder / path.name, hard_link=source.hard_links)
     if not paths:
         with source.archive(record.archive(f"Video_Speech_Actor_{actor}.zip", source)) as path:
             unpack.unpack(path, folder, lambda name: is_speech(name) is not None)

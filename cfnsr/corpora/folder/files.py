@@ -1,0 +1,79 @@
+"""Find the files that a labels file names, as people write paths, and the landmarks that belong to them."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
+
+from cfnsr.corpora.filenames import VIDEO_SUFFIXES
+
+_LANDMARKS = ".csv"
+_PROCESSED = "processed"  # the folder that OpenFace writes to
+
+
+class Files:
+    """The files of a folder and of the folders within.
+
+    Args:
+        folder: the user's folder of videos.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._paths: set[str] = set()
+        seen: set[str] = set()  # links may lead in circles
+        for parent, folders, names in os.walk(folder, followlinks=True):
+            real = os.path.realpath(parent)
+            folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+            if real in seen:
+                continue
+            seen.add(real)
+            here = Path(parent).relative_to(folder)
+            self._paths |= {(here / name).as_posix() for name in names}
+        self._whole: dict[str, list[str]] = defaultdict(list)
+        self._without_ending: dict[str, list[str]] = defaultdict(list)
+        for path in sorted(self._paths):
+            self._whole[_plain(path)].append(path)
+            self._without_ending[_plain(str(PurePosixPath(path).with_suffix("")))].append(path)
+
+    def find(self, name: str) -> list[str]:
+        """Return the paths that a name may mean, within the folder: one if it is clear, none if there is no file.
+
+        A name may have backslashes, another case or Unicode form, no ending, or begin with the folder's own path.
+        """
+        name = name.replace("\\", "/")
+        if name.startswith("/"):
+            name = name.removeprefix(f"{self._folder.resolve().as_posix()}/")
+        within = not name.startswith("/") and ".." not in PurePosixPath(name).parts
+        if within and (self._folder / name).is_file():
+            return [str(PurePosixPath(name))]
+        key = _plain(str(PurePosixPath(name)))
+        if key in self._whole:
+            return self._whole[key]
+        paths = self._without_ending.get(key, [])
+        videos = [path for path in paths if PurePosixPath(path).suffix.lower() in VIDEO_SUFFIXES]
+        return videos or [path for path in paths if PurePosixPath(path).suffix.lower() != _LANDMARKS]
+
+    def surplus(self, named: Collection[str]) -> list[str]:
+        """Return the files that are not named, of the kinds that are: with the same endings."""
+        endings = {PurePosixPath(path).suffix.lower() for path in named}
+        return sorted(path for path in self._paths - {*named} if PurePosixPath(path).suffix.lower() in endings)
+
+    def landmarks(self, path: str) -> str:
+        """Return OpenFace's CSV file of a video, beside it or in ``processed``; empty if there is none."""
+        beside = PurePosixPath(path).with_suffix(_LANDMARKS)
+        within = PurePosixPath(_PROCESSED, beside.name)
+        places = [str(place) for place in (beside, beside.parent / within, within)]
+        return next((place for place in places if place in self._paths and self._has_points(place)), "")
+
+    def _has_points(self, path: str) -> bool:
+        with (self._folder / path).open("rb") as file:
+            return b"x_0" in file.readline()
+
+
+def _plain(path: str) -> str:
+    """Return what paths have in common that differ in case or in Unicode form alone."""
+    return unicodedata.normalize("NFC", path).casefold()

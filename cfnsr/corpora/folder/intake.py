@@ -1,0 +1,164 @@
+"""Read a labels file against the folder of its videos: clips with safe names, and all problems in one message."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from cfnsr.corpora.folder import sheet
+from cfnsr.corpora.folder.files import Files
+from cfnsr.corpora.folder.names import safe, safe_names
+from cfnsr.corpora.folder.prepare.intake_file import Entry
+from cfnsr.corpora.folder.problems import Problems
+from cfnsr.corpora.folder.sheet import Row
+
+_NEEDED, _OPTIONAL = ("file", "label", "speaker"), ("group", "fold")
+
+
+class Intake(NamedTuple):
+    """What a labels file and its folder hold.
+
+    Attributes:
+        entries: the clips; those whose video is missing have a ``problem``.
+        unread: columns that are not read.
+        dropped: the number of clips of each label that the map of labels drops, as written.
+        surplus: videos that no row names.
+    """
+
+    entries: list[Entry]
+    unread: list[str]
+    dropped: Counter[str]
+    surplus: list[str]
+
+
+def read(path: Path, videos: Path, label_map: Path | None, *, skip_missing: bool) -> Intake:
+    """Read a labels file, and find its videos.
+
+    Args:
+        path: the labels file, see ``sheet.read``.
+        videos: the folder that its paths start from.
+        label_map: a table with the columns ``from`` and ``to``, which renames, joins and drops labels.
+        skip_missing: whether a missing video is the problem of its clip, not of the labels file.
+
+    Raises:
+        CfnsrError: one of the files cannot be read, or has problems; all of them are named.
+    """
+    problems = Problems()
+    table = sheet.read(path, _NEEDED, _OPTIONAL, problems)
+    rows, dropped = table.rows, Counter[str]()
+    for row in rows:
+        empty = [name for name in _NEEDED if not row.cells[name]]
+        if empty:
+            problems.add("rows with an empty cell", f"line {row.line}, {empty[0]}", "Fill the cell, or remove the row")
+    rows = [row for row in rows if all(row.cells[name] for name in _NEEDED)]
+    if label_map is not None:
+        rows, dropped = _mapped(rows, _read_map(label_map), problems)
+    remedies = {column: f"Write one {column} in one way, and two more distinctly" for column in ("speaker", *_OPTIONAL)}
+    remedies["label"] = "Join or rename labels with --labels map.csv"
+    names = {
+        column: safe_names((row.cells.get(column, "") for row in rows), column, remedy, problems)
+        for column, remedy in remedies.items()
+    }
+    _check_fold_cells(rows, problems)
+    files = Files(videos)
+    paths = _find(rows, files, videos, problems, skip_missing=skip_missing)
+    ids = _ids(paths, problems)
+    problems.raise_any(path)
+    entries = [
+        Entry(
+            clip=ids[file],
+            file=file,
+            label=names["label"][row.cells["label"]],
+            speaker=names["speaker"][row.cells["speaker"]],
+            written_label=row.cells["label"],
+            written_speaker=row.cells["speaker"],
+            group=row.cells.get("group", ""),
+            fold=f"fold_{names['fold'][row.cells['fold']]}" if row.cells.get("fold") else "",
+            landmarks=files.landmarks(file) if exists else "",
+            problem="" if exists else "the video is missing",
+        )
+        for row, (file, exists) in zip(rows, paths, strict=True)
+    ]
+    named = [file for file, exists in paths if exists]
+    return Intake(sorted(entries, key=lambda entry: entry.clip), table.unread, dropped, files.surplus(named))
+
+
+def _read_map(path: Path) -> dict[str, str]:
+    problems = Problems()
+    table = sheet.read(path, ("from", "to"), (), problems)
+    problems.raise_any(path)
+    return {row.cells["from"]: row.cells["to"] for row in table.rows}
+
+
+def _mapped(rows: list[Row], names: dict[str, str], problems: Problems) -> tuple[list[Row], Counter[str]]:
+    """Rename the labels; return the rows that are kept, and the number of those dropped by label."""
+    labels = {row.cells["label"] for row in rows}
+    for name in sorted(names.keys() - labels):
+        problems.add("labels of the map that no row has", repr(name), "Correct the column `from` of the map")
+    kept, dropped = [], Counter[str]()
+    for row in rows:
+        label = row.cells["label"]
+        if names.get(label, label):
+            kept.append(Row(row.line, {**row.cells, "label": names.get(label, label)}))
+        else:
+            dropped[label] += 1
+    return kept, dropped
+
+
+def _check_fold_cells(rows: list[Row], problems: Problems) -> None:
+    """A speaker and a group are in one fold; a column `fold` is filled in every row or in none."""
+    folds = [row.cells.get("fold", "") for row in rows]
+    if not any(folds):
+        return
+    of_part: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row, fold in zip(rows, folds, strict=True):
+        if not fold:
+            problems.add("rows without a fold", f"line {row.line}", "Fill the column fold in every row")
+        for column in ("speaker", "group"):
+            of_part[column, row.cells.get(column, "")].add(fold)
+    for (column, name), names in of_part.items():
+        if name and len(names) > 1:
+            problem = f"{name!r} in {' and '.join(map(repr, sorted(names)))}"
+            problems.add(f"{column}s in two folds", problem, "Give all clips of a speaker or group one fold")
+
+
+def _find(
+    rows: list[Row], files: Files, videos: Path, problems: Problems, *, skip_missing: bool
+) -> list[tuple[str, bool]]:
+    """Return the path of each row's video within the folder, and whether it exists."""
+    paths: list[tuple[str, bool]] = []
+    lines: dict[str, int] = {}  # by path, the first row that names it
+    for row in rows:
+        name = row.cells["file"]
+        found = files.find(name)
+        path = found[0] if found else str(PurePosixPath(name.replace("\\", "/")))
+        if not found and (path.startswith("/") or ".." in PurePosixPath(path).parts):
+            problems.add(f"paths outside {videos}", name, "Give each file's path within the folder")
+        elif not found and not skip_missing:
+            remedy = "Give the folder that the paths start from, remove the rows, or set on_bad_clip: skip"
+            problems.add(f"videos that are not in {videos}", name, remedy)
+        elif len(found) > 1:
+            problems.add("names that fit several files", f"{name}: {' and '.join(found[:2])}", "Write the whole path")
+        if path in lines:
+            problem = f"{path} in lines {lines[path]} and {row.line}"
+            problems.add("videos named twice", problem, "Remove one of the rows")
+        lines.setdefault(path, row.line)
+        paths.append((path, bool(found)))
+    return paths
+
+
+def _ids(paths: list[tuple[str, bool]], problems: Problems) -> dict[str, str]:
+    """Return each video's id: the name without ending, or all of the path where two folders have the same name."""
+    without = {file: PurePosixPath(file).parent / PurePosixPath(file).stem for file, _ in paths}
+    names = Counter(path.name.casefold() for path in without.values())
+    ids = {
+        file: path.name if names[path.name.casefold()] == 1 else "_".join(safe(part) for part in path.parts)
+        for file, path in without.items()
+    }
+    first: dict[str, str] = {}
+    for file, clip in ids.items():
+        other = first.setdefault(clip.casefold(), file)
+        if other != file:
+            problems.add("videos whose names become one", f"{other} and {file}", "Rename one of them")
+    return ids

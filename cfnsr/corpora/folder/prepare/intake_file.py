@@ -1,0 +1,70 @@
+"""The table that `cfnsr folder` writes: one row a clip, with all that it read and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime.checksum import md5
+
+_AGAIN = "Run `cfnsr folder VIDEOS LABELS` again"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One clip of the labels file.
+
+    Attributes:
+        clip: its id.
+        file: the video's path within the folder of videos, or what the labels file calls it if there is none.
+        label, speaker: names of letters, digits and underscores.
+        written_label, written_speaker: the same as the labels file has them.
+        group: clips of one group are never split over folds; empty if the labels file does not say.
+        fold: that the labels file wants; empty if it does not say.
+        landmarks: OpenFace's CSV file, as ``file``; empty if there is none.
+        problem: why the clip cannot be used; empty if it can.
+    """
+
+    clip: str
+    file: str
+    label: str
+    speaker: str
+    written_label: str = ""
+    written_speaker: str = ""
+    group: str = ""
+    fold: str = ""
+    landmarks: str = ""
+    problem: str = ""
+
+
+def write(path: Path, entries: Sequence[Entry], measured: pa.Table) -> None:
+    """Write the table.
+
+    Args:
+        path: the file.
+        entries: the clips.
+        measured: further columns, in the order of the clips.
+    """
+    table = pa.Table.from_pylist([asdict(entry) for entry in entries])
+    for name in measured.column_names:
+        table = table.append_column(name, measured[name])
+    pq.write_table(table, path)
+
+
+def read(path: Path, expected_md5: str) -> list[Entry]:
+    """Read the clips of the table.
+
+    Raises:
+        CfnsrError: it is missing, or is not the one that params.yaml names.
+    """
+    if not path.is_file():
+        raise CfnsrError(path, "is missing", _AGAIN)
+    if md5(path) != expected_md5:
+        raise CfnsrError(path, "is not the table that params.yaml was written with", _AGAIN)
+    columns = [field.name for field in fields(Entry)]
+    return [Entry(**row) for row in pq.read_table(path, columns=columns).to_pylist()]

@@ -1,0 +1,56 @@
+"""Folds that are balanced by clips and classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from cfnsr.corpora.folder import folds
+from cfnsr.corpora.folder.prepare.intake_file import Entry
+from cfnsr.errors import CfnsrError
+
+
+def entries(clips: dict[str, str], groups: dict[str, str] | None = None) -> list[Entry]:
+    """Return clips by speaker, one letter a clip, which is its label."""
+    return [
+        Entry(f"{speaker}_{number}", "", label, speaker, group=(groups or {}).get(speaker, ""))
+        for speaker, labels in clips.items()
+        for number, label in enumerate(labels)
+    ]
+
+
+def test_folds_balance_clips_and_classes() -> None:
+    sizes = {f"s{number}": "a" * (number % 7 + 1) + "b" * (number % 5 + 1) for number in range(30)}
+    shared = folds.balanced(entries(sizes), 5, "sheet")
+    assert sorted(speaker for speakers in shared.values() for speaker in speakers) == sorted(sizes)
+    counts = [Counter("".join(sizes[speaker] for speaker in speakers)) for speakers in shared.values()]
+    for label in "ab":
+        clips = [count[label] for count in counts]
+        assert max(clips) - min(clips) <= 3
+
+
+def test_equal_speakers_are_dealt_in_turn() -> None:
+    shared = folds.balanced(entries({str(number): "ab" for number in range(7)}), 3, "sheet")
+    assert shared == {"fold_1": ["0", "3", "6"], "fold_2": ["1", "4"], "fold_3": ["2", "5"]}
+
+
+def test_groups_joined_by_a_speaker_stay_together() -> None:
+    clips = entries({"a": "xy", "b": "xy", "c": "xy", "d": "xy", "e": "xy"}, {"a": "g", "b": "g", "c": "h", "d": "i"})
+    clips.append(Entry("b_9", "", "x", "b", group="h"))
+    shared = folds.balanced(clips, 3, "sheet")
+    assert list(shared.values()) == [["a", "b", "c"], ["d"], ["e"]]
+
+
+def test_rare_ones_are_left_out_until_none_is_left() -> None:
+    clips = entries({"a": "xxxy", "b": "xxz", "c": "zz"})
+    kept, speakers, labels = folds.without_rare(clips, 3)
+    assert {entry.speaker for entry in kept} == {"a"} and {entry.label for entry in kept} == {"x"}
+    assert speakers == {"c": 2, "b": 2} and labels == {"y": 1, "z": 1}
+
+
+def test_class_that_a_training_set_lacks_is_refused() -> None:
+    clips = entries({"a": "xy", "b": "x", "c": "xy"})
+    folds.check_classes(clips, {"fold_1": ["a"]}, "sheet")
+    with pytest.raises(CfnsrError, match=r"y in fold_2 \(spoken by 2 \(a, c\)\)"):
+        folds.check_classes(clips, {"fold_1": ["a"], "fold_2": ["b"]}, "sheet")
