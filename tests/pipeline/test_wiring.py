@@ -44,6 +44,7 @@ CHOICES = [
     {"corpus": "studio", "landmarks.source": "openface", "extract.video.decoder": "pyav"},
     {"corpus": "ravdess", "landmarks.source": "openface", "extract.video.decoder": "decord"},
     {"corpus": "folder", "landmarks.source": "face_align", "extract.video.decoder": "pyav"},
+    {"corpus": "crema_d", "landmarks.source": "face_mesh", "extract.video.decoder": "pyav"},
 ]
 ROWS = {
     "pretrain": ["video", "audio"],

@@ -48,7 +48,7 @@ def prepare(actor: str, folder: Path, *, licence_accepted: bool, source: Source,
     paths = {} if own is None else {file.name: own / file.name for file in files if (own / file.name).is_file()}
     _check(files, paths)
     for name, path in paths.items():
-        link_or_copy(path, folder / name)
+        link_or_copy(path, folder / name, hard_link=source.hard_links)
     missing = [file for file in files if file.name not in paths]
     if missing:
         _fetch(missing, folder, source, actor)

@@ -28,4 +28,4 @@ def prepare(actor: str, folder: Path, *, source: Source, jobs: int) -> None:
         remedy = "Unpack EmoDB (docs/corpora.md says where it is) and set fetch.local to its folder"
         raise CfnsrError("fetch.local", problem, remedy)
     for path in paths:
-        link_or_copy(path, folder / path.name)
+        link_or_copy(path, folder / path.name, hard_link=source.hard_links)

@@ -42,7 +42,7 @@ def prepare(actor: str, folder: Path, *, licence_accepted: bool, source: Source,
     user_folder = source.user_folder(f"Actor_{actor}")
     paths = [] if user_folder is None else [path for path in sorted(user_folder.iterdir()) if is_speech(path.name)]
     for path in paths:
-        link_or_copy(path, folder / path.name)
+        link_or_copy(path, folder / path.name, hard_link=source.hard_links)
     if not paths:
         archive = Archive(NAME, f"{source.base_url}/{_PAGE}/{NAME}?download=1", SIZE, MD5)
         with source.archive(archive, keep=True) as path:
