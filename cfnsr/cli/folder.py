@@ -16,8 +16,8 @@ from cfnsr import config
 from cfnsr.cli import intake_summary
 from cfnsr.cli.options import IN_FILE, IN_FOLDER, params_option
 from cfnsr.config import preset
+from cfnsr.corpora.folder import builders, intake
 from cfnsr.corpora.folder import folds as of_speakers
-from cfnsr.corpora.folder import intake
 from cfnsr.corpora.folder.prepare import intake_file
 from cfnsr.corpora.folder.prepare.intake_file import Entry
 from cfnsr.corpora.folder.problems import shown
@@ -30,12 +30,19 @@ from cfnsr.runtime.checksum import md5
 from cfnsr.runtime.outputs import atomic_file, writing
 
 INTAKE = Path("data/folder/intake.parquet")
+LABELS = Path("data/folder/labels.csv")  # made with --from
 _LEAST_CLIPS = 8  # check.min_clips as shipped
 
 
 @click.command()
 @click.argument("videos", type=IN_FOLDER)
-@click.argument("labels", type=IN_FILE)
+@click.argument("labels", type=IN_FILE, required=False)
+@click.option(
+    "--from",
+    "corpus",
+    type=click.Choice(builders.names()),
+    help="Read the labels from the file names of this corpus, in place of LABELS.",
+)
 @click.option(
     "--folds",
     default=5,
@@ -57,7 +64,15 @@ _LEAST_CLIPS = 8  # check.min_clips as shipped
     help="Table with the columns from and to: renames, joins and (where to is empty) drops labels.",
 )
 @params_option
-def folder(videos: Path, labels: Path, folds: int, min_clips: int, label_map: Path | None, params: Path) -> None:
+def folder(
+    videos: Path,
+    labels: Path | None,
+    corpus: str | None,
+    folds: int,
+    min_clips: int,
+    label_map: Path | None,
+    params: Path,
+) -> None:
     """Use the videos of the folder VIDEOS, labelled by LABELS, as the corpus.
 
     LABELS is a table with the columns file, label and speaker: CSV with any separator, Parquet or xlsx. Two more
@@ -72,11 +87,19 @@ def folder(videos: Path, labels: Path, folds: int, min_clips: int, label_map: Pa
     Examples:
       cfnsr folder ~/crema-d/VideoFlash crema-d.csv
       cfnsr folder ~/crema-d/VideoFlash crema-d.csv --folds 6
+      cfnsr folder ~/SAVEE/AudioVisualClip --from savee
       cfnsr folder ~/calls calls.xlsx --min-clips 10         without rare speakers and labels
       cfnsr folder ~/calls calls.xlsx --labels map.csv       map.csv: from,to / Happy,happy / excited,happy / other,
     """
+    if (labels is None) == (corpus is None):
+        raise click.UsageError("give either LABELS or --from")
     values = config.load(params)
     table = params.parent / INTAKE
+    if corpus is not None:
+        labels = params.parent / LABELS
+        with writing(labels), atomic_file(labels) as partial:
+            builders.build(corpus, videos).to_csv(partial, index=False)
+    assert labels is not None
     skip = values.on_bad_clip == "skip"
     given = intake.read(labels, videos, label_map, skip_missing=skip)
     clips = _measure(videos, given.entries, values.parallel.jobs)

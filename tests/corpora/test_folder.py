@@ -205,6 +205,20 @@ def test_folder_of_sound_is_sound_alone(tmp_path: Path, params: Path) -> None:
     assert [clip.path.name for clip in clips] == ["1002_happy.wav", "1002_sad.wav"]
 
 
+def test_labels_come_from_names_of_a_known_corpus(tmp_path: Path, params: Path) -> None:
+    for number, speaker in enumerate(("DC", "JE", "JK", "KL")):
+        (tmp_path / "savee" / speaker).mkdir(parents=True)
+        for code in ("a", "sa"):
+            tone(tmp_path / f"savee/{speaker}/{code}01.wav", pitch_hz=100.0 + 50 * number + len(code))
+    arguments = ["folder", str(tmp_path / "savee"), "--folds", "4", "--params", str(params)]
+    result = CliRunner().invoke(cli.main, [*arguments, "--from", "savee"])
+    assert result.exit_code == 0, result.output
+    assert config.load(params).actors == ["DC", "JE", "JK", "KL"]
+    assert options_of(params)["labels"] == ["anger", "sadness"]
+    refused = CliRunner().invoke(cli.main, arguments)
+    assert refused.exit_code == 2 and "give either LABELS or --from" in refused.output
+
+
 def test_rare_speakers_and_labels_are_left_out(videos: Path, sheet: Path, params: Path) -> None:
     table = pd.read_csv(sheet, dtype=str)
     table.loc[table["file"].str.contains("1001_DFA_ANG"), "label"] = "rage"
