@@ -18,6 +18,7 @@ from cfnsr.data import shards
 from cfnsr.models import checkpoint
 from cfnsr.preprocessing import face_boxes, landmarks
 from cfnsr.preprocessing.extract import face_crops
+from cfnsr.preprocessing.media import timeline
 from tests.conftest import made_once
 from tests.support import media, recipes, toys
 from tests.support.recipes import BASE, PARAMS, RECIPES, tag
@@ -45,6 +46,7 @@ for line in sys.argv[1].splitlines():
         print("decoders:", *sorted(name for name in sys.modules if name.startswith("cfnsr.preprocessing.video.")))
 """
 DATA = "data/toy"
+WINDOW = {"offset_s": 0.5, "window_s": 2.45}
 ROWS = {"pretrain": ["video", "audio"], "train": ["cfnsr", "louder", "energy"]}
 
 
@@ -183,7 +185,7 @@ def test_what_recipes_add_passes_the_linters(extended: Repository) -> None:
     extended.run("lint-imports", "--no-cache")
     wiring = ("tests/pipeline/test_wiring.py", "-k", "durations or every_script")
     printed = extended.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *wiring)
-    assert re.search("^6 passed", printed, re.MULTILINE), printed
+    assert re.search("^7 passed", printed, re.MULTILINE), printed
 
 
 def test_presets_know_what_recipes_add(extended: Repository) -> None:
@@ -253,7 +255,7 @@ def test_a_new_decoder_gives_the_same_frames(extended: Repository) -> None:
     boxes, _ = face_boxes.read(extended.folder / DATA / "faces/01.parquet")
     for clip, frames in zip(shard.index["clip"], shard.arrays["frames"], strict=True):
         path = extended.folder / DATA / f"raw/01/{clip}.mp4"
-        same, _ = face_crops(path, boxes[clip].boxes, frames=4, side_px=32, decoder="pyav")
+        same, _ = face_crops(path, timeline(path), boxes[clip].boxes, **WINDOW, frames=4, side_px=32, decoder="pyav")
         assert np.array_equal(frames, same)
 
 

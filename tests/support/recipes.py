@@ -96,8 +96,20 @@ class Corpora(Section):
 
 def landmark_source(repository: Repository) -> None:
     write(repository, "cfnsr/preprocessing/landmarks/centre.py", toys.LANDMARK_SOURCE)
-    repository.edit('"openface", "face_align"]', '"openface", "face_align", "centre"]', "cfnsr/config/data.py")
-    add_to_params(repository, "(^  source: .*)", r"\1; centre: a circle")
+    config = "cfnsr/config/data.py"
+    repository.edit('"face_align", "face_mesh"]', '"face_align", "face_mesh", "centre"]', config)
+    repository.edit("class Landmarks(Section):\n", f"{CENTRE}class Landmarks(Section):\n", config)
+    repository.edit("    openface: OpenFace\n", "    openface: OpenFace\n    centre: Centre\n", config)
+    add_to_params(repository, "(^  source: .*\n)", r"\1  centre: {radius_px: 60} # a circle\n")
+
+
+CENTRE = '''class Centre(Section):
+    """A circle in place of a face."""
+
+    radius_px: int
+
+
+'''
 
 
 def decoder(repository: Repository) -> None:

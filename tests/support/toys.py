@@ -161,17 +161,17 @@ from pathlib import Path
 import numpy as np
 
 from cfnsr.corpora.clip import Clip
-from cfnsr.preprocessing import video
+from cfnsr.preprocessing import media
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 
 
-def finder(published: Path, **_: object) -> Callable[[Clip], Landmarks]:
+def finder(published: Path, *, radius_px: int, **_: object) -> Callable[[Clip], Landmarks]:
     """Return a function that gives every frame of a clip the same landmarks."""
     angle = np.linspace(0, 2 * np.pi, POINTS)
-    circle = np.stack([160 + 60 * np.cos(angle), 120 + 60 * np.sin(angle)], axis=1)
+    circle = np.stack([160 + radius_px * np.cos(angle), 120 + radius_px * np.sin(angle)], axis=1)
 
     def find(clip: Clip) -> Landmarks:
-        timeline = video.timeline(clip.path)
+        timeline = media.timeline(clip.path)
         count = len(timeline.pts)
         return Landmarks(np.tile(circle, (count, 1, 1)), np.ones(count), timeline.frame_rate_hz)
 
@@ -184,21 +184,23 @@ DECODER = '''
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
+import av
 
-from cfnsr.preprocessing.video import open_media, video_stream
+from cfnsr.preprocessing.display import Display
+from cfnsr.preprocessing.media import Timeline, open_media
+from cfnsr.preprocessing.video import Frame
 
 
-def frames(path: Path, pts: tuple[int, ...], indices: list[int]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+def frames(path: Path, timeline: Timeline, indices: list[int]) -> Iterator[Frame]:
     """Decode frames; see ``cfnsr.preprocessing.video.frames``."""
     with open_media(path) as container:
-        stream = video_stream(container, path)
+        stream = container.streams[timeline.stream]
+        assert isinstance(stream, av.VideoStream)
+        display = Display.of(stream, timeline.pixel_ratio)
         stream.codec_context.skip_frame = "DEFAULT"
-        images = {frame.pts: (frame.to_ndarray(format="rgb24"), frame.rotation) for frame in container.decode(stream)}
+        shown = {frame.pts: Frame(*display.show(frame, path)) for frame in container.decode(stream)}
     for index in indices:
-        image, degrees = images[pts[index]]
-        yield np.rot90(image, round(degrees / 90))
+        yield shown[timeline.pts[index]]
 '''
 
 # ``stages/durations.py``, and its stub: the stubs read dvc.yaml, and write what it lists.
