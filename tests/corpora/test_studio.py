@@ -65,7 +65,8 @@ def test_landmarks_follow_the_picture(studio_actor: Path) -> None:
     path = sorted(studio_actor.glob("*.mp4"))[0]
     track = openface_csv.read(path.with_suffix(".csv"))
     chosen = [int(index) for index in np.linspace(0, len(track.points) - 1, 12)]
-    for index, (image, _) in zip(chosen, video.frames(path, media.timeline(path), chosen, decoder="pyav"), strict=True):
+    frames = video.frames(path, media.timeline(path), chosen, decoder="pyav")
+    for index, image in zip(chosen, (frame.image for frame in frames), strict=True):
         eyes = [track.points[index, part].mean(axis=0) for part in (slice(36, 42), slice(42, 48))]
         root = track.points[index, 27]
         dark = [image[int(y) - 3 : int(y) + 4, int(x) - 3 : int(x) + 4].mean() for x, y in eyes]

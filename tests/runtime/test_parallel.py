@@ -148,7 +148,7 @@ def test_extraction_on_a_cluster_writes_same_bytes(cluster: TwoNodes, tmp_path: 
     boxes = {}
     for label in ("calm", "sad"):
         stem = filenames.stem(Take(label, "normal", 1, 1), "01")
-        numbered(tmp_path / f"raw/{stem}.mp4", frames=20, sound_s=1.5)
+        numbered(tmp_path / f"raw/{stem}.mp4", frames=20, sound_s=2.5)
         boxes[stem] = FaceBoxes(np.tile([160.0, 120.0, 100.0], (20, 1)), np.ones(20), np.zeros(20, bool))
     face_boxes.write(tmp_path / "boxes.parquet", boxes, {})
     params = (root / "params.yaml").read_text()

@@ -101,5 +101,5 @@ class Watched:
 
     def _dump(self, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:
         names = (set(type(self._section).model_fields) if include is None else include) - (exclude or set())
-        self._read.update(map(self._key, names))
+        self._read.update(map(self._key, names) if type(self._section).model_fields else [self._path])
         return self._section.model_dump(include=include, exclude=exclude)

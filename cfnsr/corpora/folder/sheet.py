@@ -6,8 +6,8 @@ import csv
 import io
 import zipfile
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -19,7 +19,8 @@ _SEPARATORS = (",", ";", "\t", "|")
 _MISSING = frozenset({"", "nan", "<na>", "n/a", "#n/a", "null", "nat"})
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
     """One row of a table.
 
     Attributes:
@@ -31,7 +32,8 @@ class Row(NamedTuple):
     cells: dict[str, str]
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True)
+class Table:
     """The rows of a table that are not empty, and the columns that nobody asked for."""
 
     rows: list[Row]

@@ -12,9 +12,10 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -80,7 +81,8 @@ def finder(
     return find
 
 
-class Face(NamedTuple):
+@dataclass(frozen=True)
+class Face:
     """A face in a picture.
 
     Attributes:

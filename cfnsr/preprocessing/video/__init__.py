@@ -7,8 +7,8 @@ params.yaml gives the file's name.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,7 +18,8 @@ from cfnsr.preprocessing.media import Timeline
 from cfnsr.runtime import registry
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True)
+class Frame:
     """A frame as a player shows it.
 
     Attributes:

@@ -22,9 +22,12 @@ _TIME_MIN = 24 * 60  # unless `--slurm-option time=...` says otherwise; submitit
 
 
 def _run(job: str, root: Path) -> tuple[int, str]:
-    """Run a job on a machine of the cluster; return its status and the machine's name."""
+    """Run a job on a machine of the cluster; return its status and the machine's name.
+
+    If this process is killed, because it did not end soon enough after it was cancelled, its DVC ends too.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # scancel's signal, which submitit ignores
-    return repro.run(job, root), platform.node()
+    return repro.run(job, root, die_with_parent=True), platform.node()
 
 
 class OnSlurm:
