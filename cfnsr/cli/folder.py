@@ -123,7 +123,10 @@ def folder(
     chosen = _folds(usable, folds, labels)
     _say(intake_summary.of_folds(usable, chosen))
     modalities = _modalities(clips)
-    changes = preset.update(params, _values(videos, table, usable, chosen, window_s, modalities))
+    changed = _values(videos, table, usable, chosen, window_s, modalities)
+    if len(modalities) > len(values.modalities):  # of a corpus that was here before, and had one modality
+        changed["run"] = {"pretrain": modalities, "combine": ["averaging"], "train": ["cfnsr"]}
+    changes = preset.update(params, changed)
     _say(changes or ["nothing to change"])
 
 

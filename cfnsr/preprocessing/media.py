@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import av
 import av.error
-import cv2
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
@@ -42,6 +41,7 @@ class Timeline:
         pts: presentation times in the stream's ticks, one a frame, ascending; the frames' numbers if ``counted``.
         tick_s: length of a tick in seconds.
         counted: whether the file has no presentation times, so that frames are counted as they are decoded.
+        start_s: of the first frame on the file's clock, in seconds.
         origin_s: time 0 on the file's clock, in seconds.
         frame_rate_hz: average frames a second; 0 of sound alone.
         duration_s: length of the video stream in seconds; of sound alone, that of its best track.
@@ -55,6 +55,7 @@ class Timeline:
     pts: tuple[int, ...]
     tick_s: float
     counted: bool
+    start_s: float
     origin_s: float
     frame_rate_hz: float
     duration_s: float
@@ -66,7 +67,8 @@ class Timeline:
     @cached_property
     def times_s(self) -> Float64[np.ndarray, " frame"]:
         """Return the time of each frame, in seconds from time 0."""
-        return np.array(self.pts) * self.tick_s - self.origin_s
+        pts = np.array(self.pts, np.float64)
+        return (pts - pts[:1]) * self.tick_s + self.start_s - self.origin_s
 
     @property
     def sound_offset_s(self) -> float:
@@ -106,7 +108,9 @@ def one_clip(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (av.error.FFmpegError, cv2.error, RuntimeError, ValueError, IndexError, MemoryError) as error:
+    except CfnsrError:
+        raise
+    except Exception as error:  # PyAV, OpenCV, dlib and LiteRT raise many types
         first_line = (str(error).splitlines() or [""])[0]
         problem = f"cannot be processed ({type(error).__name__}: {first_line})"
         raise CfnsrError(path, problem, "Convert it to H.264 and AAC, or remove it") from error
@@ -131,10 +135,14 @@ def timeline(path: Path) -> Timeline:
         rate_hz = float(stream.average_rate or stream.guessed_rate or _USUAL_HZ)
         pixel_ratio = float(stream.sample_aspect_ratio or 1)
         transfer = _HDR.get(int(stream.codec_context.color_trc or 0), "sdr")
-        counted = container.format.name in _UNTIMED or any(packet.pts is None for packet in packets[index])
+        is_untimed = container.format.name in _UNTIMED
+        counted = is_untimed or any(packet.pts is None for packet in packets[index])
         tracks = [(track.index, starts_s[track.index]) for track in audios if track.index in starts_s]
     pts, lost = _shown(packets[index])
+    start_s = pts[0] * tick_s if pts else 0.0
     if counted:
+        # What AVI's first packet says is a guess; in other files it is true, and only later ones lack their time.
+        start_s = 0.0 if is_untimed else start_s
         pts, lost, tick_s = list(range(_count(path, index))), 0, 1 / min(rate_hz, _FASTEST_HZ)
     if not pts or not tick_s:
         raise CfnsrError(path, "the video stream is empty", _REMEDY)
@@ -143,17 +151,18 @@ def timeline(path: Path) -> Timeline:
         raise CfnsrError(path, problem, "Cut the clip again, with re-encoding")
     span_s = (pts[-1] - pts[0]) * tick_s
     last_s = span_s / (len(pts) - 1) if len(pts) > 1 else 1 / rate_hz
-    origin_s = min(pts[0] * tick_s, *(start_s for _, start_s in tracks)) if tracks else pts[0] * tick_s
+    origin_s = min([start_s, *(track_s for _, track_s in tracks)])
     return Timeline(
         stream=index,
         pts=tuple(pts),
         tick_s=tick_s,
         counted=counted,
+        start_s=start_s,
         origin_s=origin_s,
         frame_rate_hz=min(1 / last_s, _FASTEST_HZ),
         duration_s=span_s + last_s,
         lost_frames=lost,
-        tracks=tuple((track, start_s - origin_s) for track, start_s in tracks),
+        tracks=tuple((track, track_s - origin_s) for track, track_s in tracks),
         pixel_ratio=pixel_ratio,
         transfer=transfer,
     )
@@ -179,9 +188,10 @@ def sound_timeline(path: Path) -> Timeline:
         pts=(),
         tick_s=0.0,
         counted=False,
+        start_s=start_s,
         origin_s=origin_s,
         frame_rate_hz=0.0,
-        duration_s=ends_s[best] - start_s,
+        duration_s=ends_s.get(best, start_s) - start_s,
         lost_frames=0,
         tracks=tuple((track, start_s - origin_s) for track, start_s in tracks),
         pixel_ratio=1.0,

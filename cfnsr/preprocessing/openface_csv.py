@@ -85,7 +85,10 @@ def _frame_numbers(table: pa.Table, path: Path) -> tuple[Int64[np.ndarray, " row
     span_s = float(np.ptp(times_s))
     if "frame" in table.column_names:
         numbers = table["frame"].to_numpy()
-        numbers = numbers - (1 if np.nanmin(numbers) >= 1 else 0)  # OpenFace counts from 1
+        # OpenFace counts from 1. Where rows are left out, only the times tell a file that counts from 0.
+        rate_hz = float(np.ptp(numbers)) / span_s if span_s > 0 else np.nan
+        from_zero = span_s > 0 and np.median(numbers - times_s * rate_hz) < 0.5
+        numbers = numbers - (0 if np.nanmin(numbers) < 1 or from_zero else 1)
     elif span_s > 0:
         numbers = np.round(times_s / np.median(np.diff(np.unique(times_s))))
     else:

@@ -188,7 +188,7 @@ def test_bad_clips_are_told_at_intake(videos: Path, tmp_path: Path, params: Path
         folder.clips(tmp_path / "out", BadClips("fail"))
 
 
-def test_folder_of_sound_is_sound_alone(tmp_path: Path, params: Path) -> None:
+def test_folder_of_sound_is_sound_alone(videos: Path, sheet: Path, tmp_path: Path, params: Path) -> None:
     sounds = tmp_path / "sounds"
     sounds.mkdir()
     rows = []
@@ -196,13 +196,16 @@ def test_folder_of_sound_is_sound_alone(tmp_path: Path, params: Path) -> None:
         for number, emotion in enumerate(("happy", "sad")):
             tone(sounds / f"{speaker}_{emotion}.wav", pitch_hz=100.0 * int(speaker[-1]) + 30 * number)
             rows.append({"file": f"{speaker}_{emotion}", "label": emotion, "speaker": speaker})
-    pd.DataFrame(rows).to_csv(tmp_path / "sheet.csv", index=False)
-    result = command(sounds, tmp_path / "sheet.csv", params)
+    pd.DataFrame(rows).to_csv(tmp_path / "sounds.csv", index=False)
+    result = command(sounds, tmp_path / "sounds.csv", params)
     assert result.exit_code == 0 and "pictures: none; the sound is used alone" in result.output, result.output
     values = config.load(params)
     assert values.modalities == ["audio"] and values.run.pretrain == ["audio"] and not values.run.train
     clips = folder.clips(prepare_actor("1002", tmp_path / "out", options_of(params)), BadClips("fail"))
     assert [clip.path.name for clip in clips] == ["1002_happy.wav", "1002_sad.wav"]
+    assert command(videos, sheet, params).exit_code == 0
+    values = config.load(params)
+    assert values.modalities == ["video", "audio"] and values.run.train == ["cfnsr"] and len(values.run.pretrain) == 2
 
 
 def test_labels_come_from_names_of_a_known_corpus(tmp_path: Path, params: Path) -> None:
@@ -244,6 +247,9 @@ def test_map_renames_joins_and_drops_labels(videos: Path, sheet: Path, tmp_path:
     assert "dropped by the map of labels: neutral 6" in result.output
     assert "renamed: very bad -> very_bad" in result.output
     assert "clips by label: happiness 6, very_bad 12" in result.output
+    names.write_text("from,to\nanger,bad\nanger,good\n")
+    refused = command(videos, sheet, params, "--labels", str(names))
+    assert "labels with two new names: 1 ('anger')" in refused.output
     names.write_text("from,to\nangry,bad\n")
     refused = command(videos, sheet, params, "--labels", str(names))
     assert "labels of the map that no row has: 1 ('angry')" in refused.output

@@ -190,3 +190,20 @@ def test_links_in_circles_are_followed_once(tmp_path: Path) -> None:
 
 def test_columns_nobody_reads_are_named(tmp_path: Path) -> None:
     assert read(tmp_path, "file,label,speaker,start_s\na,x,1,0", ["a.mp4"]).unread == ["start_s"]
+
+
+@pytest.mark.parametrize(
+    "rows", ['b.mp4,s,"2\nc.mp4,h,3\nd.mp4,s,4\n', 'b.mp4,s,"2\nc.mp4,h,"3"\n', 'b.mp4,s,"2\nc.mp4,h,3"\nd.mp4,s,4\n']
+)
+def test_unclosed_quote_swallows_no_row(tmp_path: Path, rows: str) -> None:
+    with pytest.raises(CfnsrError, match="Look for a quote that is not closed"):
+        read(tmp_path, f"file,label,speaker\na.mp4,h,1\n{rows}", ["a.mp4", "b.mp4", "c.mp4", "d.mp4"])
+
+
+def test_broken_links_and_long_names_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos/a.csv").symlink_to(tmp_path / "nowhere")
+    (entry,) = read(tmp_path, "file,label,speaker\na.mp4,h,1\n", ["a.mp4"]).entries
+    assert entry.landmarks == ""
+    with pytest.raises(CfnsrError, match="videos that are not in"):
+        read(tmp_path, f"file,label,speaker\n{'x' * 300}.mp4,h,1\n", ["a.mp4"])

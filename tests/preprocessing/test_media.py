@@ -99,6 +99,16 @@ def test_avi_gives_frames_in_their_order(tmp_path: Path, codec: str, b_frames: i
     assert numbers(path, [0, 7, 31, 59]) == [0, 7, 31, 59]
 
 
+def test_packets_without_times_keep_the_clock(tmp_path: Path) -> None:
+    """Of a program stream of H.264 with B-frames only the first packet has a time, half a second after the zero."""
+    small = {"width": 64, "height": 48}  # several frames share a packet of the stream
+    path = numbered(tmp_path / "clip.vob", frames=40, rate=RATE, sound_codec="mp2", sound_s=1.6, **small)
+    timeline = media.timeline(path)
+    assert timeline.counted and timeline.origin_s > 0.4
+    assert abs(timeline.sound_offset_s) < 0.1 and timeline.times_s[0] < 0.1
+    assert numbers(path, [0, 7, 31, 39]) == [0, 7, 31, 39]
+
+
 @pytest.mark.parametrize("suffix", [".mkv", ".webm"])
 def test_cut_file_is_refused(tmp_path: Path, suffix: str) -> None:
     codecs = {"codec": "libvpx", "sound_codec": "libopus"} if suffix == ".webm" else {}
@@ -183,7 +193,14 @@ def test_sound_alone_of_a_video_needs_a_track(clip: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "error",
-    [cv2.error("no space"), RuntimeError("dlib"), IndexError("tuple"), MemoryError(), ValueError("layout\nmore")],
+    [
+        cv2.error("no space"),
+        RuntimeError("dlib"),
+        IndexError("tuple"),
+        KeyError(3),
+        MemoryError(),
+        ValueError("layout\nmore"),
+    ],
 )
 def test_errors_of_libraries_name_the_clip(error: Exception) -> None:
     with (

@@ -56,6 +56,15 @@ def test_rows_are_placed_by_frame(tmp_path: Path, columns: tuple[str, ...]) -> N
     assert np.allclose(read.points[3], face(104, 80)) and np.isnan(read.points[[2, 6, 7]]).all()
 
 
+def test_frames_may_be_counted_from_zero(tmp_path: Path) -> None:
+    rows = [(frame, face(100 + frame, 80)) for frame in (2, 3, 5)]  # the first has no face
+    path = csv_of(tmp_path / "clip.csv", rows)
+    lines = path.read_text().splitlines()
+    from_zero = [",".join([str(int(cells[0]) - 1), *cells[1:]]) for cells in (line.split(",") for line in lines[1:])]
+    path.write_text("\n".join([lines[0], *from_zero]) + "\n")
+    assert np.flatnonzero(openface_csv.read(path).confidence).tolist() == [1, 2, 4]
+
+
 def test_one_person_of_two_is_read(tmp_path: Path) -> None:
     left, right = (lambda frame: face(60 + frame, 80)), (lambda frame: face(260 - frame, 80, half=30))
     rows = [

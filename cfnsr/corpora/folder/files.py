@@ -48,7 +48,7 @@ class Files:
         if name.startswith("/"):
             name = name.removeprefix(f"{self._folder.resolve().as_posix()}/")
         within = not name.startswith("/") and ".." not in PurePosixPath(name).parts
-        if within and (self._folder / name).is_file():
+        if within and self._is_file(name):
             return [str(PurePosixPath(name))]
         key = _plain(str(PurePosixPath(name)))
         if key in self._whole:
@@ -56,6 +56,12 @@ class Files:
         paths = self._without_ending.get(key, [])
         videos = [path for path in paths if PurePosixPath(path).suffix.lower() in VIDEO_SUFFIXES]
         return videos or [path for path in paths if PurePosixPath(path).suffix.lower() != _LANDMARKS]
+
+    def _is_file(self, name: str) -> bool:
+        try:
+            return (self._folder / name).is_file()
+        except OSError:  # too long a name
+            return False
 
     def surplus(self, named: Collection[str]) -> list[str]:
         """Return the files that are not named, of the kinds that are: with the same endings."""
@@ -70,8 +76,11 @@ class Files:
         return next((place for place in places if place in self._paths and self._has_points(place)), "")
 
     def _has_points(self, path: str) -> bool:
-        with (self._folder / path).open("rb") as file:
-            return b"x_0" in file.readline()
+        try:
+            with (self._folder / path).open("rb") as file:
+                return b"x_0" in file.readline()
+        except OSError:  # a broken link, or a file that may not be read: as if it were not there
+            return False
 
 
 def _plain(path: str) -> str:

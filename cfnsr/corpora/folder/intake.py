@@ -87,9 +87,12 @@ def read(path: Path, videos: Path, label_map: Path | None, *, skip_missing: bool
 
 def _read_map(path: Path) -> dict[str, str]:
     problems = Problems()
-    table = sheet.read(path, ("from", "to"), (), problems)
+    names: dict[str, str] = {}
+    for row in sheet.read(path, ("from", "to"), (), problems).rows:
+        if names.setdefault(row.cells["from"], row.cells["to"]) != row.cells["to"]:
+            problems.add("labels with two new names", repr(row.cells["from"]), "Keep one row of each label")
     problems.raise_any(path)
-    return {row.cells["from"]: row.cells["to"] for row in table.rows}
+    return names
 
 
 def _mapped(rows: list[Row], names: dict[str, str], problems: Problems) -> tuple[list[Row], Counter[str]]:

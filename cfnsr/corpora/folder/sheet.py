@@ -78,6 +78,8 @@ def read(path: Path, needed: Collection[str], optional: Collection[str], problem
             kind = f"more cells than the header's {len(names)}"
             problems.add(kind, f"line {number}", "Put quotes around cells that contain the separator")
         of_row = dict(zip(names, cells, strict=False))
+        if any("\n" in of_row.get(name, "") for name in wanted):
+            problems.add("cells with a line break", f"line {number}", "Look for a quote that is not closed")
         values = {name: of_row.get(name, "") for name in wanted if name in names}
         rows.append(Row(number, {name: "" if cell.casefold() in _MISSING else cell for name, cell in values.items()}))
     if not rows:
@@ -103,17 +105,20 @@ def _decode(path: Path, content: bytes) -> str:
 def _read_text(path: Path, text: str, needed: Collection[str]) -> tuple[list[str], Iterable[tuple[int, list[str]]]]:
     """Split lines by the separator that gives the header the most needed columns."""
 
-    def rows(separator: str) -> list[tuple[int, list[str]]]:
-        reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
-        try:
-            return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
-        except csv.Error as error:
-            raise CfnsrError(path, f"cannot be read as a table ({error})", "Save it as CSV in UTF-8") from error
+    header = next((line for line in text.splitlines() if line.strip()), "")
 
-    def known(table: list[tuple[int, list[str]]]) -> int:
-        return len({cell.strip().casefold() for cell in table[0][1]} & {*needed}) if table else 0
+    def known(separator: str) -> int:
+        cells = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
+        return len({cell.strip().casefold() for cell in cells} & {*needed})
 
-    table = max(map(rows, _SEPARATORS), key=known)
+    # Strict, because an unclosed quote would swallow the rows that follow.
+    separator = max(_SEPARATORS, key=known)
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        table = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        problem = f"cannot be read as a table (line {reader.line_num}: {error})"
+        raise CfnsrError(path, problem, "Look for a quote that is not closed, or save it as CSV in UTF-8") from error
     if not table:
         raise CfnsrError(path, "is empty", f"Write a table with the columns {', '.join(needed)}")
     return table[0][1], table[1:]

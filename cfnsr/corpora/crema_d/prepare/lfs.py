@@ -93,8 +93,8 @@ def _located(files: list[Archive], objects: dict[str, Any]) -> list[Archive]:
     located = []
     for file in files:
         entry = objects.get(file.sha256, {})
-        action = entry.get("actions", {}).get("download", {})
+        action = (entry.get("actions") or {}).get("download") or {}
         if "href" not in action:
-            raise _RefusedError(f"{file.name} {entry.get('error', {}).get('message', 'is not there')}")
-        located.append(replace(file, url=action["href"], headers=dict(action.get("header", {}))))
+            raise _RefusedError(f"{file.name} {(entry.get('error') or {}).get('message', 'is not there')}")
+        located.append(replace(file, url=action["href"], headers=dict(action.get("header") or {})))
     return located
