@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -102,7 +101,7 @@ class JobRepository:
         return process.stdout
 
     def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command there, in a process group of its own, which Ctrl-C ends also if it does not end the tests."""
+        """Start a command there, in a process group of its own."""
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -111,7 +110,6 @@ class JobRepository:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     @property
