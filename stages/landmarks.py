@@ -6,7 +6,7 @@ from cfnsr import corpora
 from cfnsr.cli.options import IN_FOLDER, OUT_FILE
 from cfnsr.cli.stage import stage
 from cfnsr.config import Params
-from cfnsr.preprocessing import landmarks, media
+from cfnsr.preprocessing import container, landmarks
 from cfnsr.runtime import progress
 from cfnsr.runtime.bad_clips import BadClips
 
@@ -43,7 +43,7 @@ def main(params: Params, corpus: str, raw: Path, published: Path, out: Path) -> 
     by_clip = {}
     with progress.items() as bar:
         for clip in bar.track(clips, description=raw.name):
-            with bad.guard(clip.id), media.one_clip(clip.path):
+            with bad.guard(clip.id), container.one_clip(clip.path):
                 by_clip[clip.id] = find(clip)
     landmarks.write(out, by_clip, bad.skipped)
     bad.report()

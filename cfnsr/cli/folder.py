@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from cfnsr.data import splits
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import headers
 from cfnsr.preprocessing.headers import Header
-from cfnsr.runtime import parallel, progress
 from cfnsr.runtime.checksum import md5
 from cfnsr.runtime.outputs import atomic_file, writing
 
@@ -95,15 +93,11 @@ def folder(
         raise click.UsageError("give either LABELS or --from")
     values = config.load(params)
     table = params.parent / INTAKE
-    if corpus is not None:
-        labels = params.parent / LABELS
-        with writing(labels), atomic_file(labels) as partial:
-            builders.build(corpus, videos).to_csv(partial, index=False)
-    assert labels is not None
+    labels = labels or _labels_of(str(corpus), videos, params.parent / LABELS)
     skip = values.on_bad_clip == "skip"
     given = intake.read(labels, videos, label_map, skip_missing=skip)
-    clips = _measure(videos, given.entries, values.parallel.jobs)
-    clips, window_s = _with_window(clips, values.extract.audio.min_sound)
+    clips = headers.measure(videos, given.entries, values.parallel.jobs)
+    clips, window_s = headers.with_window(clips, values.extract.audio.min_sound)
     _say(intake_summary.of_clips(given, clips))
     problems = intake_summary.of_problems([entry for entry, _ in clips])
     if problems:
@@ -122,7 +116,7 @@ def folder(
         raise CfnsrError(labels, "fewer than two labels have usable clips", "Add clips, or lower --min-clips")
     chosen = _folds(usable, folds, labels)
     _say(intake_summary.of_folds(usable, chosen))
-    modalities = _modalities(clips)
+    modalities = headers.modalities(clips)
     changed = _values(videos, table, usable, chosen, window_s, modalities)
     if len(modalities) > len(values.modalities):  # of a corpus that was here before, and had one modality
         changed["run"] = {"pretrain": modalities, "combine": ["averaging"], "train": ["cfnsr"]}
@@ -130,53 +124,16 @@ def folder(
     _say(changes or ["nothing to change"])
 
 
+def _labels_of(corpus: str, videos: Path, path: Path) -> Path:
+    """Write the labels file of a known corpus; return its path."""
+    with writing(path), atomic_file(path) as partial:
+        builders.build(corpus, videos).to_csv(partial, index=False)
+    return path
+
+
 def _say(lines: Any) -> None:
     for line in lines:
         click.echo(line)
-
-
-def _measure(videos: Path, entries: Sequence[Entry], jobs: int) -> list[tuple[Entry, Header]]:
-    """Read the header of every video; an entry takes over its header's problem."""
-    paths = [videos / entry.file for entry in entries if not entry.problem]
-    with (
-        progress.items() as bar,
-        closing(parallel.run(headers.read, paths, jobs=jobs, backend="threading", address="")) as results,
-    ):
-        read = iter(list(bar.track(results, total=len(paths), description="headers")))
-    clips = []
-    for entry in entries:
-        header = Header() if entry.problem else next(read)
-        clips.append((replace(entry, problem=entry.problem or header.problem), header))
-    return clips
-
-
-def _with_window(clips: Sequence[tuple[Entry, Header]], min_sound: float) -> tuple[list[tuple[Entry, Header]], float]:
-    """Propose a window; clips that are too short for it are problems, or lack a modality that other clips have."""
-    good = [header for entry, header in clips if not entry.problem]
-    if not good:
-        return list(clips), headers.propose_window([1.0], min_sound)
-    window_s = headers.propose_window([header.duration_s for header in good], min_sound)
-    modalities = _modalities(clips)
-
-    def problem(entry: Entry, header: Header) -> str:
-        if entry.problem:
-            return entry.problem
-        if "video" in modalities and not header.frames:
-            return "has no picture"
-        if "audio" in modalities and not header.tracks:
-            return "has no sound"
-        if header.duration_s < min_sound * window_s:
-            return f"lasts {header.duration_s:.2f} s: too short for a window of {window_s} s"
-        return ""
-
-    return [(replace(entry, problem=problem(entry, header)), header) for entry, header in clips], window_s
-
-
-def _modalities(clips: Sequence[tuple[Entry, Header]]) -> list[str]:
-    """Return what at least one usable clip has."""
-    good = [header for entry, header in clips if not entry.problem]
-    has = {"video": any(header.frames for header in good), "audio": any(header.tracks for header in good)}
-    return [modality for modality, is_there in has.items() if is_there]
 
 
 def _left_out(

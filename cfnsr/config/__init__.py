@@ -5,17 +5,16 @@ Only the stages and the command line import this package; all other code takes p
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from cfnsr.config import speakers
 from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
 from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
 from cfnsr.config.sections import Name, Section, Speaker, no_repeats
 from cfnsr.config.yaml_files import read_yaml
-from cfnsr.data import splits
 from cfnsr.errors import CfnsrError
 
 
@@ -27,14 +26,6 @@ class Report(Section):
 
 
 Value = TypeVar("Value")
-# By corpus: how its actors are written, as a pattern and in words.
-_ACTORS = {
-    "studio": (r"[0-9]{2}", "two digits"),
-    "ravdess": (r"0[1-9]|1[0-9]|2[0-4]", "two digits, 01 to 24"),
-    "ravdess_speech": (r"0[1-9]|1[0-9]|2[0-4]", "two digits, 01 to 24"),
-    "crema_d": (r"10(0[1-9]|[1-8][0-9]|9[01])", "four digits, 1001 to 1091"),
-    "emodb": (r"03|08|09|1[0-6]", "03 and 08 to 16"),
-}
 
 
 class Params(Section):
@@ -71,27 +62,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def check_speakers(self) -> Params:
-        no_repeats("actors", self.actors)
-        for number, actor in enumerate(self.actors):
-            pattern, words = _ACTORS.get(self.corpus, (".*", ""))
-            if not re.fullmatch(pattern, actor):
-                raise ValueError(f"actors.{number}: {self.corpus}'s actors are {words} (given: {actor!r})")
-        tested: dict[str, str] = {}
-        for fold, actors in self.folds.items():
-            no_repeats(f"folds.{fold}", actors)
-            for actor in actors:
-                if actor not in self.actors:
-                    raise ValueError(f"folds.{fold}: actor {actor!r} is not among the actors")
-                if actor in tested:
-                    raise ValueError(
-                        f"folds.{fold}: actor {actor!r} is already in {tested[actor]}; a fold must not "
-                        "validate on its test speakers"
-                    )
-                tested[actor] = fold
-        try:
-            splits.split("held_out", self.actors, self.folds)
-        except CfnsrError as error:
-            raise ValueError(str(error)) from error
+        speakers.check(self.corpus, self.actors, self.folds)
         return self
 
     @model_validator(mode="after")

@@ -7,21 +7,19 @@ retries requests that fail before the body; this module resumes within the body.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ProtocolError
-from urllib3.response import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 from urllib3.util import Retry
 
 from cfnsr import __version__
 from cfnsr.corpora.link_or_copy import disk_space
+from cfnsr.corpora.retries import LONGEST_PAUSE_S, TEMPORARY, LongPauseError, Retries
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.checksum import md5, sha256
 
@@ -29,9 +27,6 @@ USER_AGENT = f"cfnsr/{__version__}"
 CONNECT_S = 20  # timeout of a connection's start
 
 _CHUNK = 1 << 16  # bytes that an interrupted connection may lose
-_LONGEST_PAUSE_S = 900
-# HTTP statuses after which the same request may succeed: timeouts, too many requests, errors of the server.
-_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REMEDY = "Run the command again: it resumes where it stopped; or set fetch.base_url to another server"
 
 
@@ -60,11 +55,25 @@ class Archive:
         """Return whether a file is this archive, by size and checksum."""
         return path.stat().st_size == self.size and not self.wrong_checksum(path)
 
+    def checksum(self, path: Path) -> tuple[str, str, str]:
+        """Return the algorithm, a file's checksum, and the archive's."""
+        return ("sha256", sha256(path), self.sha256) if self.sha256 else ("md5", md5(path), self.md5)
+
     def wrong_checksum(self, path: Path) -> str:
         """Return what is wrong with a file's checksum; empty if it is right."""
-        algorithm, expected = ("sha256", self.sha256) if self.sha256 else ("md5", self.md5)
-        actual = sha256(path) if self.sha256 else md5(path)
+        algorithm, actual, expected = self.checksum(path)
         return "" if actual == expected else f"its {algorithm} is {actual}, where {expected} was expected"
+
+    def check_own(self, path: Path) -> None:
+        """Check a file of the user.
+
+        Raises:
+            CfnsrError: it is another file.
+        """
+        if not self.is_at(path):
+            algorithm, actual, expected = self.checksum(path)
+            sizes = f"has {path.stat().st_size:,} bytes and {algorithm} {actual}, not {self.size:,} and {expected}"
+            raise CfnsrError(path, sizes, "Delete it and run the command again, which fetches the right file")
 
 
 def fetch(
@@ -155,14 +164,14 @@ class _Transfer:
             timeout = (CONNECT_S, self.timeout_s)
             with session.get(self.archive.url, headers=headers, stream=True, timeout=timeout) as response:
                 connected = True
-                if response.status_code in _TEMPORARY:
+                if response.status_code in TEMPORARY:
                     raise self._out_of_tries(f"the server answered {response.status_code} {response.reason}")
                 first = self._first_byte(response, start)
                 if first is None:  # the server does not send the rest; request the whole archive next
                     self.part.unlink()
                     return f"the server answered {response.status_code} to a request for a range"
                 self._save(response, first)
-        except _LongPauseError as error:
+        except LongPauseError as error:
             problem = f"the server asks for a pause of {error.args[0] / 60:.0f} minutes"
             raise self._error(problem, "Run the command again after that: it resumes") from error
         except (requests.RequestException, HTTPError) as error:
@@ -220,26 +229,8 @@ class _Transfer:
         return self._error(f"{problem}, {self.tries} times in a row")
 
     def _retries(self) -> Retry:
-        pauses = {"backoff_factor": self.wait_s, "backoff_max": _LONGEST_PAUSE_S}
-        return _Retries(total=self.tries - 1, status_forcelist=_TEMPORARY, raise_on_status=False, **pauses)
-
-
-class _LongPauseError(Exception):
-    """The server asks for a longer pause than a user would wait; the argument is in seconds."""
-
-
-class _Retries(Retry):
-    """urllib3's retries, which read ``X-RateLimit-Reset`` too and raise an error for too long a pause."""
-
-    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        seconds, reset = None, response.headers.get("X-RateLimit-Reset", "")
-        with suppress(InvalidHeader):
-            seconds = super().get_retry_after(response)
-        if seconds is None and reset.isdecimal() and response.headers.get("X-RateLimit-Remaining") == "0":
-            seconds = max(0.0, int(reset) - time.time())  # the header holds a time of day
-        if seconds is not None and seconds > _LONGEST_PAUSE_S:
-            raise _LongPauseError(seconds)
-        return seconds
+        pauses = {"backoff_factor": self.wait_s, "backoff_max": LONGEST_PAUSE_S}
+        return Retries(total=self.tries - 1, status_forcelist=TEMPORARY, raise_on_status=False, **pauses)
 
 
 def _size(part: Path) -> int:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cfnsr.corpora.download import Archive, fetch
+from cfnsr.corpora.link_or_copy import link_or_copy
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import progress
-from cfnsr.runtime.checksum import md5
 
 PARTIAL = Path("data/.partial")  # unlike a stage's outputs, DVC does not delete it before the stage runs
 
@@ -45,6 +45,16 @@ class Source:
         folder = Path(self.local) / name
         return folder if self.local and folder.is_dir() else None
 
+    def user_files(self, name: str, wanted: Callable[[str], object]) -> list[Path]:
+        """List the files of the user's own folder of this name whose names are wanted, sorted."""
+        folder = self.user_folder(name)
+        return [] if folder is None else [path for path in sorted(folder.iterdir()) if wanted(path.name)]
+
+    def take(self, paths: Iterable[Path], folder: Path) -> None:
+        """Link or copy files of the user into a folder, under their names."""
+        for path in paths:
+            link_or_copy(path, folder / path.name, hard_link=self.hard_links)
+
     def _user_file(self, name: str) -> Path | None:
         path = Path(self.local) / name
         return path if self.local and path.is_file() else None
@@ -66,12 +76,7 @@ class Source:
         """
         user_file = self._user_file(archive.name)
         if user_file is not None:
-            if not archive.is_at(user_file):
-                size = user_file.stat().st_size
-                problem = f"has {size:,} bytes and md5 {md5(user_file)}, not {archive.size:,} and {archive.md5}"
-                raise CfnsrError(
-                    user_file, problem, "Delete it and run the command again, which fetches the right file"
-                )
+            archive.check_own(user_file)
             yield user_file
             return
         with progress.transfer(archive.name) as on_progress:

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing.media import Timeline, open_media
+from cfnsr.preprocessing.container import open_media
+from cfnsr.preprocessing.media import Timeline
 
 _ONE = 1 << 16  # display matrices are in 16.16 fixed point
 _TOLERANCE = 0.02  # of a matrix's cosines: one degree

@@ -18,7 +18,7 @@ from cfnsr.corpora.clip import Clip
 from cfnsr.data import shards
 from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import audio, media, video
+from cfnsr.preprocessing import audio, container, media, video
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.preprocessing.media import Timeline
 from cfnsr.runtime import parallel
@@ -102,7 +102,7 @@ def face_crops(
         path: the video.
         timeline: of the video.
         boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels.
-        offset_s, window_s: see ``media.evenly_spaced``.
+        offset_s, window_s: see ``video.evenly_spaced``.
         frames: number of crops.
         side_px: their side in pixels.
         decoder: a file of ``cfnsr.preprocessing.video``.
@@ -116,7 +116,7 @@ def face_crops(
     if len(timeline.pts) != len(boxes):
         problem = f"has {len(timeline.pts)} frames, its landmarks {len(boxes)}"
         raise CfnsrError(path, problem, "Fetch the clip and its landmarks again")
-    indices = media.evenly_spaced(timeline.times_s, frames, offset_s=offset_s, window_s=window_s)
+    indices = video.evenly_spaced(timeline.times_s, frames, offset_s=offset_s, window_s=window_s)
     crops, scaled = [], 0
     for index, frame in zip(indices, video.frames(path, timeline, indices, decoder=decoder), strict=True):
         _check_box(path, boxes[index], frame.image)
@@ -150,7 +150,7 @@ def _attempt(task: tuple[Path, np.ndarray | str | None], options: ExtractOptions
     try:
         if isinstance(boxes, str):
             raise CfnsrError(path, boxes, "Fetch the landmarks of this clip again")
-        with media.one_clip(path):
+        with container.one_clip(path):
             return sample(path, boxes, options)
     except CfnsrError as error:
         return error

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
 import numpy as np
 from av.stream import Disposition
 
+from cfnsr.corpora.folder.prepare.intake_file import Entry
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing.container import open_media
 from cfnsr.preprocessing.display import Display
-from cfnsr.preprocessing.media import open_media, sound_timeline, timeline
+from cfnsr.preprocessing.media import sound_timeline, timeline
+from cfnsr.runtime import parallel, progress
 
 _MAX_WINDOW_S = 6.0
 _COVERED = 90  # percentage of the clips that the window covers wholly
@@ -120,3 +125,47 @@ def propose_window(durations_s: list[float], min_sound: float) -> float:
     shortest = min(duration_s for duration_s in durations_s if duration_s >= _OUTLIER * np.median(durations_s))
     longest = shortest / min_sound if min_sound else np.inf
     return max(0.1, float(np.floor(10 * min(covered, longest, _MAX_WINDOW_S)) / 10))
+
+
+def measure(videos: Path, entries: Sequence[Entry], jobs: int) -> list[tuple[Entry, Header]]:
+    """Read the header of every video; an entry takes over its header's problem."""
+    paths = [videos / entry.file for entry in entries if not entry.problem]
+    with (
+        progress.items() as bar,
+        closing(parallel.run(read, paths, jobs=jobs, backend="threading", address="")) as results,
+    ):
+        found = iter(list(bar.track(results, total=len(paths), description="headers")))
+    clips = []
+    for entry in entries:
+        header = Header() if entry.problem else next(found)
+        clips.append((replace(entry, problem=entry.problem or header.problem), header))
+    return clips
+
+
+def with_window(clips: Sequence[tuple[Entry, Header]], min_sound: float) -> tuple[list[tuple[Entry, Header]], float]:
+    """Propose a window; clips that are too short for it are problems, or lack a modality that other clips have."""
+    good = [header for entry, header in clips if not entry.problem]
+    if not good:
+        return list(clips), propose_window([1.0], min_sound)
+    window_s = propose_window([header.duration_s for header in good], min_sound)
+    needed = modalities(clips)
+
+    def problem(entry: Entry, header: Header) -> str:
+        if entry.problem:
+            return entry.problem
+        if "video" in needed and not header.frames:
+            return "has no picture"
+        if "audio" in needed and not header.tracks:
+            return "has no sound"
+        if header.duration_s < min_sound * window_s:
+            return f"lasts {header.duration_s:.2f} s: too short for a window of {window_s} s"
+        return ""
+
+    return [(replace(entry, problem=problem(entry, header)), header) for entry, header in clips], window_s
+
+
+def modalities(clips: Sequence[tuple[Entry, Header]]) -> list[str]:
+    """Return what at least one usable clip has."""
+    good = [header for entry, header in clips if not entry.problem]
+    has = {"video": any(header.frames for header in good), "audio": any(header.tracks for header in good)}
+    return [modality for modality, is_there in has.items() if is_there]

@@ -1,4 +1,4 @@
-"""Open media files, choose their streams, and put picture and sound on one clock.
+"""Choose the streams of media files, and put picture and sound on one clock.
 
 Time 0 is when the first frame or the first sample is presented, whichever comes earlier. A file may begin its sound
 later than its picture, or the other way round, and its own times may begin anywhere. Where the picture is not used,
@@ -7,21 +7,19 @@ time 0 is the first sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import av
-import av.error
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
 from jaxtyping import Float64
 
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing.container import decode_sound, open_media
 
 _REMEDY = "Fetch or record the clip again"
 _UNTIMED = {"avi"}  # containers without presentation times: libav guesses them, up to three frames off
@@ -80,40 +78,6 @@ class _Packet(NamedTuple):
     pts: int | None
     keyframe: bool
     discarded: bool  # decoded but not shown, by the file's edit list
-
-
-@contextmanager
-def open_media(path: Path) -> Iterator[InputContainer]:
-    """Open a media file.
-
-    Raises:
-        CfnsrError: libav cannot read it, now or within the ``with``.
-    """
-    try:
-        # The path is absolute because libav would read a file named "concat:..." as one of its protocols. The options
-        # keep libav from decoding some ten frames to probe the file: an mp4's header has all that is needed.
-        with av.open(str(path.absolute()), options={"threads": "1", "skip_frame": "all"}) as container:
-            yield container
-    except (av.error.FFmpegError, UnicodeError, ValueError) as error:
-        problem = f"is not a readable media file ({getattr(error, 'strerror', error)})"
-        raise CfnsrError(path, problem, _REMEDY) from error
-
-
-@contextmanager
-def one_clip(path: Path) -> Iterator[None]:
-    """Turn whatever a library raises about a clip into that clip's error, so that it takes no other clip with it.
-
-    Raises:
-        CfnsrError: a library raised an error within the ``with``.
-    """
-    try:
-        yield
-    except CfnsrError:
-        raise
-    except Exception as error:  # PyAV, OpenCV, dlib and LiteRT raise many types
-        first_line = (str(error).splitlines() or [""])[0]
-        problem = f"cannot be processed ({type(error).__name__}: {first_line})"
-        raise CfnsrError(path, problem, "Convert it to H.264 and AAC, or remove it") from error
 
 
 def timeline(path: Path) -> Timeline:
@@ -248,14 +212,6 @@ def _scan(
     return packets, starts_s, ends_s
 
 
-def decode_sound(packet: av.Packet) -> list[av.AudioFrame]:
-    """Decode a packet; a broken one has no frame, as in players."""
-    try:
-        return packet.decode()  # pyright: ignore[reportReturnType]
-    except av.error.InvalidDataError:
-        return []
-
-
 def _shown(packets: list[_Packet]) -> tuple[list[int], int]:
     """Return the ascending times of the frames that can be decoded and are shown, and the number of those lost.
 
@@ -283,23 +239,3 @@ def _check_cut(path: Path, container: InputContainer, ends_s: dict[int, float]) 
     end_s, length_s = max(ends_s.values(), default=0.0), container.duration / av.time_base
     if end_s < length_s - _MAX_CUT_S:
         raise CfnsrError(path, f"was cut: it ends at {end_s:.1f} s of {length_s:.1f} s", "Fetch the clip again")
-
-
-def evenly_spaced(
-    times_s: Float64[np.ndarray, " frame"], count: int, *, offset_s: float = 0.0, window_s: float = np.inf
-) -> list[int]:
-    """Return the ascending indices of the frames nearest to ``count`` evenly spaced times of a window.
-
-    With too few frames, some are repeated. Times and not indices are evenly spaced, because a camera may change its
-    frame rate.
-
-    Args:
-        times_s: of the frames, ascending, in seconds.
-        count: of indices.
-        offset_s: start of the window in seconds; a clip that is shorter gives its last frame.
-        window_s: length of the window in seconds; it ends with the clip.
-    """
-    first, last = np.clip([offset_s, offset_s + window_s], times_s[0], times_s[-1])
-    halfway = (times_s[1:] + times_s[:-1]) / 2
-    # Rounded, so that the same clip in another container gives the same frames where two are equally near.
-    return np.searchsorted(halfway.round(6), np.linspace(first, last, count).round(6)).tolist()

@@ -19,6 +19,7 @@ STAGES: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").re
 PLUMBING = (
     *("cfnsr.cli", "cfnsr.config", "cfnsr.errors", "cfnsr.runtime"),
     *("cfnsr.corpora.download", "cfnsr.corpora.source", "cfnsr.corpora.unpack", "cfnsr.corpora.link_or_copy"),
+    *("cfnsr.corpora.retries", "cfnsr.corpora.licence"),
 )
 # What is imported by its name in params.yaml, which no import graph shows.
 ENCODERS = ["cfnsr.models.encoders.video.${encoders.video.name}", "cfnsr.models.encoders.audio.${encoders.audio.name}"]
@@ -44,6 +45,8 @@ CHOICES = [
     {"corpus": "studio", "landmarks.source": "openface", "extract.video.decoder": "pyav"},
     {"corpus": "ravdess", "landmarks.source": "openface", "extract.video.decoder": "decord"},
     {"corpus": "folder", "landmarks.source": "face_align", "extract.video.decoder": "pyav"},
+    {"corpus": "ravdess_speech", "landmarks.source": "openface", "extract.video.decoder": "pyav"},
+    {"corpus": "emodb", "landmarks.source": "openface", "extract.video.decoder": "pyav"},
     {"corpus": "crema_d", "landmarks.source": "face_mesh", "extract.video.decoder": "pyav"},
 ]
 ROWS = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -37,6 +37,7 @@ def test_still_face_has_still_box_with_margin() -> None:
 
 @settings(max_examples=50)
 @given(seed=st.integers(0, 2**31), jitter=st.floats(0, 10), speed=st.floats(-3, 3))
+@example(seed=18639, jitter=9.0, speed=0.0)  # one frame's points are four standard deviations off
 def test_boxes_are_steady_and_follow_the_face(seed: int, jitter: float, speed: float) -> None:
     noise = np.random.default_rng(seed).normal(0, jitter, (90, 2))
     path = 300 + speed * np.arange(90)[:, None] * [1, 0.5]
@@ -46,7 +47,11 @@ def test_boxes_are_steady_and_follow_the_face(seed: int, jitter: float, speed: f
     inside = slice(12, -12)
     shake = np.diff(faces.boxes[:, :2], axis=0)[inside].std(axis=0)
     assert (shake <= np.diff(path + noise, axis=0)[inside].std(axis=0) + 1e-9).all()
-    assert np.abs(faces.boxes[inside, :2] - path[inside]).max() <= 1e-6 + 2.5 * jitter
+    # A box is off the head's path by little, or by less than the points of its frame are, which it may not leave.
+    off = np.abs(faces.boxes[:, :2] - path)[inside]
+    assert (off <= 1e-6 + np.maximum(2.5 * jitter, np.abs(noise)[inside])).all()
+    away = np.linalg.norm(faces.boxes[:, :2] - path - noise, axis=1)
+    assert (away <= 0.1 * faces.boxes[:, 2] + 1e-6).all()
 
 
 def test_fast_motion_stays_in_the_box() -> None:

@@ -77,7 +77,7 @@ def test_detected_boxes_are_near_the_exact_ones(clips: list[Clip]) -> None:
         track, exact = find(clip), openface_csv.read(clip.path.with_suffix(".csv"))
         looked = ~np.isnan(track.confidence)
         assert looked.sum() == 8 and len(looked) == len(exact.points)
-        assert np.flatnonzero(looked).tolist() == media.evenly_spaced(media.timeline(clip.path).times_s, 8, **WINDOW)
+        assert np.flatnonzero(looked).tolist() == video.evenly_spaced(media.timeline(clip.path).times_s, 8, **WINDOW)
         faces = face_boxes.compute(track, **BOXES, where=clip.path)
         expected = face_boxes.compute(exact, **BOXES, where=clip.path)
         assert len(faces.boxes) == len(expected.boxes) and not faces.interpolated.any()
@@ -180,7 +180,7 @@ def test_landmarks_are_where_they_are_in_the_picture(clips: list[Clip], network:
     clip = clips[0]
     exact = openface_csv.read(clip.path.with_suffix(".csv"))
     when = media.timeline(clip.path)
-    indices = media.evenly_spaced(when.times_s, 4, **WINDOW)
+    indices = video.evenly_spaced(when.times_s, 4, **WINDOW)
     detect = face_align.face_detector("dlib", "cpu", 3, False)
     images = (frame.image for frame in video.frames(clip.path, when, indices, decoder="pyav"))
     for index, (_, (box,)) in zip(indices, detect(images), strict=True):

@@ -35,7 +35,7 @@ def test_landmarks_are_near_the_exact_ones(clips: list[Clip]) -> None:
     for clip in clips:
         found, exact = find(clip), openface_csv.read(clip.path.with_suffix(".csv"))
         seen = np.flatnonzero(~np.isnan(found.confidence))
-        assert seen.tolist() == media.evenly_spaced(media.timeline(clip.path).times_s, 8, offset_s=0.5, window_s=2.45)
+        assert seen.tolist() == video.evenly_spaced(media.timeline(clip.path).times_s, 8, offset_s=0.5, window_s=2.45)
         assert (found.confidence[seen] > 0.9).all()
         away = np.linalg.norm(found.points[seen] - exact.points[seen], axis=2)[:, 17:]  # the jaw is drawn elsewhere
         width = np.ptp(exact.points[0, :, 0])

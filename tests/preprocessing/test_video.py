@@ -10,9 +10,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import media, video
+from cfnsr.preprocessing.container import open_media
 from cfnsr.preprocessing.video import pyav
 from tests.support.media import TICKS, number_of, numbered, remuxed
 
@@ -67,7 +70,7 @@ def test_selective_decoding_is_exact_and_decodes_less(clip: Path) -> None:
     for index, frame in zip(chosen, video.frames(clip, timeline, chosen, decoder="pyav"), strict=True):
         assert np.array_equal(frame.image, everything[index])
     needed = frozenset(timeline.pts[index] for index in chosen)
-    with media.open_media(clip) as container:
+    with open_media(clip) as container:
         decoded = {pts for pts, _ in pyav.decode(container, container.streams.video[0], timeline, needed)}
     assert needed <= decoded and len(decoded) <= 0.7 * len(everything)
 
@@ -78,12 +81,38 @@ def test_frame_can_be_repeated(clip: Path) -> None:
         assert [number_of(frame.image) for frame in frames] == [4, 4, 5]
 
 
+@given(
+    gaps=st.lists(st.integers(1, 9000), min_size=0, max_size=300),
+    start=st.integers(0, 90000),
+    count=st.integers(1, 60),
+)
+def test_chosen_frames_are_nearest_to_even_times(gaps: list[int], start: int, count: int) -> None:
+    times_s = np.cumsum([start, *gaps]) / TICKS
+    chosen = video.evenly_spaced(times_s, count)
+    assert len(chosen) == count and chosen[0] == 0 and chosen == sorted(chosen)
+    assert chosen[-1] == (len(times_s) - 1 if count > 1 else 0)
+    for moment_s, index in zip(np.linspace(times_s[0], times_s[-1], count), chosen, strict=True):
+        assert abs(times_s[index] - moment_s) == pytest.approx(np.abs(times_s - moment_s).min(), abs=2e-6)
+
+
+def test_steady_rate_gives_even_indices() -> None:
+    assert video.evenly_spaced(np.arange(61) / 30, 7) == [0, 10, 20, 30, 40, 50, 60]
+    assert video.evenly_spaced(np.arange(3) / 30, 6) == [0, 0, 1, 1, 2, 2]
+
+
+def test_frames_come_from_the_window() -> None:
+    times_s = np.arange(61 * 25) / 25  # a minute, of which the window is two seconds
+    assert video.evenly_spaced(times_s, 5, offset_s=1.0, window_s=2.0) == [25, 37, 50, 62, 75]
+    assert video.evenly_spaced(times_s[:40], 3, offset_s=1.0, window_s=2.0) == [25, 32, 39]
+    assert video.evenly_spaced(times_s[:10], 3, offset_s=1.0, window_s=2.0) == [9, 9, 9]
+
+
 def test_varying_rate_is_sampled_evenly_in_time(tmp_path: Path) -> None:
     """A camera that slows to a tenth: by count the first second would have ten frames of eleven."""
     ticks = [number * TICKS // 30 for number in range(30)] + [TICKS + number * TICKS // 3 for number in range(6)]
     path = numbered(tmp_path / "clip.mp4", frames=36, ticks=ticks)
     when = media.timeline(path)
-    chosen = media.evenly_spaced(when.times_s, 5)
+    chosen = video.evenly_spaced(when.times_s, 5)
     assert np.diff(when.times_s[chosen]) / np.diff(when.times_s).max() == pytest.approx(2, abs=0.6)
     assert [number_of(frame.image) for frame in video.frames(path, when, chosen, decoder="pyav")] == chosen
 
@@ -152,7 +181,10 @@ REFUSED_BY_DECORD = {
 }
 
 
-@pytest.mark.skipif("decord" not in DECODERS, reason="decord has no wheel for this platform")
+@pytest.mark.skipif(
+    "decord" not in DECODERS,
+    reason="decord is published for Linux and Windows on x86-64 only, and installed only there",
+)
 @pytest.mark.parametrize("kind", REFUSED_BY_DECORD)
 def test_decord_gives_right_frames_or_refuses(tmp_path: Path, kind: str) -> None:
     name, options = REFUSED_BY_DECORD[kind]

@@ -234,7 +234,10 @@ print(counters["stats"]["unique_graphs"])
 """
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.skipif(
+    shutil.which("g++") is None,
+    reason="torch.compile compiles its kernels with a C++ compiler, which users need not have",
+)
 def test_compiled_networks_learn_the_same(folder: Path, root: Path) -> None:
     """Runs in another process, because the type checks of the tests cannot be compiled."""
     command = [sys.executable, "-c", COMPILED, str(folder)]

@@ -15,15 +15,15 @@ from urllib.error import URLError
 
 import numpy as np
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import media, people, video
+from cfnsr.preprocessing import detection
+from cfnsr.preprocessing.detection import Face, Image
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 from cfnsr.runtime.checksum import sha256
 
-Image = UInt8[np.ndarray, "height width 3"]
 _SFD = "s3fd-619a316812.pth"  # weights of the detector; their names contain the checksum
 _NETWORK = "2DFAN4-11f355bf06.pth.tar"
 SERVER = "https://www.adrianbulat.com/downloads/python-fan"
@@ -32,29 +32,25 @@ SERVER = "https://www.adrianbulat.com/downloads/python-fan"
 def finder(
     published: Path,
     *,
-    offset_s: float,
-    window_s: float,
-    frames: int,
-    decoder: str,
     detector: str,
     points: bool,
     device: str,
     batch_size: int,
     compile: bool,
     fetch_weights: bool,
+    **frames: Any,
 ) -> Callable[[Clip], Landmarks]:
     """Return a function that detects one person's landmarks in each frame that ``extract`` uses.
 
     Args:
         published: not used.
-        offset_s, window_s: of ``extract``.
-        frames, decoder: of ``extract.video``.
         detector: of faces, ``sfd``, or ``dlib``, which needs no weights and runs on the CPU.
         points: whether to detect the 68 points; if not, the corners of the detector's box are used.
         device: ``auto``, ``cpu`` or ``cuda``.
         batch_size: frames; ``dlib`` ignores it.
         compile: use torch.compile for the landmark network.
         fetch_weights: whether to download missing weights.
+        frames: see ``detection.finder``.
 
     Raises:
         CfnsrError: the package, its detector or its weights are missing.
@@ -63,29 +59,14 @@ def finder(
         raise CfnsrError("landmarks.face_align.device", "is cuda, but there is no GPU", "Set it to auto or cpu")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    detect = face_detector(detector, device, batch_size, fetch_weights)
+    find_faces = face_detector(detector, device, batch_size, fetch_weights)
     locate = _network(device, compile, fetch_weights) if points else _corners
 
-    def find(clip: Clip) -> Landmarks:
-        timeline = media.timeline(clip.path)
-        indices = media.evenly_spaced(timeline.times_s, frames, offset_s=offset_s, window_s=window_s)
-        indices = sorted(set(indices))
-        landmarks = np.full((len(timeline.pts), POINTS, 2), np.nan)
-        confidence = np.full(len(timeline.pts), np.nan)
-        images = (frame.image for frame in video.frames(clip.path, timeline, indices, decoder=decoder))
-        faces: list[list[Float64[np.ndarray, " 5"]]] = []
-        points_of: list[list[Float64[np.ndarray, "68 2"]]] = []
-        for image, boxes in detect(images):
-            faces.append(boxes)
-            points_of.append([locate(image, box) for box in boxes])
-        person = people.follow([[box[:4] for box in boxes] for boxes in faces])
-        for index, boxes, points_of_frame, number in zip(indices, faces, points_of, person, strict=True):
-            confidence[index] = 0.0 if number is None else boxes[number][4]
-            if number is not None:
-                landmarks[index] = points_of_frame[number]
-        return Landmarks(landmarks, confidence, timeline.frame_rate_hz)
+    def detect(images: Iterator[Image]) -> Iterator[list[Face]]:
+        for image, boxes in find_faces(images):
+            yield [Face(box[:4], locate(image, box), float(box[4])) for box in boxes]
 
-    return find
+    return detection.finder(detect, **frames)
 
 
 def face_detector(

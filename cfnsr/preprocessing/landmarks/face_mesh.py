@@ -11,22 +11,21 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, Float64
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import media, people, video
-from cfnsr.preprocessing.landmarks import POINTS, Landmarks
+from cfnsr.preprocessing import detection
+from cfnsr.preprocessing.detection import Face, Image
+from cfnsr.preprocessing.landmarks import Landmarks
 
-Image = UInt8[np.ndarray, "height width 3"]
 _FILE = "face_landmarker.task"
 _SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 _REMEDY = (
@@ -47,53 +46,23 @@ IBUG = (
 )
 
 
-def finder(
-    published: Path, *, offset_s: float, window_s: float, frames: int, decoder: str, min_score: float
-) -> Callable[[Clip], Landmarks]:
+def finder(published: Path, *, min_score: float, **frames: Any) -> Callable[[Clip], Landmarks]:
     """Return a function that finds one person's landmarks in each frame that ``extract`` uses.
 
     Args:
         published: not used.
-        offset_s, window_s: of ``extract``.
-        frames, decoder: of ``extract.video``.
         min_score: smallest score of a face, 0 to 1.
+        frames: see ``detection.finder``.
 
     Raises:
         CfnsrError: LiteRT or the model is missing, or the model has another checksum.
     """
     mesh = FaceMesh()
 
-    def find(clip: Clip) -> Landmarks:
-        timeline = media.timeline(clip.path)
-        indices = media.evenly_spaced(timeline.times_s, frames, offset_s=offset_s, window_s=window_s)
-        indices = sorted(set(indices))
-        shown = video.frames(clip.path, timeline, indices, decoder=decoder)
-        faces = [mesh.faces(frame.image, min_score) for frame in shown]
-        person = people.follow([[face.box for face in of_frame] for of_frame in faces])
-        landmarks = np.full((len(timeline.pts), POINTS, 2), np.nan)
-        confidence = np.full(len(timeline.pts), np.nan)
-        for index, of_frame, number in zip(indices, faces, person, strict=True):
-            confidence[index] = 0.0 if number is None else of_frame[number].score
-            if number is not None:
-                landmarks[index] = of_frame[number].points
-        return Landmarks(landmarks, confidence, timeline.frame_rate_hz)
+    def detect(images: Iterator[Image]) -> Iterator[list[Face]]:
+        return (mesh.faces(image, min_score) for image in images)
 
-    return find
-
-
-@dataclass(frozen=True)
-class Face:
-    """A face in a picture.
-
-    Attributes:
-        box: left, top, right and bottom of the detection, in pixels.
-        points: x and y in pixels.
-        score: of the mesh, 0 to 1: whether its points are on a face.
-    """
-
-    box: Float64[np.ndarray, " 4"]
-    points: Float64[np.ndarray, "68 2"]
-    score: float
+    return detection.finder(detect, **frames)
 
 
 class FaceMesh:
@@ -117,7 +86,7 @@ class FaceMesh:
             min_score: smallest score of a face, 0 to 1, by the detector and by the mesh.
         """
         faces = [self._locate(image, *detection) for detection in self._detect(image, min_score)]
-        return [face for face in faces if face.score >= min_score]
+        return [face for face in faces if face.confidence >= min_score]
 
     def _detect(
         self, image: Image, min_score: float

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from cfnsr.corpora import unpack
+from cfnsr.corpora import licence, unpack
 from cfnsr.corpora.link_or_copy import disk_space
-from cfnsr.corpora.ravdess.prepare import NO_CLIPS_REMEDY, SPEECH, record, require_licence
+from cfnsr.corpora.ravdess.prepare import LICENCE, NO_CLIPS_REMEDY, SPEECH, record
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import landmarks, openface_csv
@@ -37,7 +37,7 @@ def fetch(folder: Path, *, licence_accepted: bool, source: Source, jobs: int) ->
     Raises:
         CfnsrError: the licence is not accepted, or the archive cannot be fetched.
     """
-    require_licence(licence_accepted)
+    licence.require("ravdess", LICENCE, accepted=licence_accepted)
     is_speech = re.compile(rf"{SPEECH}\d\d\.csv").fullmatch
     user_folder = source.user_folder(_NAME)
     if user_folder is not None:

@@ -52,6 +52,26 @@ def frames(path: Path, timeline: Timeline, indices: list[int], *, decoder: str) 
     return module.frames(path, timeline, indices)
 
 
+def evenly_spaced(
+    times_s: Float64[np.ndarray, " frame"], count: int, *, offset_s: float = 0.0, window_s: float = np.inf
+) -> list[int]:
+    """Return the ascending indices of the frames nearest to ``count`` evenly spaced times of a window.
+
+    With too few frames, some are repeated. Times and not indices are evenly spaced, because a camera may change its
+    frame rate.
+
+    Args:
+        times_s: of the frames, ascending, in seconds.
+        count: of indices.
+        offset_s: start of the window in seconds; a clip that is shorter gives its last frame.
+        window_s: length of the window in seconds; it ends with the clip.
+    """
+    first, last = np.clip([offset_s, offset_s + window_s], times_s[0], times_s[-1])
+    halfway = (times_s[1:] + times_s[:-1]) / 2
+    # Rounded, so that the same clip in another container gives the same frames where two are equally near.
+    return np.searchsorted(halfway.round(6), np.linspace(first, last, count).round(6)).tolist()
+
+
 def crop(
     image: UInt8[np.ndarray, "height width 3"], box: Float64[np.ndarray, " 3"], side_px: int
 ) -> UInt8[np.ndarray, "side side 3"]:

@@ -9,8 +9,9 @@ import av
 from av.container import InputContainer
 
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing.container import open_media
 from cfnsr.preprocessing.display import Display
-from cfnsr.preprocessing.media import Timeline, open_media
+from cfnsr.preprocessing.media import Timeline
 from cfnsr.preprocessing.video import Frame
 
 _REMEDY = "Fetch or record the clip again"

@@ -6,13 +6,12 @@ import csv
 import shutil
 from pathlib import Path
 
+from cfnsr.corpora import licence
 from cfnsr.corpora.crema_d.prepare import lfs
 from cfnsr.corpora.download import Archive, fetch
-from cfnsr.corpora.link_or_copy import link_or_copy
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import progress
-from cfnsr.runtime.checksum import sha256
 
 LICENCE = """CREMA-D is under the Open Database License 1.0 (https://opendatacommons.org/licenses/odbl/1.0/), its clips
 under the Database Contents License 1.0: cite its authors, Cao and others (2014); share a database that you make of it
@@ -40,15 +39,12 @@ def prepare(actor: str, folder: Path, *, licence_accepted: bool, source: Source,
     Raises:
         CfnsrError: the licence is not accepted, or the clips cannot be fetched.
     """
-    if not licence_accepted:
-        remedy = "To accept it: cfnsr preset crema_d --accept-licence"
-        raise CfnsrError("corpora.crema_d.licence_accepted", LICENCE, remedy)
+    licence.require("crema_d", LICENCE, accepted=licence_accepted)
     files = _files(actor)
     own = source.user_folder("VideoFlash") or source.user_folder(".")
     paths = {} if own is None else {file.name: own / file.name for file in files if (own / file.name).is_file()}
     _check(files, paths)
-    for name, path in paths.items():
-        link_or_copy(path, folder / name, hard_link=source.hard_links)
+    source.take(paths.values(), folder)
     missing = [file for file in files if file.name not in paths]
     if missing:
         _fetch(missing, folder, source, actor)
@@ -78,11 +74,8 @@ def _check(files: list[Archive], paths: dict[str, Path]) -> None:
         problem = f"is a pointer of Git LFS, not a video, as are {len(pointers) - 1} more of this actor"
         raise CfnsrError(pointers[0], problem, "Run `git lfs pull` in that folder, or empty fetch.local")
     for file in files:
-        path = paths.get(file.name)
-        if path is not None and not file.is_at(path):
-            size = path.stat().st_size
-            problem = f"has {size:,} bytes and sha256 {sha256(path)}, not {file.size:,} and {file.sha256}"
-            raise CfnsrError(path, problem, "Delete it and run the command again, which fetches the right file")
+        if file.name in paths:
+            file.check_own(paths[file.name])
 
 
 def _fetch(files: list[Archive], folder: Path, source: Source, actor: str) -> None:

@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from cfnsr.corpora.download import CONNECT_S, USER_AGENT, Archive
+from cfnsr.corpora.retries import TEMPORARY
 from cfnsr.errors import CfnsrError
 
 # The authors' two repositories. GitHub's may be over its quota of transfers.
@@ -22,7 +23,6 @@ REPOSITORIES = (
     "https://gitlab.com/cs-cooper-lab/crema-d-mirror.git",
 )
 _TYPE = "application/vnd.git-lfs+json"
-_TEMPORARY = frozenset({429, 500, 502, 503, 504})
 
 
 def is_pointer(path: Path) -> bool:
@@ -47,7 +47,7 @@ def locate(files: list[Archive], tries: int, wait_s: float, timeout_s: float) ->
         return []
     problems = []
     pauses = {"backoff_factor": wait_s, "respect_retry_after_header": False}  # the next repository may answer sooner
-    retries = Retry(total=tries - 1, status_forcelist=_TEMPORARY, allowed_methods=None, **pauses)
+    retries = Retry(total=tries - 1, status_forcelist=TEMPORARY, allowed_methods=None, **pauses)
     with requests.Session() as session:
         for prefix in ("http://", "https://"):
             session.mount(prefix, HTTPAdapter(max_retries=retries))

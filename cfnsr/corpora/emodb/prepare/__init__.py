@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cfnsr.corpora.link_or_copy import link_or_copy
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 
@@ -27,5 +26,4 @@ def prepare(actor: str, folder: Path, *, source: Source, jobs: int) -> None:
         problem = f"there is no clip of actor {actor} in {own}" if own else "EmoDB is not fetched for you"
         remedy = "Unpack EmoDB (docs/corpora.md says where it is) and set fetch.local to its folder"
         raise CfnsrError("fetch.local", problem, remedy)
-    for path in paths:
-        link_or_copy(path, folder / path.name, hard_link=source.hard_links)
+    source.take(paths, folder)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cfnsr.corpora import filenames, unpack
+from cfnsr.corpora import filenames, licence, unpack
 from cfnsr.corpora.download import Archive
-from cfnsr.corpora.link_or_copy import link_or_copy
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 
-LICENCE = """RAVDESS is under Creative Commons BY-NC-SA 4.0 (https://creativecommons.org/licenses/by-nc-sa/4.0/):
-cite its authors, Livingstone and Russo (2018); no commercial use; share what you make of it under the same licence"""
-
+LICENCE = licence.RAVDESS
 # All 24 actors; size and md5 as several projects state them.
 NAME, SIZE, MD5 = "Audio_Speech_Actors_01-24.zip", 208_468_073, "bc696df654c87fed845eb13823edef8a"
 _PAGE = "records/1188976/files"
@@ -35,14 +32,10 @@ def prepare(actor: str, folder: Path, *, licence_accepted: bool, source: Source,
     Raises:
         CfnsrError: the licence is not accepted, or the clips cannot be fetched.
     """
-    if not licence_accepted:
-        remedy = "To accept it: cfnsr preset ravdess_speech --accept-licence"
-        raise CfnsrError("corpora.ravdess_speech.licence_accepted", LICENCE, remedy)
+    licence.require("ravdess_speech", LICENCE, accepted=licence_accepted)
     is_speech = re.compile(rf"{_SPEECH}{re.escape(actor)}\.wav").fullmatch
-    user_folder = source.user_folder(f"Actor_{actor}")
-    paths = [] if user_folder is None else [path for path in sorted(user_folder.iterdir()) if is_speech(path.name)]
-    for path in paths:
-        link_or_copy(path, folder / path.name, hard_link=source.hard_links)
+    paths = source.user_files(f"Actor_{actor}", is_speech)
+    source.take(paths, folder)
     if not paths:
         archive = Archive(NAME, f"{source.base_url}/{_PAGE}/{NAME}?download=1", SIZE, MD5)
         with source.archive(archive, keep=True) as path:
