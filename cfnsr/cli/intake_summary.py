@@ -11,9 +11,8 @@ from cfnsr.corpora.folder.intake import Intake
 from cfnsr.corpora.folder.prepare.intake_file import Entry
 from cfnsr.corpora.folder.problems import shown
 from cfnsr.preprocessing.headers import Header
+from cfnsr.preprocessing.validate import LATE_S, LONG
 
-_OFFSET_S = 0.2  # between the starts of sound and picture; more is worth a look
-_LONG = 4.0  # times the median length; such a clip is rarely one utterance
 _KINDS = 12  # labels and picture sizes listed one by one
 
 
@@ -53,8 +52,8 @@ def _of_headers(good: Sequence[tuple[Entry, Header]]) -> Iterator[str]:
         yield "pictures: none; the sound is used alone"
     transfers = {header.transfer for _, header in good}
     findings: dict[str, Callable[[Header], bool]] = {
-        "much longer than the others": lambda header: header.duration_s > _LONG * median_s,
-        f"sound and picture begin over {_OFFSET_S} s apart": lambda header: abs(header.sound_offset_s) > _OFFSET_S,
+        "much longer than the others": lambda header: header.duration_s > LONG * median_s,
+        f"sound and picture begin over {LATE_S} s apart": lambda header: abs(header.sound_offset_s) > LATE_S,
         "begin without a keyframe, so that frames are lost": lambda header: header.lost_frames > 0,
         "several video streams": lambda header: header.video_streams > 1,
         "pixels that are not square": lambda header: header.frames > 0 and header.pixel_ratio != 1,

@@ -19,8 +19,8 @@ from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
 from cfnsr.runtime.outputs import atomic_file
 
-_LATE_S = 0.2  # between the beginnings of picture and sound
-_LONG = 3.0  # times the median duration of all clips
+LATE_S = 0.2  # between the beginnings of picture and sound
+LONG = 3.0  # times the median duration of all clips
 _COUNTS = ("missing", "surplus", "duplicates", "not_finite", "constant", "silent", "black_frames", "padded")
 
 
@@ -156,14 +156,14 @@ def _findings(index: pd.DataFrame) -> dict[str, list[str]]:
     """List the clips that are odd, by what is odd about them."""
     usual = index["transfer"].mode().iloc[0]
     odd = {
-        "sound_offset": index["sound_offset_s"].abs() > _LATE_S,
+        "sound_offset": index["sound_offset_s"].abs() > LATE_S,
         "several_tracks": index["tracks"] > 1,
         "lost_frames": index["lost_frames"] > 0,
         "scaled_frames": index["scaled_frames"] > 0,
         "still": index["still"],
         "other_dynamic_range": index["transfer"] != usual,
         "face_jumps": index["box_jumps"] > 0,
-        "long": index["duration_s"] > _LONG * index["duration_s"].median(),
+        "long": index["duration_s"] > LONG * index["duration_s"].median(),
     }
     return {name: index.loc[rows, "clip"].tolist() for name, rows in odd.items()}
 
