@@ -17,7 +17,7 @@ from filelock import FileLock
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-from tests.support import checker, filmed
+from tests.support import checker, small_studio
 from tests.support.cluster import TwoNodes, two_nodes
 from tests.support.repository import Repository
 
@@ -71,7 +71,7 @@ def stubbed(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 @pytest.fixture(scope="session")
 def studio_actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one small actor of studio; tests leave it as it is."""
-    return made_once(tmp_path_factory, "studio_actor", filmed.make)
+    return made_once(tmp_path_factory, "studio_actor", small_studio.make)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cfnsr.corpora.studio.prepare import design, identity, speech
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import audio, media, openface_csv, video
 from cfnsr.runtime.bad_clips import BadClips
-from tests.support.filmed import OPTIONS, make
+from tests.support.small_studio import OPTIONS, make
 
 
 def test_actor_that_is_no_number_is_refused() -> None:

@@ -10,18 +10,18 @@ import pytest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import files, results
 from cfnsr.report.results import Results
-from tests.support import shown
+from tests.support import made_up_results
 
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return shown.gathered(tmp_path_factory.mktemp("corpus"), shown.manifest())
+    return made_up_results.gathered(tmp_path_factory.mktemp("corpus"), made_up_results.manifest())
 
 
 @pytest.fixture(scope="module")
 def out(figures: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("metrics")
-    files.write(folder, figures, shown.manifest())
+    files.write(folder, figures, made_up_results.manifest())
     return folder
 
 
@@ -41,16 +41,16 @@ def test_metrics_are_accuracy_and_uar(figures: Results, out: Path) -> None:
 
 def test_test_selected_accuracy_is_called_optimistic(figures: Results, tmp_path: Path) -> None:
     selected = replace(figures.rows[0], name="video@test_selected", protocol="test_selected")
-    files.write(tmp_path, replace(figures, rows=[*figures.rows, selected]), shown.manifest())
+    files.write(tmp_path, replace(figures, rows=[*figures.rows, selected]), made_up_results.manifest())
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert list(metrics["accuracy"]) == list(shown.SKILLS)
+    assert list(metrics["accuracy"]) == list(made_up_results.SKILLS)
     assert metrics["optimistic_accuracy"] == {"video@test_selected": round(selected.accuracy, 4)}
     assert list(metrics["optimistic_uar"]) == ["video@test_selected"]
 
 
 def test_plots_data_is_that_of_the_predictions(out: Path) -> None:
-    for name in shown.SKILLS:
-        pairs, table = pd.read_csv(out / "confusion" / f"{name}.csv"), shown.predictions(name)
+    for name in made_up_results.SKILLS:
+        pairs, table = pd.read_csv(out / "confusion" / f"{name}.csv"), made_up_results.predictions(name)
         assert sorted(zip(pairs["actual"], pairs["predicted"], strict=True)) == sorted(
             zip(table["label"], table["predicted"], strict=True)
         )
@@ -61,9 +61,11 @@ def test_plots_data_is_that_of_the_predictions(out: Path) -> None:
 
 
 def test_a_single_row_has_no_comparisons(tmp_path: Path) -> None:
-    shown.write_jobs(tmp_path, shown.expected("audio"))
-    figures = results.gather(tmp_path, shown.manifest(), expected=shown.expected("audio"), ci_level=0.95)
-    files.write(tmp_path, figures, shown.manifest())
+    made_up_results.write_jobs(tmp_path, made_up_results.expected("audio"))
+    figures = results.gather(
+        tmp_path, made_up_results.manifest(), expected=made_up_results.expected("audio"), ci_level=0.95
+    )
+    files.write(tmp_path, figures, made_up_results.manifest())
     assert files.read_differences(tmp_path) == [] and [row.name for row in files.read(tmp_path)] == ["audio"]
 
 

@@ -27,7 +27,7 @@ from cfnsr.report import page, table
 from cfnsr.report.page.misclassified import MOST
 from cfnsr.report.page.provenance import Provenance
 from cfnsr.report.results import Results
-from tests.support import corpus, shown
+from tests.support import corpus, made_up_results
 
 CHARTS = ["ranking", "confusion", "recall", "loss", "accuracy", "reliability", "modalities", "speakers"]
 VIEWS = [(1280, "light"), (1280, "dark"), (390, "light")]
@@ -54,13 +54,13 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return shown.gathered(tmp_path_factory.mktemp("corpus"), shown.manifest())
+    return made_up_results.gathered(tmp_path_factory.mktemp("corpus"), made_up_results.manifest())
 
 
 @pytest.fixture(scope="module")
 def out(figures: Results, shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("metrics") / "studio"
-    shown.write(folder, shards, figures=figures)
+    made_up_results.write(folder, shards, figures=figures)
     return folder
 
 
@@ -152,7 +152,7 @@ def test_long_tables_fit_1280_pixels(browser: Browser, shards: Path, tmp_path: P
         replace(figures.rows[2], name=name, std_seeds=0.1, p_best=1.0, parameters=42_897_870, protocol=protocol)
         for name, protocol in zip(names, ("held_out", "test_selected"), strict=True)
     ]
-    shown.write(tmp_path, shards, figures=replace(figures, rows=[*figures.rows, *longest]))
+    made_up_results.write(tmp_path, shards, figures=replace(figures, rows=[*figures.rows, *longest]))
     with OpenPage(browser, tmp_path / "report.html") as opened:
         assert max(opened.overflow()) <= 0
         opened.page.check("#all-columns")
@@ -199,10 +199,10 @@ def test_table_sorts_by_mouse_and_keyboard(view: OpenPage) -> None:
 
 def confusion(name: str, fold: str, of: str) -> list[str]:
     """Texts of a confusion matrix, counted from the predictions."""
-    chosen = shown.predictions(name)
+    chosen = made_up_results.predictions(name)
     chosen = chosen[chosen["fold"] == fold] if fold else chosen
     counts = pd.crosstab(chosen["label"], chosen["predicted"]).reindex(
-        index=shown.LABELS, columns=shown.LABELS, fill_value=0
+        index=made_up_results.LABELS, columns=made_up_results.LABELS, fill_value=0
     )
     shares = counts.to_numpy(float)
     if of != "clips":
@@ -242,10 +242,10 @@ def test_reliability_switches_system(view: OpenPage) -> None:
 
 def test_misclassified_clips_are_shown_on_demand(view: OpenPage) -> None:
     assert not view.page.query_selector_all("img[src]")
-    for name in shown.SKILLS:
+    for name in made_up_results.SKILLS:
         details = view.page.locator("details.mistakes", has_text=f"{name}:")
         details.locator("summary").click()
-        predictions = shown.predictions(name)
+        predictions = made_up_results.predictions(name)
         wrong = predictions[predictions["label"] != predictions["predicted"]]
         assert details.locator("article").count() == min(len(wrong), MOST)
         first = wrong.loc[wrong.filter(like="p_").max(axis=1).idxmax()]
@@ -273,7 +273,7 @@ def test_page_and_terminal_show_the_same_figures(view: OpenPage, figures: Result
 
 
 def test_faces_can_be_left_out(browser: Browser, shards: Path, tmp_path: Path, figures: Results) -> None:
-    shown.write(tmp_path, shards, figures=figures, faces=False)
+    made_up_results.write(tmp_path, shards, figures=figures, faces=False)
     with OpenPage(browser, tmp_path / "report.html") as opened:
         opened.open_details()
         texts = {image.get_attribute("alt") for image in opened.page.query_selector_all("img")}
@@ -296,7 +296,7 @@ HOSTILE = [
 
 
 def test_hostile_names_labels_and_params_do_not_run(browser: Browser, shards: Path, tmp_path: Path) -> None:
-    shown.write(
+    made_up_results.write(
         tmp_path,
         shards,
         labels=HOSTILE,
@@ -330,21 +330,21 @@ def test_scripts_of_others_do_not_run(browser: Browser, out: Path, tmp_path: Pat
 def test_imported_networks_may_know_test_speakers(shards: Path, tmp_path: Path, figures: Results) -> None:
     for imported in ("", "fold_1 a.pth (sha256 0123456789ab)"):
         rows = [replace(row, imported=imported) for row in figures.rows]
-        shown.write(tmp_path, shards, figures=replace(figures, rows=rows), faces=False)
+        made_up_results.write(tmp_path, shards, figures=replace(figures, rows=rows), faces=False)
         text = (tmp_path / "report.html").read_text()
         assert ("speakers that it was not trained on" in text) == (not imported)
 
 
 def test_headline_admits_optimistic_figures(shards: Path, tmp_path: Path, figures: Results) -> None:
     rows = [replace(row, name=f"{row.name}@test_selected", protocol="test_selected") for row in figures.rows]
-    shown.write(tmp_path, shards, figures=replace(figures, rows=rows, differences=[]), faces=False)
+    made_up_results.write(tmp_path, shards, figures=replace(figures, rows=rows, differences=[]), faces=False)
     text = (tmp_path / "report.html").read_text()
     assert "Every figure here is optimistic" in text and 'id="differences"' not in text
     assert 'href="#differences"' not in text and 'href="#curves"' in text
 
 
 def test_same_results_give_same_bytes(shards: Path, out: Path, tmp_path: Path) -> None:
-    shown.write(tmp_path, shards)
+    made_up_results.write(tmp_path, shards)
     for name in ("report.html", "report.md", "results.csv"):
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
 

@@ -11,44 +11,44 @@ from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.report import results
 from cfnsr.report.expected import ExpectedOutputs
-from tests.support import shown
+from tests.support import made_up_results
 
 
 def gather(folder: Path, expected: ExpectedOutputs) -> results.Results:
-    return results.gather(folder, shown.manifest(), expected=expected, ci_level=0.95)
+    return results.gather(folder, made_up_results.manifest(), expected=expected, ci_level=0.95)
 
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    expected = shown.expected(protocols=["held_out", "test_selected"])
-    return shown.write_jobs(tmp_path_factory.mktemp("corpus"), expected)
+    expected = made_up_results.expected(protocols=["held_out", "test_selected"])
+    return made_up_results.write_jobs(tmp_path_factory.mktemp("corpus"), expected)
 
 
 def test_every_expected_row_is_read_in_order(jobs: Path) -> None:
-    figures = gather(jobs, shown.expected("cfnsr", "video"))  # audio is there and not read
+    figures = gather(jobs, made_up_results.expected("cfnsr", "video"))  # audio is there and not read
     assert [row.name for row in figures.rows] == ["cfnsr", "video"]
     for row in figures.rows:
-        table = shown.predictions(row.name)
+        table = made_up_results.predictions(row.name)
         assert row.accuracy == (table["label"] == table["predicted"]).mean()
         predictions = figures.predictions[row.name]
-        assert len(predictions) == 32 and set(predictions["fold"]) == set(shown.manifest().folds)
+        assert len(predictions) == 32 and set(predictions["fold"]) == set(made_up_results.manifest().folds)
     assert [(pair.system, pair.other) for pair in figures.differences] == [("cfnsr", "video")]
     assert figures.rows[1].p_best == figures.differences[0].p_holm and figures.rows[0].p_best is None
 
 
 def test_recalls_count_clips_once(tmp_path: Path) -> None:
-    expected = shown.expected("audio", seeds=[7, 8])
-    recalls = gather(shown.write_jobs(tmp_path, expected), expected).recalls
-    tables = pd.concat([shown.predictions("audio", seed=seed) for seed in (7, 8)])
+    expected = made_up_results.expected("audio", seeds=[7, 8])
+    recalls = gather(made_up_results.write_jobs(tmp_path, expected), expected).recalls
+    tables = pd.concat([made_up_results.predictions("audio", seed=seed) for seed in (7, 8)])
     for row in recalls.to_dict("records"):
         of_label = tables[tables["label"] == row["label"]]
         assert row["recall"] == pytest.approx((of_label["predicted"] == row["label"]).mean())
         assert row["clips"] == 8
-    assert recalls["label"].tolist() == shown.LABELS and set(recalls["name"]) == {"audio"}
+    assert recalls["label"].tolist() == made_up_results.LABELS and set(recalls["name"]) == {"audio"}
 
 
 def test_test_selected_rows_are_apart(jobs: Path) -> None:
-    figures = gather(jobs, shown.expected("video", "audio", protocols=["test_selected", "held_out"]))
+    figures = gather(jobs, made_up_results.expected("video", "audio", protocols=["test_selected", "held_out"]))
     rows = {row.name: row for row in figures.rows}
     assert list(rows) == ["video@test_selected", "audio@test_selected", "video", "audio"]
     assert [(pair.system, pair.other) for pair in figures.differences] == [("video", "audio")]
@@ -59,14 +59,14 @@ def test_test_selected_rows_are_apart(jobs: Path) -> None:
 
 
 def test_only_trained_rows_have_curves(tmp_path: Path) -> None:
-    shown.write_jobs(tmp_path, shown.expected("video"))
-    shown.write_jobs(tmp_path, shown.expected("audio"), epochs=0)
-    assert list(gather(tmp_path, shown.expected("video", "audio")).curves) == ["video"]
+    made_up_results.write_jobs(tmp_path, made_up_results.expected("video"))
+    made_up_results.write_jobs(tmp_path, made_up_results.expected("audio"), epochs=0)
+    assert list(gather(tmp_path, made_up_results.expected("video", "audio")).curves) == ["video"]
 
 
 def test_curves_average_the_jobs_that_reached_an_epoch(tmp_path: Path) -> None:
     for name, epochs in (("a", 1), ("b", 3)):
-        shown.write_curves(tmp_path / name, epochs)
+        made_up_results.write_curves(tmp_path / name, epochs)
     (tmp_path / "b" / "test.csv").write_text("epoch,accuracy\n1,0.5\n2,0.25\n3,0.75\n")
     curves = results.mean_curves([tmp_path / "a", tmp_path / "b"])
     assert curves["epoch"].tolist() == [1, 2, 3] and curves["trials"].tolist() == [2, 1, 1]
@@ -85,9 +85,9 @@ def test_curves_average_the_jobs_that_reached_an_epoch(tmp_path: Path) -> None:
     ],
 )
 def test_a_missing_file_is_named(tmp_path: Path, file: Callable[[JobPaths], Path]) -> None:
-    expected = shown.expected("audio")
-    shown.write_jobs(tmp_path, expected)
-    path = file(JobPaths.of(tmp_path, "audio", Trial("held_out", "fold_2", shown.SEED)))
+    expected = made_up_results.expected("audio")
+    made_up_results.write_jobs(tmp_path, expected)
+    path = file(JobPaths.of(tmp_path, "audio", Trial("held_out", "fold_2", made_up_results.SEED)))
     path.unlink()
     with pytest.raises(CfnsrError, match=f"{path}: is missing. Run `dvc repro`"):
         gather(tmp_path, expected)
@@ -106,22 +106,22 @@ def test_a_missing_file_is_named(tmp_path: Path, file: Callable[[JobPaths], Path
     ],
 )
 def test_damaged_files_of_jobs_are_named(tmp_path: Path, name: str, content: str | None, problem: str) -> None:
-    expected = shown.expected("audio")
-    shown.write_jobs(tmp_path, expected)
-    path = JobPaths.of(tmp_path, "audio", Trial("held_out", "fold_2", shown.SEED)).results / name
+    expected = made_up_results.expected("audio")
+    made_up_results.write_jobs(tmp_path, expected)
+    path = JobPaths.of(tmp_path, "audio", Trial("held_out", "fold_2", made_up_results.SEED)).results / name
     path.unlink() if content is None else path.write_text(content)
     with pytest.raises(CfnsrError, match=rf"fold_2/7/{name}: {problem}.*`dvc repro`"):
         gather(tmp_path, expected)
 
 
 def test_predictions_of_other_emotions_are_rejected(tmp_path: Path) -> None:
-    shown.write_jobs(tmp_path, shown.expected("audio"), ["calm", "angry"])
+    made_up_results.write_jobs(tmp_path, made_up_results.expected("audio"), ["calm", "angry"])
     with pytest.raises(CfnsrError, match=r"predictions\.parquet: .* lacks the column p_happy, p_sad"):
-        gather(tmp_path, shown.expected("audio"))
+        gather(tmp_path, made_up_results.expected("audio"))
 
 
 def test_a_job_of_other_data_is_rejected(tmp_path: Path) -> None:
-    expected = shown.expected("audio")
-    shown.write_jobs(tmp_path, expected, data="other")
+    expected = made_up_results.expected("audio")
+    made_up_results.write_jobs(tmp_path, expected, data="other")
     with pytest.raises(CfnsrError, match=r"record\.json: was made from other data than manifest\.json describes"):
         gather(tmp_path, expected)

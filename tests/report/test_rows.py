@@ -14,10 +14,10 @@ from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.report import rows
 from cfnsr.report.rows import Difference, ResultRow
-from tests.support import shown
+from tests.support import made_up_results
 
 LABELS = ["calm", "angry"]
-MANIFEST = replace(shown.manifest(labels=LABELS), skipped={"01/x": "black"})
+MANIFEST = replace(made_up_results.manifest(labels=LABELS), skipped={"01/x": "black"})
 SPEAKERS = ("01", "02", "03", "04")
 # Right and wrong clips of each speaker, the calm one first. The first two speakers are fold_1.
 HALF = ("rr", "rw", "wr", "ww")
@@ -47,7 +47,7 @@ def table(correct: tuple[str, ...], choice: str = "selected", seed: int = 7) -> 
 
 
 def records(**changes: Any) -> list[JobRecord]:
-    return [shown.record("audio", Trial("held_out", fold, 7), **changes) for fold in ("fold_1", "fold_2")]
+    return [made_up_results.record("audio", Trial("held_out", fold, 7), **changes) for fold in ("fold_1", "fold_2")]
 
 
 def summarise(*tables: pd.DataFrame, ci_level: float = 0.5) -> ResultRow:

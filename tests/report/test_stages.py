@@ -15,15 +15,20 @@ from ruamel.yaml import YAML
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.splits import Trial
 from cfnsr.report import files
-from tests.support import corpus, shown
+from tests.support import corpus, made_up_results
 
 
 @pytest.fixture
 def params(root: Path, tmp_path: Path) -> dict[str, Any]:
     """Those of the repository, for four speakers and three rows."""
     values = YAML(typ="safe").load((root / "params.yaml").read_text())
-    values |= {"actors": shown.ACTORS, "folds": {f"fold_{number}": [f"0{number}"] for number in (1, 2, 3, 4)}}
-    values["run"] |= {"pretrain": ["video", "audio"], "combine": [], "train": ["cfnsr"], "seeds": [shown.SEED]}
+    values |= {"actors": made_up_results.ACTORS, "folds": {f"fold_{number}": [f"0{number}"] for number in (1, 2, 3, 4)}}
+    values["run"] |= {
+        "pretrain": ["video", "audio"],
+        "combine": [],
+        "train": ["cfnsr"],
+        "seeds": [made_up_results.SEED],
+    }
     return values
 
 
@@ -32,11 +37,11 @@ def data(tmp_path: Path) -> Path:
     """A corpus's folder with all jobs, and one more that params do not list."""
     folder = tmp_path / "data" / "studio"
     corpus.write(folder / "shards")
-    known = shown.manifest(corpus="studio")
+    known = made_up_results.manifest(corpus="studio")
     known.write(folder / "manifest.json")
-    expected = shown.expected()
-    shown.write_jobs(folder, expected)
-    shown.write_job(folder, "video", Trial("held_out", "fold_1", 99))
+    expected = made_up_results.expected()
+    made_up_results.write_jobs(folder, expected)
+    made_up_results.write_job(folder, "video", Trial("held_out", "fold_1", 99))
     for name in [*expected.folders, "held_out/old/fold_1/7"]:
         (folder / "models" / name).mkdir(parents=True)
         (folder / "models" / name / "model.safetensors").write_text(name)
@@ -65,8 +70,8 @@ def test_best_copies_the_chosen_model(data: Path, params: dict[str, Any]) -> Non
 def test_best_is_empty_without_held_out_rows(data: Path, params: dict[str, Any]) -> None:
     from stages.best import main
 
-    expected = shown.expected(protocols=["test_selected"])
-    shown.write_jobs(data, expected)
+    expected = made_up_results.expected(protocols=["test_selected"])
+    made_up_results.write_jobs(data, expected)
     for name in expected.folders:
         (data / "models" / name).mkdir(parents=True)
     params["run"]["protocols"] = ["test_selected"]

@@ -7,7 +7,7 @@ import pytest
 
 from cfnsr.report import table
 from cfnsr.report.rows import Difference, ResultRow
-from tests.support import shown
+from tests.support import made_up_results
 
 IMPORTED = "fold_1 published.pth (sha256 0123456789ab)"
 
@@ -15,7 +15,7 @@ IMPORTED = "fold_1 published.pth (sha256 0123456789ab)"
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[ResultRow]:
     folder: Path = tmp_path_factory.mktemp("corpus")
-    return shown.gathered(folder, shown.manifest()).rows
+    return made_up_results.gathered(folder, made_up_results.manifest()).rows
 
 
 def by_column(row: ResultRow) -> dict[str, str]:

@@ -110,7 +110,7 @@ def test_node_without_the_workspace_is_named(tmp_path: Path) -> None:
 def working(cluster: TwoNodes, folder: Path, items: int) -> Iterator[subprocess.Popen[str]]:
     folder.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.worked", cluster.address, str(folder), str(items)],
+        [sys.executable, "-m", "tests.support.ray_work", cluster.address, str(folder), str(items)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

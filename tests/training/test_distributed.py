@@ -19,7 +19,7 @@ from cfnsr.training.loop import fit
 from cfnsr.training.resume import ResumeCheckpoint
 from tests.support import corpus
 from tests.support.networks import CPU, ENCODERS, NORMALISE, OPTIONS
-from tests.support.together import together
+from tests.support.processes import together
 from tests.support.training import AUDIO_OFF, SETTINGS, VIDEO_OFF, audio_network, clips, fold_of, new_trainer, run_job
 
 # Of 25 clips the last batch has 1 clip, which is left out, or 6 clips or more: each process needs two.

@@ -1,7 +1,7 @@
-"""Work on items on a Ray cluster: ``python -m tests.support.worked ADDRESS FOLDER ITEMS`` prints results as they come.
+"""Work on items on a Ray cluster, and print results as they come.
 
-In a process of its own, as in ``tests.support.cluster``. An item leaves a file in FOLDER when it begins. Each line on
-stdin asks for the next result.
+Run ``python -m tests.support.ray_work ADDRESS FOLDER ITEMS``, a separate process as in ``tests.support.cluster``. An
+item leaves a file in FOLDER when it begins. Each line on stdin asks for the next result.
 """
 
 from __future__ import annotations
