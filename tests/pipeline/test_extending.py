@@ -185,7 +185,7 @@ def test_what_recipes_add_passes_the_linters(extended: Repository) -> None:
     extended.run("lint-imports", "--no-cache")
     wiring = ("tests/pipeline/test_wiring.py", "-k", "durations or every_script")
     printed = extended.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *wiring)
-    assert re.search("^7 passed", printed, re.MULTILINE), printed
+    assert re.search(r"^\s*\d+ passed", printed, re.MULTILINE), printed
 
 
 def test_presets_know_what_recipes_add(extended: Repository) -> None:

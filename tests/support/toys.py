@@ -161,7 +161,7 @@ from pathlib import Path
 import numpy as np
 
 from cfnsr.corpora.clip import Clip
-from cfnsr.preprocessing import media, video
+from cfnsr.preprocessing import media
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 
 
@@ -186,8 +186,8 @@ from pathlib import Path
 
 import av
 
-from cfnsr.preprocessing.display import Display
 from cfnsr.preprocessing.container import open_media
+from cfnsr.preprocessing.display import Display
 from cfnsr.preprocessing.media import Timeline
 from cfnsr.preprocessing.video import Frame
 
