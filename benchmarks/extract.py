@@ -79,7 +79,7 @@ def decode_all(path: Path) -> None:
 
 
 def extract_clip(path: Path, decoder: str = "pyav") -> None:
-    extract.sample(path, np.tile([640.0, 360.0, 440.0], (FRAMES, 1)), options(decoder))
+    extract.sample(Clip(path.stem, path, "01", "sad"), np.tile([640.0, 360.0, 440.0], (FRAMES, 1)), options(decoder))
 
 
 def cpu_s(work: Callable[[Path], None], path: Path) -> float:

@@ -73,9 +73,10 @@ def folder(
 ) -> None:
     """Use the videos of the folder VIDEOS, labelled by LABELS, as the corpus.
 
-    LABELS is a table with the columns file, label and speaker: CSV with any separator, Parquet or xlsx. Two more
-    columns may be there: group (clips of one group are never split over folds) and fold (the test fold of each
-    speaker).
+    LABELS is a table with the columns file, label and speaker: CSV with any separator, Parquet or xlsx. More columns
+    may be there: group (clips of one group are never split over folds), fold (the test fold of each speaker), audio (a
+    file of its own for the sound), start_s and end_s (the clip is a part of its file, in seconds), and face (of several
+    people in the picture: longest, largest, left or right).
 
     The command reads the header of every video and prints what it found. It writes speakers, labels and balanced
     folds, the window of time, the source of landmarks and check.min_clips into params.yaml, and one row a clip into

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from cfnsr.corpora import filenames
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
 
+FACES = ("longest", "largest", "left", "right")  # who is kept of several people; the first where nothing is said
+
 
 @dataclass(frozen=True)
 class Clip:
-    """One recorded utterance of one speaker.
+    """One recorded utterance of one speaker: a file, or a part of one.
 
     Attributes:
         id: unique within the corpus; names the clip in every table.
@@ -23,6 +26,9 @@ class Clip:
         intensity: ``"normal"`` or ``"strong"``; empty if the corpus does not say.
         statement: number of the sentence, from 1; 0 if the corpus does not say.
         repetition: number of the sentence's recording, from 1; 0 if the corpus does not say.
+        start_s, end_s: of the clip within its file, in seconds from the file's first frame or sample.
+        audio: the file of its sound, whose first sample is heard with that of ``path``; None if ``path`` has the sound.
+        face: one of ``FACES``.
     """
 
     id: str
@@ -32,6 +38,10 @@ class Clip:
     intensity: str = ""
     statement: int = 0
     repetition: int = 0
+    start_s: float = 0.0
+    end_s: float = inf
+    audio: Path | None = None
+    face: str = FACES[0]
 
     @classmethod
     def from_filename(cls, path: Path) -> Clip:

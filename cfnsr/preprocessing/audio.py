@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def sound(
     track: int,
     min_sound: float,
     silence_db: float,
+    end_s: float = inf,
     **analysis: Any,
 ) -> tuple[dict[str, np.ndarray], float]:
     """Compute the features of a window of a clip's audio.
@@ -42,7 +44,7 @@ def sound(
     Args:
         path: the clip.
         timeline: of the clip.
-        offset_s, window_s, rate_hz, track: see ``waveform``.
+        offset_s, window_s, end_s, rate_hz, track: see ``waveform``.
         min_sound: smallest share of the window, 0 to 1, in which the clip has sound, loud or not.
         silence_db: a clip whose log-mel stays below this level is silent.
         analysis: see ``features``.
@@ -53,7 +55,9 @@ def sound(
     Raises:
         CfnsrError: see ``waveform``; or the clip has too little sound, or is silent.
     """
-    samples, padded_s = waveform(path, timeline, offset_s=offset_s, window_s=window_s, rate_hz=rate_hz, track=track)
+    samples, padded_s = waveform(
+        path, timeline, offset_s=offset_s, window_s=window_s, end_s=end_s, rate_hz=rate_hz, track=track
+    )
     if padded_s > (1 - min_sound) * window_s:
         problem = f"only {window_s - padded_s:.2f} s of the window's {window_s} s have sound"
         raise CfnsrError(path, problem, "Remove the clip, shorten extract.window_s, or lower extract.audio.min_sound")
@@ -68,7 +72,14 @@ def sound(
 
 
 def waveform(
-    path: Path, timeline: Timeline, *, rate_hz: int, offset_s: float, window_s: float, track: int = 1
+    path: Path,
+    timeline: Timeline,
+    *,
+    rate_hz: int,
+    offset_s: float,
+    window_s: float,
+    end_s: float = inf,
+    track: int = 1,
 ) -> tuple[Float32[np.ndarray, " sample"], float]:
     """Read a window of a clip's audio as mono, on the clock of its picture.
 
@@ -78,6 +89,7 @@ def waveform(
         rate_hz: sampling rate of the result in Hz.
         offset_s: start of the window in seconds.
         window_s: length of the window in seconds.
+        end_s: what the file has from here on is not the clip's, in seconds.
         track: of sound, from 1, the best first.
 
     Returns:
@@ -91,16 +103,16 @@ def waveform(
     if track > len(timeline.tracks):
         problem = f"has {len(timeline.tracks)} tracks of sound, where extract.audio.track is {track}"
         raise CfnsrError(path, problem, "Lower it, or remove the clip")
-    length = round(window_s * rate_hz)
-    start_s = timeline.origin_s + offset_s
-    samples, known = np.zeros(length, np.float32), np.zeros(length, bool)
-    for run in _runs(path, timeline.tracks[track - 1][0], start_s, start_s + window_s):
+    start_s, heard_s = timeline.origin_s + offset_s, max(min(window_s, end_s - offset_s), 0.0)
+    length = round(heard_s * rate_hz)
+    samples, known = (np.zeros(round(window_s * rate_hz), kind) for kind in (np.float32, bool))
+    for run in _runs(path, timeline.tracks[track - 1][0], start_s, start_s + heard_s):
         first = round((run.start_s - start_s) * rate_hz)
         mono = run.mono(rate_hz)[max(-first, 0) : max(length - first, 0)]
         window = slice(max(first, 0), max(first, 0) + mono.size)
         samples[window], known[window] = mono, True
     if not known.any():
-        problem = f"has no sound between {offset_s} s and {offset_s + window_s} s, the window"
+        problem = f"has no sound between {offset_s} s and {min(offset_s + window_s, end_s)} s, the window"
         raise CfnsrError(path, problem, "Remove the clip, or change extract.offset_s")
     return samples, float((~known).sum() / rate_hz)
 

@@ -38,7 +38,7 @@ def finder(
     frames: int,
     decoder: str,
 ) -> Callable[[Clip], Landmarks]:
-    """Return a function that finds the landmarks of the person who is seen longest in a clip.
+    """Return a function that finds the landmarks of one person in a clip, by default of the one seen longest.
 
     Args:
         detect: returns the faces of each image, RGB.
@@ -48,13 +48,14 @@ def finder(
 
     def find(clip: Clip) -> Landmarks:
         timeline = media.timeline(clip.path)
-        indices = video.evenly_spaced(timeline.times_s, frames, offset_s=offset_s, window_s=window_s)
-        indices = sorted(set(indices))
-        shown = video.frames(clip.path, timeline, indices, decoder=decoder)
+        part = video.of_clip(clip, timeline)
+        times_s = timeline.times_s[part] - clip.start_s
+        indices = sorted(set(video.evenly_spaced(times_s, frames, offset_s=offset_s, window_s=window_s)))
+        shown = video.frames(clip.path, timeline, [part.start + index for index in indices], decoder=decoder)
         faces = list(detect(frame.image for frame in shown))
-        person = people.follow([[face.box for face in of_frame] for of_frame in faces])
-        points = np.full((len(timeline.pts), POINTS, 2), np.nan)
-        confidence = np.full(len(timeline.pts), np.nan)
+        person = people.follow([[face.box for face in of_frame] for of_frame in faces], clip.face)
+        points = np.full((len(times_s), POINTS, 2), np.nan)
+        confidence = np.full(len(times_s), np.nan)
         for index, of_frame, number in zip(indices, faces, person, strict=True):
             confidence[index] = 0.0 if number is None else of_frame[number].confidence
             if number is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64, UInt8
 
-from cfnsr.corpora.clip import Clip
+from cfnsr.corpora.clip import FACES, Clip
 from cfnsr.data import shards
 from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
@@ -44,33 +46,43 @@ class ExtractOptions:
     modalities: Collection[str] = shards.BOTH
 
 
-def sample(path: Path, boxes: Float64[np.ndarray, "frame 3"] | None, options: ExtractOptions) -> Sample:
+def sample(clip: Clip, boxes: Float64[np.ndarray, "frame 3"] | None, options: ExtractOptions) -> Sample:
     """Decode one clip into the arrays that networks read.
 
     Args:
-        path: the clip.
+        clip: the clip.
         boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels; None for sound alone.
         options: of video and audio.
 
     Raises:
         CfnsrError: the file cannot be decoded, the boxes belong to another video, or the clip is black or silent.
     """
-    window = {"offset_s": options.offset_s, "window_s": options.window_s}
     arrays: dict[str, np.ndarray] = {}
     facts: dict[str, Any] = {"padded_s": 0.0, "tracks": 0}
     if boxes is None:
-        timeline = media.sound_timeline(path)
+        timeline = media.sound_timeline(clip.audio or clip.path)
     else:
-        timeline = media.timeline(path)
-        frames, scaled = face_crops(path, timeline, boxes, **window, **options.video)
+        timeline = media.timeline(clip.path)
+        frames, scaled = face_crops(
+            clip, timeline, boxes, offset_s=options.offset_s, window_s=options.window_s, **options.video
+        )
         arrays["frames"] = frames
         still = len(frames) > 1 and bool((frames == frames[0]).all())
         facts |= {"lost_frames": timeline.lost_frames, "scaled_frames": scaled, "still": still}
     if "audio" in options.modalities:
-        features, facts["padded_s"] = audio.sound(path, timeline, **window, **options.audio)
+        heard = media.sound_timeline(clip.audio) if clip.audio and boxes is not None else timeline
+        features, facts["padded_s"] = audio.sound(
+            clip.audio or clip.path,
+            heard,
+            offset_s=clip.start_s + options.offset_s,
+            window_s=options.window_s,
+            end_s=clip.end_s,
+            **options.audio,
+        )
         arrays |= features
-        facts |= {"tracks": len(timeline.tracks), "sound_offset_s": timeline.sound_offset_s}
-    return Sample(arrays, duration_s=timeline.duration_s, transfer=timeline.transfer, **facts)
+        facts |= {"tracks": len(heard.tracks), "sound_offset_s": heard.sound_offset_s(clip.start_s)}
+    duration_s = min(clip.end_s, timeline.duration_s) - clip.start_s
+    return Sample(arrays, duration_s=duration_s, transfer=timeline.transfer, **facts)
 
 
 def clip_shapes(options: ExtractOptions) -> dict[str, list[int]]:
@@ -86,7 +98,7 @@ def clip_shapes(options: ExtractOptions) -> dict[str, list[int]]:
 
 
 def face_crops(
-    path: Path,
+    clip: Clip,
     timeline: Timeline,
     boxes: Float64[np.ndarray, "frame 3"],
     *,
@@ -99,9 +111,9 @@ def face_crops(
     """Crop the face from evenly spaced frames of a window.
 
     Args:
-        path: the video.
-        timeline: of the video.
-        boxes: the face box of every frame, rows of (centre x, centre y, side) in pixels.
+        clip: the clip.
+        timeline: of its file.
+        boxes: the face box of every frame of the clip, rows of (centre x, centre y, side) in pixels.
         offset_s, window_s: see ``video.evenly_spaced``.
         frames: number of crops.
         side_px: their side in pixels.
@@ -113,18 +125,21 @@ def face_crops(
     Raises:
         CfnsrError: see ``sample``.
     """
-    if len(timeline.pts) != len(boxes):
-        problem = f"has {len(timeline.pts)} frames, its landmarks {len(boxes)}"
-        raise CfnsrError(path, problem, "Fetch the clip and its landmarks again")
-    indices = video.evenly_spaced(timeline.times_s, frames, offset_s=offset_s, window_s=window_s)
+    part = video.of_clip(clip, timeline)
+    times_s = timeline.times_s[part] - clip.start_s
+    if len(times_s) != len(boxes):
+        problem = f"has {len(times_s)} frames, its landmarks {len(boxes)}"
+        raise CfnsrError(clip.path, problem, "Fetch the clip and its landmarks again")
+    indices = video.evenly_spaced(times_s, frames, offset_s=offset_s, window_s=window_s)
     crops, scaled = [], 0
-    for index, frame in zip(indices, video.frames(path, timeline, indices, decoder=decoder), strict=True):
-        _check_box(path, boxes[index], frame.image)
+    decoded = video.frames(clip.path, timeline, [part.start + index for index in indices], decoder=decoder)
+    for index, frame in zip(indices, decoded, strict=True):
+        _check_box(clip.path, boxes[index], frame.image)
         crops.append(video.crop(frame.image, boxes[index], side_px))
         scaled += frame.scaled
     pictures = np.stack(crops)
     if pictures.min() == pictures.max():
-        raise CfnsrError(path, "its picture is constant (black)", "Fetch the clip again, or remove it")
+        raise CfnsrError(clip.path, "its picture is constant (black)", "Fetch the clip again, or remove it")
     return pictures, scaled
 
 
@@ -141,17 +156,17 @@ def _check_box(path: Path, box: np.ndarray, image: np.ndarray) -> None:
         raise CfnsrError(path, problem, "Fetch the clip and its landmarks again: they do not belong together")
 
 
-def _attempt(task: tuple[Path, np.ndarray | str | None], options: ExtractOptions) -> Sample | CfnsrError:
+def _attempt(task: tuple[Clip, np.ndarray | str | None], options: ExtractOptions) -> Sample | CfnsrError:
     """Extract one clip, given its boxes or why it has none (None: sound alone); return an error for the caller."""
     # The number of clips at a time must not change any byte, and each clip has its own thread already.
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    path, boxes = task
+    clip, boxes = task
     try:
         if isinstance(boxes, str):
-            raise CfnsrError(path, boxes, "Fetch the landmarks of this clip again")
-        with container.one_clip(path):
-            return sample(path, boxes, options)
+            raise CfnsrError(clip.path, boxes, "Fetch the landmarks of this clip again")
+        with container.one_clip(clip.path):
+            return sample(clip, boxes, options)
     except CfnsrError as error:
         return error
 
@@ -175,10 +190,10 @@ def samples(
         options: see ``sample``.
         workers: ``jobs``, ``backend`` and ``address``, see ``parallel.run``.
     """
-    tasks: list[tuple[Path, np.ndarray | str | None]] = [(clip.path, None) for clip in clips]
+    tasks: list[tuple[Clip, np.ndarray | str | None]] = [(clip, None) for clip in clips]
     if "video" in options.modalities:
         tasks = [
-            (clip.path, boxes[clip.id].boxes if clip.id in boxes else skipped.get(clip.id, "has no landmarks"))
+            (clip, boxes[clip.id].boxes if clip.id in boxes else skipped.get(clip.id, "has no landmarks"))
             for clip in clips
         ]
     with closing(parallel.run(partial(_attempt, options=options), tasks, **workers)) as attempts:
@@ -201,7 +216,16 @@ def index_rows(clips: list[Clip], boxes: Mapping[str, FaceBoxes]) -> list[dict[s
             "statement": clip.statement,
             "repetition": clip.repetition,
             **(boxes[clip.id].summary() if clip.id in boxes else {}),
-            "source_md5": md5(clip.path),
+            "source_md5": _source_md5(clip),
         }
         for clip in clips
     ]
+
+
+def _source_md5(clip: Clip) -> str:
+    """Return the md5 of the clip's file; of a part of it, that of all that says what the clip is."""
+    source = md5(clip.path)
+    which = (clip.start_s, clip.end_s, clip.face, md5(clip.audio) if clip.audio else "")
+    if which == (0.0, inf, FACES[0], ""):
+        return source
+    return hashlib.md5(f"{source} {which}".encode(), usedforsecurity=False).hexdigest()

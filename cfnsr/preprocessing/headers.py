@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,8 +29,8 @@ class Header:
 
     Attributes:
         problem: why the clip cannot be used; empty if it can.
-        duration_s: length of the picture, or of the whole file if that is longer, in seconds.
-        frames: number of frames; 0 of sound alone, which has no size, rate or transfer either.
+        duration_s: length of the picture, or of the whole file if that is longer, in seconds; of a part, the part's.
+        frames: number of frames of the file; 0 of sound alone, which has no size, rate or transfer either.
         lost_frames: frames before the first that can be decoded; they are not counted.
         frame_rate_hz: average frames a second.
         width, height: in square pixels, before a turn.
@@ -107,7 +107,7 @@ def _measure(path: Path) -> Header:
         pixel_ratio=round(times.pixel_ratio, 4),
         video_streams=streams,
         tracks=len(times.tracks),
-        sound_offset_s=round(times.sound_offset_s, 3) if times.tracks else 0.0,
+        sound_offset_s=round(times.sound_offset_s(), 3),
         transfer=times.transfer,
     )
 
@@ -128,18 +128,40 @@ def propose_window(durations_s: list[float], min_sound: float) -> float:
 
 
 def measure(videos: Path, entries: Sequence[Entry], jobs: int) -> list[tuple[Entry, Header]]:
-    """Read the header of every video; an entry takes over its header's problem."""
-    paths = [videos / entry.file for entry in entries if not entry.problem]
+    """Read the header of every file; an entry takes over its header's problem."""
+    good = [entry for entry in entries if not entry.problem]
+    files = list(dict.fromkeys(file for entry in good for file in (entry.file, entry.audio) if file))
+    paths = [videos / file for file in files]
     with (
         progress.items() as bar,
         closing(parallel.run(read, paths, jobs=jobs, backend="threading", address="")) as results,
     ):
-        found = iter(list(bar.track(results, total=len(paths), description="headers")))
+        headers = dict(zip(files, bar.track(results, total=len(paths), description="headers"), strict=True))
     clips = []
     for entry in entries:
-        header = Header() if entry.problem else next(found)
+        header = Header() if entry.problem else _of_entry(entry, headers)
         clips.append((replace(entry, problem=entry.problem or header.problem), header))
     return clips
+
+
+def _of_entry(entry: Entry, headers: Mapping[str, Header]) -> Header:
+    """Return the header of a clip that may be a part of its file, or have its sound from another one.
+
+    Args:
+        entry: the clip.
+        headers: by file.
+    """
+    header = headers[entry.file]
+    if entry.audio and not header.problem:
+        sound = headers[entry.audio]
+        problem = f"{entry.audio} {sound.problem}" if sound.problem else ""
+        header = replace(header, problem=problem, tracks=sound.tracks, sound_offset_s=0.0)
+    if header.problem or (entry.start_s == 0 and entry.end_s is None):
+        return header
+    length_s = min(header.duration_s, np.inf if entry.end_s is None else entry.end_s) - entry.start_s
+    if length_s <= 0:
+        return Header(f"begins at {entry.start_s:g} s, where its file lasts {header.duration_s:.2f} s")
+    return replace(header, duration_s=round(length_s, 3))
 
 
 def with_window(clips: Sequence[tuple[Entry, Header]], min_sound: float) -> tuple[list[tuple[Entry, Header]], float]:

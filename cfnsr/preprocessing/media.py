@@ -68,10 +68,15 @@ class Timeline:
         pts = np.array(self.pts, np.float64)
         return (pts - pts[:1]) * self.tick_s + self.start_s - self.origin_s
 
-    @property
-    def sound_offset_s(self) -> float:
-        """Return the seconds by which the best track begins after the picture; 0 where one of them is missing."""
-        return self.tracks[0][1] - float(self.times_s[0]) if self.tracks and self.pts else 0.0
+    def sound_offset_s(self, from_s: float = 0.0) -> float:
+        """Return the seconds by which the best track begins after the picture; 0 where one of them is missing.
+
+        Args:
+            from_s: what is before is not used, in seconds from time 0.
+        """
+        if not self.tracks or not self.pts:
+            return 0.0
+        return max(self.tracks[0][1], from_s) - max(float(self.times_s[0]), from_s)
 
 
 class _Packet(NamedTuple):

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from jaxtyping import Float64, Int64
 
+from cfnsr.corpora.clip import FACES
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import people
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
@@ -21,19 +22,19 @@ _NEEDED = ("confidence", *(f"{axis}_{number}" for axis in "xy" for number in ran
 _MOST_FRAMES = 10_000_000  # in a clip: four days at 30 frames a second
 
 
-def read(path: Path) -> Landmarks:
-    """Read the landmarks of one clip.
+def read(path: Path, *, face: str = FACES[0], part: slice = slice(None)) -> Landmarks:
+    """Read the landmarks of one clip; see ``parse``.
 
     Raises:
         CfnsrError: the file cannot be read, or ``parse`` raises it.
     """
     try:
-        return parse(path.read_bytes(), path)
+        return parse(path.read_bytes(), path, face=face, part=part)
     except OSError as error:
         raise CfnsrError(path, f"cannot be read ({error})", _REMEDY) from error
 
 
-def parse(content: bytes, path: Path) -> Landmarks:
+def parse(content: bytes, path: Path, *, face: str = FACES[0], part: slice = slice(None)) -> Landmarks:
     """Parse a CSV file's bytes. Columns are found by name; others are ignored.
 
     Rows are placed by the number of their frame, or by their time where there is no such column. Frames without a row
@@ -42,6 +43,8 @@ def parse(content: bytes, path: Path) -> Landmarks:
     Args:
         content: of the file.
         path: of the file, for the error.
+        face: who is taken, one of ``cfnsr.corpora.clip.FACES``.
+        part: the frames of the clip; the others are left without points.
 
     Raises:
         CfnsrError: it is not a CSV file, lacks a column, or has no frames.
@@ -52,8 +55,9 @@ def parse(content: bytes, path: Path) -> Landmarks:
     numbers, rate_hz = _frame_numbers(table, path)
     values = np.stack([table[name].to_numpy() for name in _NEEDED], axis=1)
     points = values[:, 1:].reshape(len(table), 2, POINTS).transpose(0, 2, 1)
-    rows = _one_person(numbers, points)
     count = int(numbers.max()) + 1
+    rows = np.flatnonzero(np.isin(numbers, np.arange(count)[part]))
+    rows = rows[_one_person(numbers[rows], points[rows], face)]
     of_frame, confidence = np.full((count, POINTS, 2), np.nan), np.zeros(count)
     of_frame[numbers[rows]], confidence[numbers[rows]] = points[rows], np.nan_to_num(values[rows, 0])
     return Landmarks(of_frame, confidence, rate_hz)
@@ -99,13 +103,13 @@ def _frame_numbers(table: pa.Table, path: Path) -> tuple[Int64[np.ndarray, " row
 
 
 def _one_person(
-    numbers: Int64[np.ndarray, " row"], points: Float64[np.ndarray, "row 68 2"]
+    numbers: Int64[np.ndarray, " row"], points: Float64[np.ndarray, "row 68 2"], face: str
 ) -> Int64[np.ndarray, " row2"]:
-    """Return the rows of the person who is seen longest; all rows if no frame has two."""
+    """Return the rows of one person; all rows if no frame has two."""
     if len(np.unique(numbers)) == len(numbers):
         return np.arange(len(numbers))
     order = np.argsort(numbers, kind="stable")
     rows = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
     boxes = np.nan_to_num(np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1))
-    chosen = people.follow([[boxes[row] for row in of_frame] for of_frame in rows])
-    return np.array([of_frame[face] for of_frame, face in zip(rows, chosen, strict=True) if face is not None])
+    chosen = people.follow([[boxes[row] for row in of_frame] for of_frame in rows], face)
+    return np.array([of_frame[number] for of_frame, number in zip(rows, chosen, strict=True) if number is not None])

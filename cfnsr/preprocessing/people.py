@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64
 
+from cfnsr.corpora.clip import FACES
+
 Box = Float64[np.ndarray, " 4"]  # left, top, right, bottom in pixels
 _REACH = 1.0  # a face may move so far from one frame to the next, in sides of its box
+_BRIEF = 0.5  # of the frames of the person seen longest: who is seen in fewer is not chosen by size or side
 
 
 @dataclass(eq=False)
@@ -19,25 +22,29 @@ class _Person:
         last: the newest box.
         faces: by frame, the number of the person's face among those of the frame.
         areas: of all boxes, in square pixels.
+        centres: of all boxes, from left to right, in pixels.
     """
 
     last: Box
     faces: dict[int, int] = field(default_factory=dict)
     areas: list[float] = field(default_factory=list)
+    centres: list[float] = field(default_factory=list)
 
     def add(self, frame: int, face: int, box: Box) -> None:
         self.faces[frame], self.last = face, box
         self.areas.append(float((box[2] - box[0]) * (box[3] - box[1])))
+        self.centres.append(float(box[0] + box[2]) / 2)
 
 
-def follow(frames: list[list[Box]]) -> list[int | None]:
-    """Choose one person: the one seen in the most frames, and of several the largest.
+def follow(frames: list[list[Box]], which: str = FACES[0]) -> list[int | None]:
+    """Choose one person: the one seen in the most frames, and of several the largest, or by size or side.
 
     A face belongs to the person whose newest box overlaps it most, or, if none does, is nearest within one side of
     the box; it begins a new person otherwise.
 
     Args:
         frames: the faces of each frame, in order of time.
+        which: one of ``cfnsr.corpora.clip.FACES``.
 
     Returns:
         For each frame, the number of the person's face among the frame's faces, or None where it was not found.
@@ -56,8 +63,21 @@ def follow(frames: list[list[Box]]) -> list[int | None]:
             people[-1].add(number, face, boxes[face])
     if not people:
         return [None] * len(frames)
-    chosen = max(people, key=lambda person: (len(person.faces), float(np.mean(person.areas))))
+    chosen = _choose(people, which)
     return [chosen.faces.get(number) for number in range(len(frames))]
+
+
+def _choose(people: list[_Person], which: str) -> _Person:
+    if which == "longest":
+        return max(people, key=lambda person: (len(person.faces), float(np.mean(person.areas))))
+    longest = max(len(person.faces) for person in people)
+    people = [person for person in people if len(person.faces) >= _BRIEF * longest]
+    keys = {
+        "largest": lambda person: -float(np.mean(person.areas)),
+        "left": lambda person: float(np.mean(person.centres)),
+        "right": lambda person: -float(np.mean(person.centres)),
+    }
+    return min(people, key=keys[which])
 
 
 def _closeness(last: Box, box: Box) -> float:

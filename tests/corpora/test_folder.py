@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from click import Command
@@ -17,6 +19,8 @@ from cfnsr import cli, config
 from cfnsr.corpora import folder
 from cfnsr.corpora.folder import prepare
 from cfnsr.corpora.source import Source
+from cfnsr.data import shards
+from cfnsr.data.shards import Shard
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
 from stages.check import main as check
@@ -208,6 +212,48 @@ def test_folder_of_sound_is_sound_alone(videos: Path, sheet: Path, tmp_path: Pat
     assert values.modalities == ["video", "audio"] and values.run.train == ["cfnsr"] and len(values.run.pretrain) == 2
 
 
+def run(main: Command, *arguments: str) -> Result:
+    result = CliRunner().invoke(main, [*arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def run_to_shard(speaker: str) -> Shard:
+    """Run the stages of one speaker, in the current folder."""
+    run(download, "folder", speaker, f"raw/{speaker}")
+    run(landmarks, "folder", f"raw/{speaker}", "published", f"landmarks/{speaker}.parquet")
+    run(crop, f"landmarks/{speaker}.parquet", f"faces/{speaker}.parquet")
+    run(extract, "folder", f"raw/{speaker}", f"faces/{speaker}.parquet", f"shards/{speaker}")
+    return shards.read(Path(f"shards/{speaker}"))
+
+
+def test_parts_of_recordings_become_shards(tmp_path: Path, params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three recordings of two people, each with a wav file; speakers of one recording stay in one fold."""
+    monkeypatch.chdir(tmp_path)
+    Path("calls").mkdir()
+    Path("published").mkdir()
+    rows = []
+    for number in range(3):
+        numbered(Path(f"calls/{number}.mp4"), frames=120, rate=Fraction(30), sound_s=None, first=40 * number)
+        landmarks_beside(Path(f"calls/{number}.csv"), 120)
+        tone(Path(f"calls/{number}.wav"), pitch_hz=200.0 + 50 * number, length_s=4.0)
+        for part, (speaker, label) in enumerate([("a", "x"), ("b", "y"), ("a", "y"), ("b", "x")]):
+            row = {"file": f"{number}.mp4", "label": label, "speaker": f"{speaker}{number}", "audio": number}
+            rows.append(row | {"start_s": part, "end_s": part + 1, "face": ""})
+    pd.DataFrame(rows).to_csv("calls.csv", index=False)
+    run(cli.main, "folder", "calls", "calls.csv", "--folds", "3")
+    values = config.load(params)
+    assert list(values.folds.values()) == [["a0", "b0"], ["a1", "b1"], ["a2", "b2"]]
+    assert values.modalities == ["video", "audio"] and values.extract.window_s == 1.0
+    shard = run_to_shard("b1")
+    files = sorted(path.relative_to("raw/b1").as_posix() for path in Path("raw/b1").rglob("*.*"))
+    assert files == ["1_0001000.csv", "1_0001000.mp4", "labels.parquet", "sound/1_0001000.wav"]
+    assert shard.index[["clip", "label"]].values.tolist() == [["1_0001000", "y"], ["1_0003000", "x"]]
+    assert shard.index["padded_s"].max() < 0.001
+    assert shard.index["duration_s"].tolist() == pytest.approx([1.0, 1.0], abs=0.01)
+    assert not np.array_equal(shard.arrays["frames"][0], shard.arrays["frames"][1])
+
+
 def test_labels_come_from_names_of_a_known_corpus(tmp_path: Path, params: Path) -> None:
     for number, speaker in enumerate(("DC", "JE", "JK", "KL")):
         (tmp_path / "savee" / speaker).mkdir(parents=True)
@@ -303,17 +349,10 @@ def test_stages_skip_bad_clips_and_go_on(
     Path("params.yaml").write_text(text.replace("on_bad_clip: fail", "on_bad_clip: skip"))
     Path("published").mkdir()
 
-    def run(main: Command, *arguments: str) -> None:
-        result = CliRunner().invoke(main, [*arguments])
-        assert result.exit_code == 0, result.output
-
     run(cli.main, "folder", str(own), str(sheet), "--folds", "3")
     (own / "1002_DFA_HAP_XX.mp4").unlink()
     for speaker in SPEAKERS:
-        run(download, "folder", speaker, f"raw/{speaker}")
-        run(landmarks, "folder", f"raw/{speaker}", "published", f"landmarks/{speaker}.parquet")
-        run(crop, f"landmarks/{speaker}.parquet", f"faces/{speaker}.parquet")
-        run(extract, "folder", f"raw/{speaker}", f"faces/{speaker}.parquet", f"shards/{speaker}")
+        run_to_shard(speaker)
     run(check, "folder", ".")
     manifest = json.loads(Path("manifest.json").read_text())
     assert manifest["labels"] == sorted(EMOTIONS.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from cfnsr.errors import CfnsrError
 def entries(clips: dict[str, str], groups: dict[str, str] | None = None) -> list[Entry]:
     """Return clips by speaker, one letter a clip, which is its label."""
     return [
-        Entry(f"{speaker}_{number}", "", label, speaker, group=(groups or {}).get(speaker, ""))
+        Entry(f"{speaker}_{number}", f"{speaker}_{number}.mp4", label, speaker, group=(groups or {}).get(speaker, ""))
         for speaker, labels in clips.items()
         for number, label in enumerate(labels)
     ]
@@ -37,9 +38,18 @@ def test_equal_speakers_are_dealt_in_turn() -> None:
 
 def test_groups_joined_by_a_speaker_stay_together() -> None:
     clips = entries({"a": "xy", "b": "xy", "c": "xy", "d": "xy", "e": "xy"}, {"a": "g", "b": "g", "c": "h", "d": "i"})
-    clips.append(Entry("b_9", "", "x", "b", group="h"))
+    clips.append(Entry("b_9", "b_9.mp4", "x", "b", group="h"))
     shared = folds.balanced(clips, 3, "sheet")
     assert list(shared.values()) == [["a", "b", "c"], ["d"], ["e"]]
+
+
+def test_speakers_of_one_file_stay_together() -> None:
+    clips = [*entries({"a": "xy", "b": "xy", "c": "xy", "d": "xy"}), Entry("b_9", "a_0.mp4", "x", "b", start_s=5)]
+    assert sorted(folds.balanced(clips, 3, "sheet").values()) == [["a", "b"], ["c"], ["d"]]
+    with pytest.raises(CfnsrError, match="names 3 groups of speakers who share files"):
+        folds.balanced(clips, 4, "sheet")
+    grouped = [replace(clip, group=clip.speaker) for clip in clips]
+    assert sorted(folds.balanced(grouped, 4, "sheet").values()) == [["a"], ["b"], ["c"], ["d"]]
 
 
 def test_rare_ones_are_left_out_until_none_is_left() -> None:

@@ -14,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from cfnsr.config import preset
+from cfnsr.corpora.clip import Clip
 from cfnsr.data import shards
 from cfnsr.models import checkpoint
 from cfnsr.preprocessing import face_boxes, landmarks
@@ -255,7 +256,9 @@ def test_a_new_decoder_gives_the_same_frames(extended: Repository) -> None:
     boxes, _ = face_boxes.read(extended.folder / DATA / "faces/01.parquet")
     for clip, frames in zip(shard.index["clip"], shard.arrays["frames"], strict=True):
         path = extended.folder / DATA / f"raw/01/{clip}.mp4"
-        same, _ = face_crops(path, timeline(path), boxes[clip].boxes, **WINDOW, frames=4, side_px=32, decoder="pyav")
+        described = Clip(clip, path, "01", "sad")
+        options = {**WINDOW, "frames": 4, "side_px": 32, "decoder": "pyav"}
+        same, _ = face_crops(described, timeline(path), boxes[clip].boxes, **options)
         assert np.array_equal(frames, same)
 
 

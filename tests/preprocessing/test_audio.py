@@ -44,6 +44,17 @@ def test_short_clip_is_padded_and_reported(tmp_path: Path) -> None:
     assert not tail.any() and np.abs(sound[:44100]).max() > 0.4
 
 
+def test_sound_after_a_clip_is_not_its(tmp_path: Path) -> None:
+    path = numbered(tmp_path / "call.mp4", frames=100, sound_s=3.3, tone_hz=1000.0)
+    sound, padded_s = waveform(path, offset_s=1.5, end_s=2.5)
+    assert sound.shape == (108045,) and padded_s == pytest.approx(1.45, abs=1e-3)
+    assert not sound[44100:].any() and np.abs(sound[44000:44100]).max() > 0.4
+    whole, _ = waveform(path, offset_s=0.0, window_s=3.0)
+    assert np.abs(sound[:44100] - whole[66150:110250]).max() < 0.01
+    with pytest.raises(CfnsrError, match=r"has no sound between 1\.5 s and 1\.2 s"):
+        waveform(path, offset_s=1.5, end_s=1.2)
+
+
 def test_clip_without_sound_is_refused(tmp_path: Path) -> None:
     mute = numbered(tmp_path / "mute.mp4", frames=10, sound_s=None)
     with pytest.raises(CfnsrError, match=r"mute\.mp4: has no audio stream that can be decoded"):

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cfnsr.corpora import filenames
+from cfnsr.corpora.clip import Clip
 from cfnsr.corpora.filenames import Take
 from cfnsr.data import shards
 from cfnsr.data.shards import Sample
@@ -337,7 +338,7 @@ def test_any_damage_gives_sample_or_error(
     damaged = good / "damaged.mp4"
     damaged.write_bytes(whole[:at] + instead + whole[at + length :])
     try:
-        sample = extract.sample(damaged, np.tile([48.0, 32.0, 40.0], (FRAMES, 1)), OPTIONS)
+        sample = extract.sample(Clip("clip", damaged, "01", "sad"), np.tile([48.0, 32.0, 40.0], (FRAMES, 1)), OPTIONS)
     except CfnsrError as error:
         assert str(error).startswith(str(damaged)) and str(error).isprintable()
     else:

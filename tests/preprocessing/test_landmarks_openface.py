@@ -40,6 +40,18 @@ def find(tmp_path: Path, points: np.ndarray, **options: Any) -> Landmarks:
     return landmarks.finder("openface", tmp_path / "none.parquet")(Clip("clip", path, "01", "sad"))
 
 
+def test_part_of_a_file_has_its_rows(tmp_path: Path) -> None:
+    path = numbered(tmp_path / "clip.mp4", frames=30, rate=Fraction(10))
+    csv_of(path.with_suffix(".csv"), [(frame, face(100 + frame, 80)) for frame in range(1, 31)])
+    find = landmarks.finder("openface", tmp_path / "none.parquet")
+    found = find(Clip("part", path, "01", "sad", start_s=0.95, end_s=1.6))
+    assert [points.mean(axis=0)[0] for points in found.points] == pytest.approx(
+        [face(101 + frame, 80).mean(axis=0)[0] for frame in range(10, 16)]
+    )
+    with pytest.raises(CfnsrError, match=r"has no frame from 5 s to 6 s, which is the clip part"):
+        find(Clip("part", path, "01", "sad", start_s=5, end_s=6))
+
+
 def test_rate_is_that_of_the_video(tmp_path: Path) -> None:
     assert find(tmp_path, face(100, 80)).frame_rate_hz == pytest.approx(29.97, abs=0.01)
 

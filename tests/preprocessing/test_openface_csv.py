@@ -73,3 +73,13 @@ def test_one_person_of_two_is_read(tmp_path: Path) -> None:
     read = openface_csv.read(csv_of(tmp_path / "clip.csv", rows))
     assert len(read.points) == 10 and (read.confidence == 0.9).all()
     assert np.allclose(read.points[7], right(8))
+
+
+def test_person_is_chosen_within_the_part(tmp_path: Path) -> None:
+    rows = [(frame, face(60, 80)) for frame in range(1, 21)] + [(frame, face(260, 80)) for frame in range(15, 18)]
+    path = csv_of(tmp_path / "clip.csv", sorted(rows, key=lambda row: row[0]))
+    read = openface_csv.read(path, part=slice(13, 18), face="right")
+    assert len(read.points) == 20 and np.flatnonzero(read.confidence).tolist() == [14, 15, 16]
+    assert np.allclose(read.points[14], face(260, 80))
+    assert np.flatnonzero(openface_csv.read(path, part=slice(13, 18)).confidence).tolist() == [13, 14, 15, 16, 17]
+    assert not openface_csv.read(path, part=slice(30, 40)).confidence.any()

@@ -24,6 +24,13 @@ def test_person_who_is_seen_longest_is_chosen() -> None:
     assert people.follow(frames) == [1, 0, 0, 0]
 
 
+@pytest.mark.parametrize(("face", "chosen"), [("longest", 1), ("largest", 2), ("left", 0), ("right", 2)])
+def test_size_or_side_may_choose(face: str, chosen: int) -> None:
+    frames = [[square(50, 100, 30), square(200, 100, 40), square(400, 100, 60)]] * 2
+    passing, longest = [square(900, 100, 200)], [square(200, 100, 40)]
+    assert people.follow([*frames, passing, longest], face)[:2] == [chosen, chosen]
+
+
 def test_larger_of_two_equally_long_is_chosen() -> None:
     small, large = square(100, 100, 40), square(400, 100, 80)
     assert people.follow([[small, large], [large, small]]) == [1, 0]

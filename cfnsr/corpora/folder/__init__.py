@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import inf
 from pathlib import Path
 
 from cfnsr.corpora.clip import Clip
@@ -31,5 +32,15 @@ def clips(folder: Path, bad: BadClips) -> list[Clip]:
             if row["problem"]:
                 remedy = "Correct the file or its row, and run `cfnsr folder VIDEOS LABELS` again"
                 raise CfnsrError(row["clip"], row["problem"], remedy)
-            found.append(Clip(row["clip"], folder / row["file"], row["speaker"], row["label"]))
+            clip = Clip(
+                id=row["clip"],
+                path=folder / row["file"],
+                actor=row["speaker"],
+                label=row["label"],
+                start_s=row["start_s"],
+                end_s=inf if row["end_s"] is None else row["end_s"],
+                audio=folder / row["audio"] if row["audio"] else None,
+                face=row["face"],
+            )
+            found.append(clip)
     return found

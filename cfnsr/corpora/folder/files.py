@@ -8,8 +8,6 @@ from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
-from cfnsr.corpora.filenames import VIDEO_SUFFIXES
-
 _LANDMARKS = ".csv"
 _PROCESSED = "processed"  # the folder that OpenFace writes to
 
@@ -39,10 +37,14 @@ class Files:
             self._whole[_plain(path)].append(path)
             self._without_ending[_plain(str(PurePosixPath(path).with_suffix("")))].append(path)
 
-    def find(self, name: str) -> list[str]:
+    def find(self, name: str, usual: Collection[str]) -> list[str]:
         """Return the paths that a name may mean, within the folder: one if it is clear, none if there is no file.
 
         A name may have backslashes, another case or Unicode form, no ending, or begin with the folder's own path.
+
+        Args:
+            name: as somebody wrote it.
+            usual: endings that are looked for first, if the name has none.
         """
         name = name.replace("\\", "/")
         if name.startswith("/"):
@@ -54,8 +56,8 @@ class Files:
         if key in self._whole:
             return self._whole[key]
         paths = self._without_ending.get(key, [])
-        videos = [path for path in paths if PurePosixPath(path).suffix.lower() in VIDEO_SUFFIXES]
-        return videos or [path for path in paths if PurePosixPath(path).suffix.lower() != _LANDMARKS]
+        first = [path for path in paths if PurePosixPath(path).suffix.lower() in usual]
+        return first or [path for path in paths if PurePosixPath(path).suffix.lower() != _LANDMARKS]
 
     def _is_file(self, name: str) -> bool:
         try:
@@ -63,10 +65,12 @@ class Files:
         except OSError:  # too long a name
             return False
 
-    def surplus(self, named: Collection[str]) -> list[str]:
-        """Return the files that are not named, of the kinds that are: with the same endings."""
-        endings = {PurePosixPath(path).suffix.lower() for path in named}
-        return sorted(path for path in self._paths - {*named} if PurePosixPath(path).suffix.lower() in endings)
+    def surplus(self, videos: Collection[str], sounds: Collection[str]) -> list[str]:
+        """Return the files that are not named, of the kinds of the videos: with the same endings."""
+        endings = {PurePosixPath(path).suffix.lower() for path in videos}
+        return sorted(
+            path for path in self._paths - {*videos, *sounds} if PurePosixPath(path).suffix.lower() in endings
+        )
 
     def landmarks(self, path: str) -> str:
         """Return OpenFace's CSV file of a video, beside it or in ``processed``; empty if there is none."""

@@ -45,7 +45,7 @@ def given(entries: Sequence[Entry]) -> dict[str, list[str]]:
 def balanced(entries: Sequence[Entry], count: int, where: object) -> dict[str, list[str]]:
     """Share speakers out to folds: the largest first, each to the fold that has least of its classes.
 
-    Speakers who have clips of one group stay together.
+    Speakers who have clips of one group stay together; where no clip has a group, those who have parts of one file.
 
     Args:
         entries: the usable clips.
@@ -57,7 +57,10 @@ def balanced(entries: Sequence[Entry], count: int, where: object) -> dict[str, l
     """
     units = _units(entries)
     if len(units) < count:
-        what = "speakers" if not any(entry.group for entry in entries) else "groups of speakers"
+        what = "speakers"
+        if any(len(members) > 1 for members in units.values()):
+            grouped = any(entry.group for entry in entries)
+            what = f"groups of speakers{'' if grouped else ' who share files (a column group may say otherwise)'}"
         enough = len(units) > 2
         remedy = f"Use --folds {len(units)}" if enough else "Three are needed: to train, to validate and to test"
         raise CfnsrError(where, f"names {len(units)} {what}, too few for {count} folds", remedy)
@@ -86,10 +89,12 @@ def _units(entries: Sequence[Entry]) -> dict[str, list[str]]:
     """Return the speakers who must be in one fold together, by the first of them."""
     unit_of = {entry.speaker: entry.speaker for entry in sorted(entries, key=lambda entry: entry.speaker)}
     first: dict[str, str] = {}
+    grouped = any(entry.group for entry in entries)
     for entry in entries:
-        if not entry.group:
+        if grouped and not entry.group:
             continue
-        one, other = sorted((unit_of[first.setdefault(entry.group, entry.speaker)], unit_of[entry.speaker]))
+        group = entry.group if grouped else entry.file
+        one, other = sorted((unit_of[first.setdefault(group, entry.speaker)], unit_of[entry.speaker]))
         unit_of = {speaker: one if unit == other else unit for speaker, unit in unit_of.items()}
     units: dict[str, list[str]] = defaultdict(list)
     for speaker, unit in unit_of.items():

@@ -6,14 +6,18 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from cfnsr.corpora.filenames import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from cfnsr.corpora.folder import parts as of_rows
 from cfnsr.corpora.folder import sheet
 from cfnsr.corpora.folder.files import Files
 from cfnsr.corpora.folder.names import safe, safe_names
+from cfnsr.corpora.folder.parts import Part
 from cfnsr.corpora.folder.prepare.intake_file import Entry
 from cfnsr.corpora.folder.problems import Problems
 from cfnsr.corpora.folder.sheet import Row
 
-_NEEDED, _OPTIONAL = ("file", "label", "speaker"), ("group", "fold")
+_NEEDED, _NAMES = ("file", "label", "speaker"), ("group", "fold")
+_OPTIONAL = (*_NAMES, "audio", "start_s", "end_s", "face")
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def read(path: Path, videos: Path, label_map: Path | None, *, skip_missing: bool
     rows = [row for row in rows if all(row.cells[name] for name in _NEEDED)]
     if label_map is not None:
         rows, dropped = _mapped(rows, _read_map(label_map), problems)
-    remedies = {column: f"Write one {column} in one way, and two more distinctly" for column in ("speaker", *_OPTIONAL)}
+    remedies = {column: f"Write one {column} in one way, and two more distinctly" for column in ("speaker", *_NAMES)}
     remedies["label"] = "Join or rename labels with --labels map.csv"
     names = {
         column: safe_names((row.cells.get(column, "") for row in rows), column, remedy, problems)
@@ -63,12 +67,14 @@ def read(path: Path, videos: Path, label_map: Path | None, *, skip_missing: bool
     }
     _check_fold_cells(rows, problems)
     files = Files(videos)
-    paths = _find(rows, files, videos, problems, skip_missing=skip_missing)
-    ids = _ids(paths, problems)
+    paths = [_find(row, "file", files, videos, problems, skip_missing=skip_missing) for row in rows]
+    sounds = [_find(row, "audio", files, videos, problems, skip_missing=skip_missing) for row in rows]
+    parts = of_rows.read(rows, problems)
+    ids = _ids(rows, [file for file, _ in paths], parts, problems)
     problems.raise_any(path)
     entries = [
         Entry(
-            clip=ids[file],
+            clip=clip,
             file=file,
             label=names["label"][row.cells["label"]],
             speaker=names["speaker"][row.cells["speaker"]],
@@ -77,12 +83,16 @@ def read(path: Path, videos: Path, label_map: Path | None, *, skip_missing: bool
             group=row.cells.get("group", ""),
             fold=f"fold_{names['fold'][row.cells['fold']]}" if row.cells.get("fold") else "",
             landmarks=files.landmarks(file) if exists else "",
-            problem="" if exists else "the video is missing",
+            audio=sound,
+            start_s=part.start_s,
+            end_s=part.end_s,
+            face=part.face,
+            problem="the video is missing" if not exists else "" if heard else "the file of its sound is missing",
         )
-        for row, (file, exists) in zip(rows, paths, strict=True)
+        for row, clip, part, (file, exists), (sound, heard) in zip(rows, ids, parts, paths, sounds, strict=True)
     ]
-    named = [file for file, exists in paths if exists]
-    return Intake(sorted(entries, key=lambda entry: entry.clip), table.unread, dropped, files.surplus(named))
+    surplus = files.surplus([file for file, exists in paths if exists], [sound for sound, _ in sounds])
+    return Intake(sorted(entries, key=lambda entry: entry.clip), table.unread, dropped, surplus)
 
 
 def _read_map(path: Path) -> dict[str, str]:
@@ -128,41 +138,52 @@ def _check_fold_cells(rows: list[Row], problems: Problems) -> None:
 
 
 def _find(
-    rows: list[Row], files: Files, videos: Path, problems: Problems, *, skip_missing: bool
-) -> list[tuple[str, bool]]:
-    """Return the path of each row's video within the folder, and whether it exists."""
-    paths: list[tuple[str, bool]] = []
-    lines: dict[str, int] = {}  # by path, the first row that names it
-    for row in rows:
-        name = row.cells["file"]
-        found = files.find(name)
-        path = found[0] if found else str(PurePosixPath(name.replace("\\", "/")))
-        if not found and (path.startswith("/") or ".." in PurePosixPath(path).parts):
-            problems.add(f"paths outside {videos}", name, "Give each file's path within the folder")
-        elif not found and not skip_missing:
-            remedy = "Give the folder that the paths start from, remove the rows, or set on_bad_clip: skip"
-            problems.add(f"videos that are not in {videos}", name, remedy)
-        elif len(found) > 1:
-            problems.add("names that fit several files", f"{name}: {' and '.join(found[:2])}", "Write the whole path")
-        if path in lines:
-            problem = f"{path} in lines {lines[path]} and {row.line}"
-            problems.add("videos named twice", problem, "Remove one of the rows")
-        lines.setdefault(path, row.line)
-        paths.append((path, bool(found)))
-    return paths
+    row: Row, column: str, files: Files, videos: Path, problems: Problems, *, skip_missing: bool
+) -> tuple[str, bool]:
+    """Return the path within the folder of the file that a cell names, and whether it exists; an empty cell has none.
+
+    Args:
+        row: of the labels file.
+        column: ``file`` or ``audio``.
+        files: of the folder.
+        videos: the folder.
+        problems: cells that name no file, or several.
+        skip_missing: whether a missing file is no problem of the labels file.
+    """
+    name = row.cells.get(column, "")
+    if not name:
+        return "", True
+    found = files.find(name, AUDIO_SUFFIXES if column == "audio" else VIDEO_SUFFIXES)
+    path = found[0] if found else str(PurePosixPath(name.replace("\\", "/")))
+    if not found and (path.startswith("/") or ".." in PurePosixPath(path).parts):
+        problems.add(f"paths outside {videos}", name, "Give each file's path within the folder")
+    elif not found and not skip_missing:
+        remedy = "Give the folder that the paths start from, remove the rows, or set on_bad_clip: skip"
+        problems.add(f"{'videos' if column == 'file' else 'files of sound'} that are not in {videos}", name, remedy)
+    elif len(found) > 1:
+        problems.add("names that fit several files", f"{name}: {' and '.join(found[:2])}", "Write the whole path")
+    return path, bool(found)
 
 
-def _ids(paths: list[tuple[str, bool]], problems: Problems) -> dict[str, str]:
-    """Return each video's id: the name without ending, or all of the path where two folders have the same name."""
-    without = {file: PurePosixPath(file).parent / PurePosixPath(file).stem for file, _ in paths}
+def _ids(rows: list[Row], paths: list[str], parts: list[Part], problems: Problems) -> list[str]:
+    """Return the id of each row's clip.
+
+    It is the file's name without ending, or all of the path where two folders have the same name; where several rows
+    have one file, the part follows.
+    """
+    without = {path: PurePosixPath(path).parent / PurePosixPath(path).stem for path in paths}
     names = Counter(path.name.casefold() for path in without.values())
-    ids = {
-        file: path.name if names[path.name.casefold()] == 1 else "_".join(safe(part) for part in path.parts)
-        for file, path in without.items()
-    }
-    first: dict[str, str] = {}
-    for file, clip in ids.items():
-        other = first.setdefault(clip.casefold(), file)
-        if other != file:
-            problems.add("videos whose names become one", f"{other} and {file}", "Rename one of them")
+    shared = Counter(paths)
+    ids: list[str] = []
+    first: dict[str, tuple[str, int]] = {}
+    for row, path, part in zip(rows, paths, parts, strict=True):
+        stem = without[path]
+        name = stem.name if names[stem.name.casefold()] == 1 else "_".join(safe(folder) for folder in stem.parts)
+        ids.append(name + part.suffix() if shared[path] > 1 else name)
+        other, line = first.setdefault(ids[-1].casefold(), (path, row.line))
+        if other != path:
+            problems.add("videos whose names become one", f"{other} and {path}", "Rename one of them")
+        elif line != row.line:
+            remedy = "Remove one of the rows, or give each its start_s"
+            problems.add("videos named twice", f"{path} in lines {line} and {row.line}", remedy)
     return ids

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import landmarks, media, openface_csv
+from cfnsr.preprocessing import landmarks, media, openface_csv, video
 from cfnsr.preprocessing.display import read_display
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 from cfnsr.preprocessing.media import Timeline
@@ -30,24 +30,27 @@ def finder(published: Path, **_: object) -> Callable[[Clip], Landmarks]:
         if clip.id not in known and not beside.is_file():
             remedy = "Put OpenFace's CSV file beside it, or set landmarks.source to face_mesh or face_align"
             raise CfnsrError(clip.path, "has no landmarks", remedy)
-        rows = known[clip.id] if clip.id in known else openface_csv.read(beside)
-        return fit(rows, clip.path, media.timeline(clip.path))
+        timeline = media.timeline(clip.path)
+        part = video.of_clip(clip, timeline)
+        rows = known[clip.id] if clip.id in known else openface_csv.read(beside, face=clip.face, part=part)
+        whole = fit(rows, clip.path, timeline)
+        return Landmarks(whole.points[part], whole.confidence[part], whole.frame_rate_hz)
 
     return find
 
 
 def fit(rows: Landmarks, path: Path, timeline: Timeline) -> Landmarks:
-    """Fit landmarks to a clip's frames and to the picture as players show it.
+    """Fit landmarks to a file's frames and to the picture as players show it.
 
     OpenFace is given the stored picture: its points are moved where pixels are not square, or the picture is turned.
 
     Args:
         rows: as ``openface_csv.parse`` returns them.
-        path: the clip.
-        timeline: of the clip.
+        path: the file.
+        timeline: of the file.
 
     Raises:
-        CfnsrError: the clip has at least two frames fewer than the landmarks.
+        CfnsrError: the file has at least two frames fewer than the landmarks.
     """
     count, given = len(timeline.pts), len(rows.points)
     if given > count + 1:

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from cfnsr.corpora.clip import Clip
+from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing.media import Timeline
 from cfnsr.runtime import registry
 
@@ -50,6 +52,19 @@ def frames(path: Path, timeline: Timeline, indices: list[int], *, decoder: str) 
     """
     module = registry.load(__name__, decoder, where="extract.video.decoder", kind="decoder")
     return module.frames(path, timeline, indices)
+
+
+def of_clip(clip: Clip, timeline: Timeline) -> slice:
+    """Return which frames of its file a clip has.
+
+    Raises:
+        CfnsrError: it has none.
+    """
+    first, end = np.searchsorted(timeline.times_s.round(6), [clip.start_s, clip.end_s]).tolist()
+    if first == end:
+        problem = f"has no frame from {clip.start_s} s to {clip.end_s} s, which is the clip {clip.id}"
+        raise CfnsrError(clip.path, problem, "Correct start_s and end_s in the labels file, or remove the row")
+    return slice(first, end)
 
 
 def evenly_spaced(

@@ -13,11 +13,14 @@ from cfnsr.corpora.link_or_copy import link_or_copy
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 
+_SOUND = "sound"  # folder of the files that clips have their sound from
+_PART = ("start_s", "end_s", "face")
+
 
 def prepare(
     actor: str, folder: Path, *, videos: str, intake: str, intake_md5: str, labels: list[str], source: Source, jobs: int
 ) -> None:
-    """Copy one speaker's videos, and OpenFace's CSV files if there are any, under the ids of their clips.
+    """Copy one speaker's videos, with OpenFace's CSV files and files of sound if there are any, under their clips' ids.
 
     Clips that cannot be used are listed with the reason, for the stages that read the folder.
 
@@ -38,19 +41,30 @@ def prepare(
     if not entries:
         remedy = "Run `cfnsr folder VIDEOS LABELS` again, or remove the speaker from actors"
         raise CfnsrError(intake, f"has no clip of speaker {actor}", remedy)
-    rows = []
+    rows, names = [], dict[str, str]()  # of the copies, by the user's file: several clips may be parts of one
+
+    def copy(file: str, name: str) -> str:
+        if file not in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            link_or_copy(Path(videos) / file, folder / name, hard_link=source.hard_links)
+        return names.setdefault(file, name)
+
     for entry in sorted(entries, key=lambda entry: entry.clip):
         if entry.label not in labels:
             problem = f"{entry.file} has the label {entry.label!r}"
             raise CfnsrError(intake, problem, f"Use a label of corpora.folder.labels: {', '.join(labels)}")
-        path, name, problem = Path(videos) / entry.file, entry.clip + PurePosixPath(entry.file).suffix, entry.problem
-        if not problem and not path.is_file():
+        name = entry.clip + PurePosixPath(entry.file).suffix
+        sound = f"{_SOUND}/{entry.clip}{PurePosixPath(entry.audio).suffix}" if entry.audio else ""
+        problem = entry.problem
+        if not problem and not (Path(videos) / entry.file).is_file():
             problem = f"is missing in {videos}"
+        if not problem and entry.audio and not (Path(videos) / entry.audio).is_file():
+            problem = f"the file of its sound is missing in {videos}"
         if not problem:
-            link_or_copy(path, folder / name, hard_link=source.hard_links)
+            name = copy(entry.file, name)
+            sound = copy(entry.audio, sound) if sound else ""
         if not problem and entry.landmarks:
-            link_or_copy(Path(videos) / entry.landmarks, folder / f"{entry.clip}.csv", hard_link=source.hard_links)
-        rows.append(
-            {"clip": entry.clip, "file": name, "label": entry.label, "speaker": entry.speaker, "problem": problem}
-        )
+            copy(entry.landmarks, str(PurePosixPath(name).with_suffix(".csv")))
+        columns = {column: getattr(entry, column) for column in ("clip", "label", "speaker", *_PART)}
+        rows.append({**columns, "file": name, "audio": sound, "problem": problem})
     pq.write_table(pa.Table.from_pylist(rows), folder / LABELS_FILE)

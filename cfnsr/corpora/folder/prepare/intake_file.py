@@ -27,6 +27,8 @@ class Entry:
         group: clips of one group are never split over folds; empty if the labels file does not say.
         fold: that the labels file wants; empty if it does not say.
         landmarks: OpenFace's CSV file, as ``file``; empty if there is none.
+        audio: the file of its sound, as ``file``; empty if ``file`` has the sound.
+        start_s, end_s, face: see ``Clip``; ``end_s`` is None where the file ends.
         problem: why the clip cannot be used; empty if it can.
     """
 
@@ -39,6 +41,10 @@ class Entry:
     group: str = ""
     fold: str = ""
     landmarks: str = ""
+    audio: str = ""
+    start_s: float = 0.0
+    end_s: float | None = None
+    face: str = "longest"
     problem: str = ""
 
 
