@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -10,6 +11,7 @@ from pathlib import Path
 from cfnsr.corpora import filenames
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
+from cfnsr.runtime.checksum import md5
 
 FACES = ("longest", "largest", "left", "right")  # who is kept of several people; the first where nothing is said
 
@@ -52,6 +54,14 @@ class Clip:
         """
         take, actor = filenames.parse(path)
         return cls(path.stem, path, actor, *take)
+
+    def source_md5(self) -> str:
+        """Return the md5 of the file; of a part of it, that of all that says what the clip is."""
+        source = md5(self.path)
+        which = (self.start_s, self.end_s, self.face, md5(self.audio) if self.audio else "")
+        if which == (0.0, inf, FACES[0], ""):
+            return source
+        return hashlib.md5(f"{source} {which}".encode(), usedforsecurity=False).hexdigest()
 
 
 def describe(folder: Path, bad: BadClips, describe_clip: Callable[[Path], Clip] = Clip.from_filename) -> list[Clip]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64, UInt8
 
-from cfnsr.corpora.clip import FACES, Clip
+from cfnsr.corpora.clip import Clip
 from cfnsr.data import shards
 from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
@@ -25,7 +23,6 @@ from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.preprocessing.media import Timeline
 from cfnsr.runtime import parallel
 from cfnsr.runtime.bad_clips import BadClips
-from cfnsr.runtime.checksum import md5
 
 
 @dataclass(frozen=True)
@@ -216,16 +213,7 @@ def index_rows(clips: list[Clip], boxes: Mapping[str, FaceBoxes]) -> list[dict[s
             "statement": clip.statement,
             "repetition": clip.repetition,
             **(boxes[clip.id].summary() if clip.id in boxes else {}),
-            "source_md5": _source_md5(clip),
+            "source_md5": clip.source_md5(),
         }
         for clip in clips
     ]
-
-
-def _source_md5(clip: Clip) -> str:
-    """Return the md5 of the clip's file; of a part of it, that of all that says what the clip is."""
-    source = md5(clip.path)
-    which = (clip.start_s, clip.end_s, clip.face, md5(clip.audio) if clip.audio else "")
-    if which == (0.0, inf, FACES[0], ""):
-        return source
-    return hashlib.md5(f"{source} {which}".encode(), usedforsecurity=False).hexdigest()
