@@ -19,10 +19,12 @@ def main(params: Params, corpus: Path) -> None:
     \b
     Example: python -m stages.best data/studio
     """
-    expected = ExpectedOutputs.of(params.run.rows, Manifest.read(corpus / "manifest.json").folds, params.run.seeds)
-    for path in [*prune(corpus / "jobs", expected.folders), *prune(corpus / "models", expected.folders)]:
+    run, folds = params.run, Manifest.read(corpus / "manifest.json").folds
+    expected = ExpectedOutputs.of(run.rows, folds, run.seeds, run.fused)
+    for path in [*prune(corpus / "jobs", expected.jobs), *prune(corpus / "models", expected.models)]:
         click.echo(f"deleted {path}, which params.yaml no longer lists")
-    # Imported weights may be trained on the validation speakers, and ablations are there for comparison.
+    # Imported weights may be trained on the validation speakers, ablations are there for comparison, and a classifier
+    # on frozen features is no network alone.
     trained = {*params.run.pretrain, *params.run.combine, *params.run.train}
     candidates = {
         name: trials for (protocol, name), trials in expected.rows.items() if protocol == "held_out" and name in trained

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
     shards = corpus_folder / "shards"
     for path in prune(shards, params.actors):
         click.echo(f"deleted {path}, which params.yaml no longer lists")
+    for folder in sorted((corpus_folder / "features").glob("*/[!.]*")):  # hidden ones are being written
+        if folder.name not in params.actors:
+            shutil.rmtree(folder)
+            click.echo(f"deleted {folder}, which params.yaml no longer lists")
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
     labels = module.labels(**options)

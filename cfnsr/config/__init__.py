@@ -12,7 +12,20 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from cfnsr.config import speakers
 from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
-from cfnsr.config.model import Ablations, Encoders, Evaluate, Options, Pixels, Pretrain, Run, System, Train
+from cfnsr.config.model import (
+    Ablations,
+    Encoders,
+    Evaluate,
+    Features,
+    Fusion,
+    Options,
+    Pixels,
+    Pretrain,
+    Probe,
+    Run,
+    System,
+    Train,
+)
 from cfnsr.config.sections import Name, Section, Speaker, no_repeats
 from cfnsr.config.yaml_files import read_yaml
 from cfnsr.errors import CfnsrError
@@ -51,6 +64,8 @@ class Params(Section):
     systems: Annotated[dict[Name, System], Field(min_length=1)]
     ablations: Ablations
     evaluate: Evaluate
+    features: dict[Name, Features]
+    probe: Probe
     report: Report
 
     @field_validator("folds", mode="before")
@@ -110,6 +125,7 @@ class Params(Section):
             ("run.train", run.train, self.systems),
             ("run.ablate", run.ablate, self.ablations.variants),
             ("run.evaluate", run.evaluate, {*self.systems, *modalities}),
+            ("run.probe", run.probe, self.features),
             ("ablations.system", [self.ablations.system], self.systems),
         ):
             unknown = [name for name in names if name not in known]
@@ -174,6 +190,21 @@ class Params(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def check_fusions(self) -> Params:
+        run, taken = self.run, {*self.systems, *self.ablations.variants, "video", "audio"}
+        clash = sorted(taken & {*self.features, *run.fused})
+        if clash:
+            raise ValueError(f"features, run.fuse: {', '.join(clash)} is the name of a system, ablation or modality")
+        rows = [name for name in run.names("held_out") if name not in {*run.evaluate, *run.fused}]
+        for fusion in run.fuse:
+            unknown = [name for name in (fusion.first, fusion.second) if name not in rows]
+            if unknown or fusion.first == fusion.second:
+                problem = f"{', '.join(unknown)} is no row before it" if unknown else "combines a row with itself"
+                raise ValueError(f"run.fuse: {fusion.name}: {problem}; the rows are {', '.join(rows)}")
+            rows.append(fusion.name)
+        return self
+
     def of_result(self) -> dict[str, Any]:
         """Return all values that a result depends on: without fetch, parallel, and the unused corpora."""
         of_corpus = getattr(self.corpora, self.corpus).model_dump()
@@ -186,6 +217,22 @@ class Params(Section):
             CfnsrError: params.yaml has no such section.
         """
         return _lookup("systems", self.systems, name)
+
+    def frozen(self, name: str) -> Features:
+        """Return the section of a frozen encoder.
+
+        Raises:
+            CfnsrError: params.yaml has no such section.
+        """
+        return _lookup("features", self.features, name)
+
+    def fusion(self, name: str) -> Fusion:
+        """Return the entry of a row that combines two others.
+
+        Raises:
+            CfnsrError: params.yaml has no such entry.
+        """
+        return _lookup("run.fuse", {fusion.name: fusion for fusion in self.run.fuse}, name)
 
     def variant(self, name: str) -> Options:
         """Return the options of an ablation that differ from its system's.

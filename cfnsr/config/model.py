@@ -135,6 +135,30 @@ class Ablations(Section):
     variants: dict[Name, Options]
 
 
+class Features(Section):
+    """A frozen encoder."""
+
+    extractor: Name
+    options: Options
+
+
+class Probe(Section):
+    """The linear classifier on frozen features."""
+
+    c: Annotated[list[Positive], Field(min_length=1)]
+    refit: bool
+    allow_seen: bool
+
+
+class Fusion(Section):
+    """A row that combines two others."""
+
+    name: Name
+    first: Name
+    second: Name
+    rule: Literal["averaging", "multiplication"]
+
+
 class Evaluate(Section):
     """Imported networks."""
 
@@ -152,11 +176,18 @@ class Run(Section):
     train: list[Name]
     ablate: list[Name]
     evaluate: list[Name]
+    probe: list[Name]
+    fuse: list[Fusion]
 
     def names(self, protocol: str) -> list[str]:
         """List the rows of a protocol in the table's order."""
         imported = self.evaluate if protocol == "held_out" else []
-        return [*self.pretrain, *self.combine, *self.train, *self.ablate, *imported]
+        return [*self.pretrain, *self.combine, *self.train, *self.ablate, *imported, *self.probe, *self.fused]
+
+    @property
+    def fused(self) -> list[str]:
+        """List the rows that combine two others."""
+        return [fusion.name for fusion in self.fuse]
 
     @property
     def rows(self) -> list[tuple[str, str]]:

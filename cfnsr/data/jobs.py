@@ -109,6 +109,7 @@ class JobRecord:
         epochs: number of trained epochs; 0 without training, as are the next two.
         selected_epoch: the epoch whose weights were kept, from 1.
         best_test_epoch: the epoch with the best test accuracy, from 1.
+        seen: whether frozen weights have seen the corpus: ``no``, ``yes``, or ``unknown``.
     """
 
     name: str
@@ -121,9 +122,10 @@ class JobRecord:
     reconstructed: str
     published_accuracy: float | None
     imported: list[dict[str, Any]]
-    epochs: int
-    selected_epoch: int
-    best_test_epoch: int
+    epochs: int = 0
+    selected_epoch: int = 0
+    best_test_epoch: int = 0
+    seen: str = "no"
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""

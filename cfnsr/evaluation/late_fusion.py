@@ -1,13 +1,16 @@
-"""Combine the unimodal predictions of one fold, without training."""
+"""Combine the predictions of two rows in one fold, without training."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from scipy.special import log_softmax
 from torch import nn
 
 from cfnsr.data.dataset import Clips, FoldDatasets
@@ -38,21 +41,49 @@ def combine(
     system: Any = network
     if system.trains:
         raise CfnsrError("run.combine", "contains a system that trains", "Move it to run.train")
-    tables = {path: read_predictions(path) for path in (video, audio)}
     choices: dict[str, LogProbabilities] = {}
-    for choice in (*CHOICES, VALIDATION):
-        if not all(choice in set(table["choice"]) for table in tables.values()):
-            continue
-        clips = datasets.selection_split if choice == VALIDATION else datasets.test
-        of_video, of_audio = (
-            torch.from_numpy(_predictions(path, table, choice, clips, labels)) for path, table in tables.items()
-        )
+    for choice, (first, second) in _common_choices(datasets, labels, video, audio):
+        of_video, of_audio = torch.from_numpy(first), torch.from_numpy(second)
         choices[choice] = system.combine(of_video, of_audio).numpy()
         if choice == "selected":
             uniform = torch.full_like(of_video, -math.log(len(labels)))
             choices["without_video"] = system.combine(uniform, of_audio).numpy()
             choices["without_audio"] = system.combine(of_video, uniform).numpy()
     return choices
+
+
+def fuse(
+    rule: str, datasets: FoldDatasets, labels: list[str], first: Path, second: Path
+) -> dict[str, LogProbabilities]:
+    """Combine the predictions of any two rows, for each choice of the epoch that both have.
+
+    Args:
+        rule: ``averaging``, the mean of both probabilities; or ``multiplication``, their product, normalised.
+        datasets: the clips that the predictions must be of.
+        labels: the emotions in the order of their class index.
+        first, second: the tables of predictions.
+
+    Raises:
+        CfnsrError: a table is missing, damaged or of other clips.
+    """
+    choices: dict[str, LogProbabilities] = {}
+    for choice, (one, other) in _common_choices(datasets, labels, first, second):
+        if rule == "averaging":
+            choices[choice] = np.logaddexp(one, other) - math.log(2)
+        else:
+            choices[choice] = log_softmax(one + other, axis=1)
+    return choices
+
+
+def _common_choices(
+    datasets: FoldDatasets, labels: list[str], *paths: Path
+) -> Iterator[tuple[str, list[LogProbabilities]]]:
+    """Yield each choice that all tables have, with the predictions of each table."""
+    tables = {path: read_predictions(path) for path in paths}
+    for choice in (*CHOICES, VALIDATION):
+        if all(choice in set(table["choice"]) for table in tables.values()):
+            clips = datasets.selection_split if choice == VALIDATION else datasets.test
+            yield choice, [_predictions(path, table, choice, clips, labels) for path, table in tables.items()]
 
 
 def _predictions(path: Path, table: pd.DataFrame, choice: str, clips: Clips, labels: list[str]) -> LogProbabilities:

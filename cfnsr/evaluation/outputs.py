@@ -1,4 +1,4 @@
-"""Write the outputs of a job: network, predictions and record; read predictions."""
+"""Write the outputs of a job: network, predictions and record; turn predictions into a table and back."""
 
 from __future__ import annotations
 
@@ -43,23 +43,8 @@ def write_outputs(
     Raises:
         CfnsrError: predictions contain NaN or infinity.
     """
-    invalid = [choice for choice, predicted in choices.items() if not np.isfinite(predicted).all()]
-    if invalid:
-        raise CfnsrError(
-            spec.name,
-            f"predictions contain NaN or infinity ({', '.join(invalid)})",
-            "Set train.precision to fp32, lower the learning rate, or import another file",
-        )
-    tables = []
-    for choice, predicted in choices.items():
-        clips = datasets.selection_split if choice == VALIDATION else datasets.test
-        table = to_table(clips.index, spec.labels, choice, predicted)
-        if choice == "selected" and attention is not None:
-            table["attention"] = attention.tolist()
-        tables.append(table)
     checkpoint.save(paths.checkpoint, network, spec)
-    with atomic_file(paths.predictions) as partial:
-        pd.concat(tables, ignore_index=True).to_parquet(partial, index=False)
+    write_predictions(paths, spec.name, datasets, choices, attention=attention)
     system: Any = network
     accuracy = system.publication.accuracy
     JobRecord(
@@ -77,6 +62,37 @@ def write_outputs(
         selected_epoch=selected_epoch,
         best_test_epoch=best_test_epoch,
     ).write(paths.record)
+
+
+def write_predictions(
+    paths: JobPaths,
+    name: str,
+    datasets: FoldDatasets,
+    choices: dict[str, LogProbabilities],
+    *,
+    attention: Attention | None = None,
+) -> None:
+    """Write the table of predictions; see ``write_outputs``.
+
+    Raises:
+        CfnsrError: predictions contain NaN or infinity.
+    """
+    invalid = [choice for choice, predicted in choices.items() if not np.isfinite(predicted).all()]
+    if invalid:
+        raise CfnsrError(
+            name,
+            f"predictions contain NaN or infinity ({', '.join(invalid)})",
+            "Set train.precision to fp32, lower the learning rate, or import another file",
+        )
+    tables = []
+    for choice, predicted in choices.items():
+        clips = datasets.selection_split if choice == VALIDATION else datasets.test
+        table = to_table(clips.index, clips.labels, choice, predicted)
+        if choice == "selected" and attention is not None:
+            table["attention"] = attention.tolist()
+        tables.append(table)
+    with atomic_file(paths.predictions) as partial:
+        pd.concat(tables, ignore_index=True).to_parquet(partial, index=False)
 
 
 def to_table(index: pd.DataFrame, labels: list[str], choice: str, predicted: LogProbabilities) -> pd.DataFrame:

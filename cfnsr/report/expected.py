@@ -15,26 +15,46 @@ class ExpectedOutputs:
 
     Attributes:
         rows: the trials of each row, by protocol and name, in the table's order.
+        fused: names of the rows that combine two others, and have no model.
     """
 
     rows: dict[tuple[str, str], list[Trial]]
+    fused: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[str, str]], folds: Iterable[str], seeds: Iterable[int]) -> ExpectedOutputs:
+    def of(
+        cls,
+        rows: Iterable[tuple[str, str]],
+        folds: Iterable[str],
+        seeds: Iterable[int],
+        fused: Iterable[str] = (),
+    ) -> ExpectedOutputs:
         """Expect every row in every fold with every seed.
 
         Args:
             rows: pairs of protocol and name.
             folds: their names.
             seeds: of training.
+            fused: see the attribute.
         """
         runs = list(product(folds, seeds))
-        return cls({(protocol, name): [Trial(protocol, fold, seed) for fold, seed in runs] for protocol, name in rows})
+        trials = {(protocol, name): [Trial(protocol, fold, seed) for fold, seed in runs] for protocol, name in rows}
+        return cls(trials, frozenset(fused))
 
     @property
-    def folders(self) -> list[str]:
-        """List every job's folder below ``jobs`` and ``models``: ``<protocol>/<name>/<fold>/<seed>``."""
+    def jobs(self) -> list[str]:
+        """List every job's folder below ``jobs``: ``<protocol>/<name>/<fold>/<seed>``."""
         return [str(trial.folder(name)) for (_, name), trials in self.rows.items() for trial in trials]
+
+    @property
+    def models(self) -> list[str]:
+        """List every model's folder below ``models``, as ``jobs``."""
+        return [
+            str(trial.folder(name))
+            for (_, name), trials in self.rows.items()
+            for trial in trials
+            if name not in self.fused
+        ]
 
 
 def label(protocol: str, name: str) -> str:

@@ -67,7 +67,7 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
         predictions[row] = table.loc[table["choice"] == "selected"]
         if any(record.epochs for record in records):
             curves[row] = mean_curves([path.curves for path in paths])
-    differences = compare({row.name: predictions[row.name] for row in rows if not row.test_selected})
+    differences = compare({row.name: predictions[row.name] for row in rows if row.compared})
     return Results(relate(rows, differences), differences, predictions, _recalls(predictions, manifest.labels), curves)
 
 

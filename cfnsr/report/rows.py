@@ -48,6 +48,7 @@ class ResultRow:
         clips, speakers, folds: how many were tested.
         skipped: number of clips that could not be used.
         ci_level: nominal coverage of the interval.
+        seen: whether frozen weights have seen the corpus: ``no``, ``yes``, or ``unknown``.
     """
 
     name: str
@@ -82,11 +83,17 @@ class ResultRow:
     speakers: int
     folds: int
     ci_level: float
+    seen: str
 
     @property
     def test_selected(self) -> bool:
         """Return whether the test speakers chose the epoch, so that every figure is optimistic."""
         return self.protocol == TEST_SELECTED
+
+    @property
+    def compared(self) -> bool:
+        """Return whether the row is compared with others: not if it, or its frozen weights, knew the test speakers."""
+        return not self.test_selected and self.seen != "yes"
 
 
 @dataclass(frozen=True)
@@ -177,8 +184,8 @@ def compare(predictions: dict[str, pd.DataFrame]) -> list[Difference]:
 
 
 def best_of(rows: list[ResultRow]) -> ResultRow | None:
-    """Return the row of the highest accuracy; None if the test speakers chose every row's epoch."""
-    return max((row for row in rows if not row.test_selected), key=lambda row: row.accuracy, default=None)
+    """Return the row of the highest accuracy; None if no row can be compared."""
+    return max((row for row in rows if row.compared), key=lambda row: row.accuracy, default=None)
 
 
 def relate(rows: list[ResultRow], differences: list[Difference]) -> list[ResultRow]:
@@ -199,7 +206,7 @@ def relate(rows: list[ResultRow], differences: list[Difference]) -> list[ResultR
 
 def _common(name: str, records: list[JobRecord]) -> dict[str, Any]:
     """Read what all jobs of a row must share."""
-    names = ("parameters", "protocol", "data", "reads", "reconstructed", "published_accuracy")
+    names = ("parameters", "protocol", "data", "reads", "reconstructed", "published_accuracy", "seen")
     common = {key: getattr(records[0], key) for key in names}
     differing = [key for key, value in common.items() if any(getattr(record, key) != value for record in records)]
     if differing:

@@ -88,7 +88,8 @@ COLUMNS = (
 
 
 def _name(row: ResultRow) -> str:
-    return row.name + (", imported" if row.imported else ", optimistic" if row.test_selected else "")
+    marks = {"imported": row.imported, "optimistic": row.test_selected, "has seen this corpus": row.seen == "yes"}
+    return ", ".join([row.name, *(mark for mark, is_so in marks.items() if is_so)])
 
 
 def columns_of(rows: list[ResultRow]) -> list[Column]:
@@ -183,6 +184,14 @@ def _kinds(rows: list[ResultRow]) -> Iterator[str]:
     for row in rows:
         if row.reconstructed:
             yield f"{row.name} is a reconstruction: {row.reconstructed}."
+    seen = {seen: [row.name for row in rows if row.seen == seen] for seen in ("yes", "unknown")}
+    if seen["yes"]:
+        yield (
+            f"Frozen weights that have seen this corpus, so that the figures are worth nothing: "
+            f"{', '.join(seen['yes'])}. They are not compared with other rows."
+        )
+    if seen["unknown"]:
+        yield f"Whether their frozen weights have seen this corpus is not known: {', '.join(seen['unknown'])}."
     imported = [row for row in rows if row.imported]
     if imported:
         yield (

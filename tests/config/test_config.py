@@ -25,6 +25,10 @@ def load(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> config.Par
     return config.load(path)
 
 
+def fusion(name: str, first: str, second: str) -> dict[str, str]:
+    return {"name": name, "first": first, "second": second, "rule": "averaging"}
+
+
 def test_shipped_params_are_valid(root: Path) -> None:
     values = config.load(root / "params.yaml")
     assert values.actors == [f"{number:02d}" for number in range(1, 9)]
@@ -125,6 +129,12 @@ def test_a_wrong_value_is_named_by_key(tmp_path: Path, change: Callable[[dict[st
         (lambda v: v["run"].update(train=["ghost"]), r"run\.train: ghost has no section; the sections are"),
         (lambda v: v["run"].update(train=["cfnsr", "cfnsr"]), "run: cfnsr named twice"),
         (lambda v: v["run"].update(evaluate=["video"]), "run: video named twice"),
+        (lambda v: v["run"].update(probe=["none"]), r"run\.probe: none has no section; the sections are mel_stat"),
+        (lambda v: v["features"].update(audio=v["features"]["mel_statistics"]), "audio is the name of a system"),
+        (lambda v: v["run"].update(fuse=[fusion("a", "video", "b")]), "a: b is no row before it; the rows are video"),
+        (lambda v: v["run"].update(fuse=[fusion("a", "video", "video")]), "a: combines a row with itself"),
+        (lambda v: v["run"].update(fuse=[fusion("cfnsr", "video", "audio")]), "cfnsr named twice"),
+        (lambda v: v["probe"].update(c=[0.0]), r"probe\.c\.0: Input should be greater than 0"),
         (
             lambda v: v["run"].update(pretrain=["audio"], evaluate=["video"], train=["msaf"]),
             "run: msaf would train on imported video, whose weights were trained on the fold's validation",

@@ -99,3 +99,16 @@ def test_a_system_that_trains_is_refused(corpus_folder: Path, manifest: Manifest
     network, _ = initial.fused("concat", networks.OPTIONS["concat"], TRIAL, corpus_folder, manifest)
     with pytest.raises(CfnsrError, match=r"run\.combine: contains a system that trains"):
         late_fusion.combine(network, datasets, manifest.labels, Path(), Path())
+
+
+@pytest.mark.parametrize("rule", ["averaging", "multiplication"])
+def test_any_two_rows_are_fused(
+    corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets, averaged: dict[str, LogProbabilities], rule: str
+) -> None:
+    paths = [table(corpus_folder, modality) for modality in MODALITIES]
+    fused = late_fusion.fuse(rule, datasets, manifest.labels, *paths)
+    assert set(fused) == {"selected", "last_epoch", "best_test_epoch", "validation"}
+    for choice, predicted in fused.items():
+        video, audio = (np.exp(from_table(pd.read_parquet(path), manifest.labels, choice)) for path in paths)
+        expected = (video + audio) / 2 if rule == "averaging" else video * audio / (video * audio).sum(axis=1)[:, None]
+        assert np.allclose(np.exp(predicted), expected, atol=1e-9)

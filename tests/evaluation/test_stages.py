@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.evaluation.outputs import from_table
 from cfnsr.evaluation.predict import Predictor
 from cfnsr.models import checkpoint
-from stages import combine, evaluate
+from stages import combine, evaluate, fuse
 from tests.support import corpus, networks
+from tests.support.training import write_params
 
 TRIAL = corpus.trial("fold_1")
 JOB = ("held_out", "fold_1", "7")
@@ -63,3 +65,22 @@ def test_evaluate_writes_a_job_of_an_imported_network(
     assert record.imported[0]["file"] == "imported.safetensors"
     predictions = pd.read_parquet(JobPaths.of(folder, "cfnsr", TRIAL).predictions)
     assert predictions.loc[predictions["choice"] == "selected", "attention"].notna().all()
+
+
+def test_fuse_writes_a_job_without_a_model(folder: Path, manifest: Manifest, tmp_path: Path) -> None:
+    audio = JobPaths.of(folder, "audio", TRIAL)
+    replace(JobRecord.read(audio.record), seen="unknown").write(audio.record)
+    entry = {"name": "both", "first": "video", "second": "audio", "rule": "multiplication"}
+    write_params(tmp_path / "params.yaml", **{"run.fuse": [entry]})
+    params = ("--params", str(tmp_path / "params.yaml"))
+    result = CliRunner().invoke(fuse.main, ["both", *JOB, str(folder), *params])
+    assert result.exit_code == 0, result.output
+    paths = JobPaths.of(folder, "both", TRIAL)
+    record, video = JobRecord.read(paths.record), JobRecord.read(JobPaths.of(folder, "video", TRIAL).record)
+    assert (record.name, record.reads, record.seen, record.epochs) == ("both", ["audio", "video"], "unknown", 0)
+    assert record.parameters == video.parameters + JobRecord.read(audio.record).parameters
+    table = pd.read_parquet(paths.predictions)
+    assert set(table["choice"]) == {"selected", "last_epoch", "best_test_epoch", "validation"}
+    assert not paths.checkpoint.exists()
+    result = CliRunner().invoke(fuse.main, ["other", *JOB, str(folder), *params])
+    assert "run.fuse: no section 'other'; there are both" in result.output

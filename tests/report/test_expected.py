@@ -14,12 +14,19 @@ def test_every_row_has_every_fold_and_seed() -> None:
 
 
 def test_folders_follow_the_order_of_rows() -> None:
-    expected = ExpectedOutputs.of([("held_out", "video"), ("held_out", "audio")], ["fold_1"], [7, 8])
-    assert expected.folders == [
+    rows = [("held_out", "video"), ("held_out", "both"), ("held_out", "audio")]
+    expected = ExpectedOutputs.of(rows, ["fold_1"], [7, 8], fused=["both"])
+    assert expected.models == [
         "held_out/video/fold_1/7",
         "held_out/video/fold_1/8",
         "held_out/audio/fold_1/7",
         "held_out/audio/fold_1/8",
+    ]
+    assert expected.jobs == [
+        *expected.models[:2],
+        "held_out/both/fold_1/7",
+        "held_out/both/fold_1/8",
+        *expected.models[2:],
     ]
 
 

@@ -154,3 +154,5 @@ def test_rows_are_related_to_the_best_held_out() -> None:
         assert related["d@test_selected"].gap is None and related["a@test_selected"].p_best is None
     best = rows.best_of(held_out + selected)
     assert best is not None and best.name == "b" and rows.best_of(selected) is None
+    knowing = [replace(row, name="e", accuracy=1.0, seen="yes") for row in held_out[:1]]
+    assert rows.best_of(held_out + knowing) == best and not knowing[0].compared

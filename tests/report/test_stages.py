@@ -42,7 +42,7 @@ def data(tmp_path: Path) -> Path:
     expected = made_up_results.expected()
     made_up_results.write_jobs(folder, expected)
     made_up_results.write_job(folder, "video", Trial("held_out", "fold_1", 99))
-    for name in [*expected.folders, "held_out/old/fold_1/7"]:
+    for name in [*expected.jobs, "held_out/old/fold_1/7"]:
         (folder / "models" / name).mkdir(parents=True)
         (folder / "models" / name / "model.safetensors").write_text(name)
     return folder
@@ -72,7 +72,7 @@ def test_best_is_empty_without_held_out_rows(data: Path, params: dict[str, Any])
 
     expected = made_up_results.expected(protocols=["test_selected"])
     made_up_results.write_jobs(data, expected)
-    for name in expected.folders:
+    for name in expected.jobs:
         (data / "models" / name).mkdir(parents=True)
     params["run"]["protocols"] = ["test_selected"]
     assert "none is the best" in run(main, params, data).output

@@ -49,6 +49,10 @@ def test_rows_that_are_no_plain_result_say_so(rows: list[ResultRow]) -> None:
     assert by_column(imported)["System"] == "video, imported"
     assert "the test speakers choose the epoch. All" in notes([*rows, selected])
     assert "held_out" not in notes([selected])
+    seen = replace(rows[0], seen="yes")
+    assert by_column(seen)["System"] == "video, has seen this corpus"
+    assert "the figures are worth nothing: video. They are not compared" in notes([seen, rows[1]])
+    assert "is not known: video." in notes([replace(rows[0], seen="unknown"), rows[1]])
     assert "Imported, not trained here" in notes([imported]) and f"video: {IMPORTED}." in notes([imported])
     assert "Imported" not in notes(rows) and "Rows @test_selected" not in notes(rows)
 

@@ -119,9 +119,10 @@ def expected(data: Path, *folders: str) -> ExpectedOutputs:
     from cfnsr.runtime.outputs import prune
 
     params = config.load(Path("params.yaml"))
-    jobs = ExpectedOutputs.of(params.run.rows, Manifest.read(data / "manifest.json").folds, params.run.seeds)
+    run, folds = params.run, Manifest.read(data / "manifest.json").folds
+    jobs = ExpectedOutputs.of(run.rows, folds, run.seeds, run.fused)
     for folder in folders:
-        for path in prune(data / folder, jobs.folders):
+        for path in prune(data / folder, getattr(jobs, folder)):
             print(f"removed {path}, which params.yaml no longer lists")
     return jobs
 
@@ -194,7 +195,7 @@ def _pattern(command: str, params: dict[str, Any]) -> str:
     for text, name in re.findall(r"([^$]*)(?:\$\{([\w.]+)\})?", command):
         pattern += re.escape(text)
         if name.startswith("item."):
-            group = name.removeprefix("item.")
+            group = name.removeprefix("item.").replace(".", "__")
             pattern += f"(?P={group})" if group in seen else rf"(?P<{group}>[\w.]+)"
             seen.add(group)
         elif name:
@@ -203,7 +204,12 @@ def _pattern(command: str, params: dict[str, Any]) -> str:
 
 
 def _fill(text: str, params: dict[str, Any], item: dict[str, str]) -> str:
-    known = lambda name: item.get(name.removeprefix("item.")) or str(_value(params, name))  # noqa: E731
+    def known(name: str) -> str:
+        if not name.startswith("item.row."):
+            return item.get(name.removeprefix("item.")) or str(_value(params, name))
+        (row,) = [row for row in params["run"]["fuse"] if row["name"] == item["row__name"]]
+        return row[name.removeprefix("item.row.")]
+
     return re.sub(r"\$\{([\w.]+)\}", lambda match: known(match[1]), text)
 
 

@@ -1,0 +1,37 @@
+"""Made-up features of a frozen encoder, for the clips of ``tests.support.corpus``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cfnsr.data import features, shards
+from cfnsr.data.features import Facts
+from tests.support import corpus
+
+FACTS = Facts("encoder", "audio", "1", "ab" * 32, "MIT", ("elsewhere",), 1000, 16000)
+KNOWING = 1  # the layer that tells the emotions apart; the two others are noise
+
+
+def write(folder: Path, shards_folder: Path, *, facts: Facts = FACTS) -> Path:
+    """Write the features of every speaker below ``folder``."""
+    for actor in corpus.ACTORS:
+        index = shards.read(shards_folder / actor).index
+        noise = np.random.default_rng(int(actor))
+        means = noise.normal(0, 1, (len(index), 3, 12)).astype(np.float32)
+        for row, label in enumerate(index["label"]):
+            means[row, KNOWING, corpus.LABELS.index(label)] += 6
+        write_speaker(folder / actor, index, means, facts)
+    return folder
+
+
+def write_speaker(folder: Path, index: pd.DataFrame, means: np.ndarray, facts: Facts = FACTS) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / features.ARRAY, means)
+    table = pd.DataFrame(index[["clip", "actor", "label", "source_md5"]]).assign(seconds=1.0, skipped=None)
+    table.to_parquet(folder / features.INDEX, index=False)
+    (folder / features.FACTS).write_text(json.dumps(asdict(facts)))
