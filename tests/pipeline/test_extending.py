@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from cfnsr.config import preset
 from cfnsr.corpora.clip import Clip
-from cfnsr.data import shards
+from cfnsr.data import features, shards
 from cfnsr.models import checkpoint
 from cfnsr.preprocessing import face_boxes, landmarks
 from cfnsr.preprocessing.extract import face_crops
@@ -63,6 +63,10 @@ def commands() -> list[str]:
     lines.append(f"python -m stages.check toy {DATA}")
     for script, names in ROWS.items():
         lines += [f"python -m stages.{script} {name} held_out {fold} {SEED} {DATA}" for name in names for fold in FOLDS]
+    for actor in ACTORS:
+        boxes, out = f"{DATA}/faces/{actor}.parquet", f"{DATA}/features/loudness/{actor}"
+        lines.append(f"python -m stages.features toy loudness {DATA}/raw/{actor} {boxes} {out}")
+    lines += [f"python -m stages.probe loudness held_out {fold} {SEED} {DATA}" for fold in FOLDS]
     lines += [f"python -m stages.best {DATA}", f"python -m stages.report {DATA} metrics/toy"]
     alone = f"python -m stages.pretrain video held_out fold_1 {SEED}"
     lines += [f"{alone} data/{name} --params {name}.yaml" for name in ("plain", "inverted")]
@@ -111,7 +115,7 @@ def extend(folder: Path) -> None:
         "landmarks": {"source": "centre"},
         "extract": {"video": {"decoder": "all_frames", "side_px": 32}},
         "check": {"min_clips": 4},
-        "run": {**ROWS, "combine": []},
+        "run": {**ROWS, "combine": [], "probe": ["loudness"]},
     }
     write_params(repository, PARAMS, selected)
     repository.commit("all selected")
@@ -240,6 +244,13 @@ def test_a_new_corpus_is_prepared_and_labelled(extended: Repository) -> None:
         assert index["label"].tolist() == [clip.split("_")[0] for clip in clips]
     manifest = json.loads((extended.folder / DATA / "manifest.json").read_text())
     assert manifest["labels"] == ["calm", "angry"] and manifest["clips"] == dict.fromkeys(ACTORS, 4)
+
+
+def test_a_new_frozen_encoder_has_a_row(extended: Repository) -> None:
+    known = features.read(extended.folder / DATA / "features/loudness/01")
+    assert known.means.shape == (4, 1, 10) and known.means.min() > 0
+    assert set(predictions(extended, "loudness")["choice"]) == {"selected", "validation"}
+    assert "loudness," in (extended.folder / "metrics/toy/results.csv").read_text()
 
 
 def test_a_new_landmark_source_is_read(extended: Repository) -> None:

@@ -63,12 +63,13 @@ def test_two_workers_run_the_queue(stubbed: Repository, tmp_path: Path) -> None:
         )
     # Neither of the two goes on before the other has come as far: they run side by side.
     holds = [repository.hold("train", number) for number in range(2)]
-    workers = repository.start("dvc", "queue", "start", "-j", "2")
+    workers = repository.start("dvc", "exp", "run", "--run-all", "-j", "2")
     first, second = (hold.process(None) for hold in holds)
     assert first.cwd() != second.cwd() and str(repository.folder) in first.cwd()
     for hold in holds:
         hold.release()
-    workers.communicate()  # the workers keep its output open until they end
+    printed, _ = workers.communicate()  # the workers keep its output open until they end
+    assert not re.search(r"Traceback|^ERROR: |Failed", printed, re.MULTILINE), printed
     status = repository.run("dvc", "queue", "status")
     assert len(re.findall(r"heads-\d .*Success", status)) == 2, status
     assert repository.lock == stubbed.lock and repository.results() == stubbed.results()

@@ -70,6 +70,12 @@ def feature(repository: Repository) -> None:
     )
 
 
+def frozen_encoder(repository: Repository) -> None:
+    write(repository, "cfnsr/features/loudness.py", toys.FROZEN_ENCODER)
+    section = "  loudness:\n    extractor: loudness\n    options:\n      steps: 10 # of a clip\n"
+    add_to_params(repository, "^features:\n", f"features:\n{section}")
+
+
 def corpus(repository: Repository) -> None:
     write(repository, "cfnsr/corpora/toy/__init__.py", toys.CORPUS)
     write(repository, "cfnsr/corpora/toy/prepare/__init__.py", toys.CORPUS_PREPARE)
@@ -167,6 +173,7 @@ RECIPES: dict[str, tuple[Callable[[Repository], None], dict[str, str]]] = {
     "A system": (system, {"name": "louder"}),
     "An encoder": (encoder, {"modality": "video", "name": "toy"}),
     "An audio feature": (feature, {}),
+    "A frozen encoder": (frozen_encoder, {"name": "loudness"}),
     "A corpus": (corpus, {"name": "toy"}),
     "A landmark source": (landmark_source, {"name": "centre"}),
     "A video decoder": (decoder, {"name": "all_frames"}),
