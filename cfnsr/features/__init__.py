@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Float32, Float64
+
 from cfnsr.corpora.clip import Clip
 from cfnsr.data.features import ClipFeatures, Facts
 from cfnsr.errors import CfnsrError
@@ -75,3 +78,12 @@ def one_by_one(
             yield clip, error
         else:
             yield clip, features
+
+
+def statistics(frames: Float64[np.ndarray, "frame value"]) -> Float32[np.ndarray, "1 width"]:
+    """Return mean, standard deviation and 90th percentile of each value over a clip's frames, as one layer.
+
+    The 90th percentile tells an expression that lasts a tenth of the clip, and not one wrong frame.
+    """
+    parts = [frames.mean(axis=0), frames.std(axis=0), np.percentile(frames, 90, axis=0)]
+    return np.concatenate(parts).astype(np.float32)[None]

@@ -1,10 +1,11 @@
-"""Read OpenFace's CSV: one row a face and frame, 712 columns in version 2.1, of which 138 are read.
+"""Read OpenFace's CSV: one row a face and frame, 712 columns in version 2.1, of which 138 or 173 are read.
 
 Baltrusaitis, Zadeh, Lim and Morency, "OpenFace 2.0: Facial Behavior Analysis Toolkit", FG 2018.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,24 @@ from cfnsr.preprocessing.landmarks import POINTS, Landmarks
 _REMEDY = "Fetch the landmarks of this clip again"
 _NEEDED = ("confidence", *(f"{axis}_{number}" for axis in "xy" for number in range(POINTS)))
 _MOST_FRAMES = 10_000_000  # in a clip: four days at 30 frames a second
+_UNITS = ("01", "02", "04", "05", "06", "07", "09", "10", "12", "14", "15", "17", "20", "23", "25", "26", "45")
+# Intensities from 0 to 5, and presences, 0 or 1; the presence of the 28th has no intensity.
+ACTION_UNITS = (*(f"AU{unit}_r" for unit in _UNITS), *(f"AU{unit}_c" for unit in sorted([*_UNITS, "28"])))
+
+
+@dataclass(frozen=True)
+class ActionUnits:
+    """The facial action units of one clip, frame by frame.
+
+    Attributes:
+        values: in the order of ``ACTION_UNITS``; NaN in frames without a row.
+        confidence: of the detector in each frame, 0 to 1; 0 in frames without a row.
+        frame_rate_hz: frames a second; NaN if the file does not tell it.
+    """
+
+    values: Float64[np.ndarray, "frame 35"]
+    confidence: Float64[np.ndarray, " frame"]
+    frame_rate_hz: float
 
 
 def read(path: Path, *, face: str = FACES[0], part: slice = slice(None)) -> Landmarks:
@@ -28,10 +47,17 @@ def read(path: Path, *, face: str = FACES[0], part: slice = slice(None)) -> Land
     Raises:
         CfnsrError: the file cannot be read, or ``parse`` raises it.
     """
-    try:
-        return parse(path.read_bytes(), path, face=face, part=part)
-    except OSError as error:
-        raise CfnsrError(path, f"cannot be read ({error})", _REMEDY) from error
+    return parse(_content(path), path, face=face, part=part)
+
+
+def read_action_units(path: Path, *, face: str = FACES[0], part: slice = slice(None)) -> ActionUnits:
+    """Read the action units of one clip; rows and person are chosen as by ``parse``.
+
+    Raises:
+        CfnsrError: the file cannot be read or has no action units, or ``parse`` raises it.
+    """
+    values, rate_hz = _by_frame(_content(path), path, (*_NEEDED, *ACTION_UNITS), face, part)
+    return ActionUnits(values[:, len(_NEEDED) :], np.nan_to_num(values[:, 0]), rate_hz)
 
 
 def parse(content: bytes, path: Path, *, face: str = FACES[0], part: slice = slice(None)) -> Landmarks:
@@ -49,32 +75,52 @@ def parse(content: bytes, path: Path, *, face: str = FACES[0], part: slice = sli
     Raises:
         CfnsrError: it is not a CSV file, lacks a column, or has no frames.
     """
-    table = _table(content, path)
+    values, rate_hz = _by_frame(content, path, _NEEDED, face, part)
+    points = np.ascontiguousarray(values[:, 1:].reshape(-1, 2, POINTS).transpose(0, 2, 1))
+    return Landmarks(points, np.nan_to_num(values[:, 0]), rate_hz)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CfnsrError(path, f"cannot be read ({error})", _REMEDY) from error
+
+
+def _by_frame(
+    content: bytes, path: Path, names: tuple[str, ...], face: str, part: slice
+) -> tuple[Float64[np.ndarray, "frame column"], float]:
+    """Return the columns of these names, which begin with ``_NEEDED``, for one person; and the frame rate."""
+    table = _table(content, path, names)
     if not len(table):
         raise CfnsrError(path, "has 0 frames", _REMEDY)
     numbers, rate_hz = _frame_numbers(table, path)
-    values = np.stack([table[name].to_numpy() for name in _NEEDED], axis=1)
-    points = values[:, 1:].reshape(len(table), 2, POINTS).transpose(0, 2, 1)
+    values = np.stack([table[name].to_numpy() for name in names], axis=1)
+    points = values[:, 1 : len(_NEEDED)].reshape(len(table), 2, POINTS).transpose(0, 2, 1)
     count = int(numbers.max()) + 1
     rows = np.flatnonzero(np.isin(numbers, np.arange(count)[part]))
     rows = rows[_one_person(numbers[rows], points[rows], face)]
-    of_frame, confidence = np.full((count, POINTS, 2), np.nan), np.zeros(count)
-    of_frame[numbers[rows]], confidence[numbers[rows]] = points[rows], np.nan_to_num(values[rows, 0])
-    return Landmarks(of_frame, confidence, rate_hz)
+    of_frame = np.full((count, len(names)), np.nan)
+    of_frame[numbers[rows]] = values[rows]
+    return of_frame, rate_hz
 
 
-def _table(content: bytes, path: Path) -> pa.Table:
+def _table(content: bytes, path: Path, needed: tuple[str, ...]) -> pa.Table:
     """Read the needed columns, and ``frame`` and ``timestamp`` if there are any, by their names without spaces."""
     try:
         header = content.split(b"\n", 1)[0].decode("utf-8-sig")
         column_of = {name.strip(): name for name in header.rstrip("\r\n").split(",")}
         places = [name for name in ("frame", "timestamp") if name in column_of]
-        missing = [name for name in _NEEDED if name not in column_of] + ([] if places else ["frame"])
+        missing = [name for name in needed if name not in column_of] + ([] if places else ["frame"])
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             problem = f"lacks the columns {', '.join(missing[:3])}{more}"
-            raise CfnsrError(path, problem, "Give a file written by OpenFace with -2Dfp")
-        names = [*places, *_NEEDED]
+            raise CfnsrError(
+                path,
+                problem,
+                "Give a file written by OpenFace with " + ("-2Dfp" if needed == _NEEDED else "-2Dfp -aus"),
+            )
+        names = [*places, *needed]
         columns = [column_of[name] for name in names]
         convert = pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.float64()))
         return pacsv.read_csv(pa.BufferReader(content), convert_options=convert).rename_columns(names)

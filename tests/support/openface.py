@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from cfnsr.preprocessing.openface_csv import ACTION_UNITS
 
 
 def face(x: float, y: float, half: float = 20.0) -> np.ndarray:
@@ -16,13 +19,29 @@ def face(x: float, y: float, half: float = 20.0) -> np.ndarray:
 
 
 def csv_of(
-    path: Path, rows: list[tuple[int, np.ndarray]], *, columns: tuple[str, ...] = ("frame", "timestamp")
+    path: Path,
+    rows: list[tuple[int, np.ndarray]],
+    *,
+    columns: tuple[str, ...] = ("frame", "timestamp"),
+    confidence: float | Sequence[float] = 0.9,
+    units: np.ndarray | None = None,
 ) -> Path:
-    """Write rows of (frame from 1, points)."""
-    head = [*columns, "face_id", "confidence", *(f"{axis}_{number}" for axis in "xy" for number in range(68))]
+    """Write rows of (frame from 1, points).
+
+    Args:
+        path: where.
+        rows: one a face and frame.
+        columns: that place them.
+        confidence: of all rows, or of each.
+        units: action units of each row, in the order of ``ACTION_UNITS``; none: no such columns.
+    """
+    more = () if units is None else ACTION_UNITS
+    head = [*columns, "face_id", "confidence", *(f"{axis}_{number}" for axis in "xy" for number in range(68)), *more]
     lines = [",".join(head)]
-    for frame, points in rows:
+    sure = np.broadcast_to(confidence, len(rows))
+    for number, (frame, points) in enumerate(rows):
         places = {"frame": frame, "timestamp": (frame - 1) / 25}
-        lines.append(",".join(map(str, [*(places[name] for name in columns), 0, 0.9, *points[:, 0], *points[:, 1]])))
+        cells = [*(places[name] for name in columns), 0, sure[number], *points[:, 0], *points[:, 1]]
+        lines.append(",".join(map(str, cells if units is None else [*cells, *units[number]])))
     path.write_text("\n".join(lines) + "\n")
     return path
