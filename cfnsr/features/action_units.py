@@ -13,8 +13,8 @@ import numpy as np
 
 from cfnsr import features
 from cfnsr.corpora.clip import Clip
+from cfnsr.data.features import ClipFeatures, Facts
 from cfnsr.errors import CfnsrError
-from cfnsr.features import ClipFeatures, Facts
 from cfnsr.preprocessing import media, openface_csv, video
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 

@@ -1,9 +1,10 @@
-"""Detect one person's landmarks in the frames of a clip that extraction uses."""
+"""Detect the faces in chosen frames of a clip, and follow one person."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float64, UInt8
@@ -11,6 +12,7 @@ from jaxtyping import Float64, UInt8
 from cfnsr.corpora.clip import Clip
 from cfnsr.preprocessing import media, people, video
 from cfnsr.preprocessing.landmarks import POINTS, Landmarks
+from cfnsr.preprocessing.media import Timeline
 
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -30,36 +32,69 @@ class Face:
     confidence: float
 
 
-def finder(
-    detect: Callable[[Iterator[Image]], Iterable[list[Face]]],
+AnyFace = TypeVar("AnyFace", bound=Face)
+
+
+@dataclass(frozen=True)
+class Followed(Generic[AnyFace]):
+    """One person in chosen frames of a clip.
+
+    Attributes:
+        timeline: of the clip's file.
+        times_s: of all frames of the clip, in seconds from its start.
+        faces: by the number of each chosen frame within the clip; None where the person was not found.
+    """
+
+    timeline: Timeline
+    times_s: Float64[np.ndarray, " frame"]
+    faces: dict[int, AnyFace | None]
+
+
+def follow(
+    clip: Clip,
+    detect: Callable[[Iterator[Image]], Iterable[list[AnyFace]]],
     *,
     offset_s: float,
     window_s: float,
     frames: int,
     decoder: str,
-) -> Callable[[Clip], Landmarks]:
-    """Return a function that finds the landmarks of one person in a clip, by default of the one seen longest.
+) -> Followed[AnyFace]:
+    """Follow one person, by default the one seen longest, through evenly spaced frames of a clip.
+
+    Args:
+        clip: the clip.
+        detect: returns the faces of each image, RGB.
+        offset_s, window_s: see ``video.evenly_spaced``.
+        frames: number of frames; fewer where the clip has fewer.
+        decoder: a file of ``cfnsr.preprocessing.video``.
+    """
+    timeline = media.timeline(clip.path)
+    part = video.of_clip(clip, timeline)
+    times_s = timeline.times_s[part] - clip.start_s
+    indices = sorted(set(video.evenly_spaced(times_s, frames, offset_s=offset_s, window_s=window_s)))
+    shown = video.frames(clip.path, timeline, [part.start + index for index in indices], decoder=decoder)
+    faces = list(detect(frame.image for frame in shown))
+    person = people.follow([[face.box for face in of_frame] for of_frame in faces], clip.face)
+    chosen = [None if number is None else of_frame[number] for of_frame, number in zip(faces, person, strict=True)]
+    return Followed(timeline, times_s, dict(zip(indices, chosen, strict=True)))
+
+
+def finder(detect: Callable[[Iterator[Image]], Iterable[list[Face]]], **frames: Any) -> Callable[[Clip], Landmarks]:
+    """Return a function that finds the landmarks of one person in a clip.
 
     Args:
         detect: returns the faces of each image, RGB.
-        offset_s, window_s: of ``extract``.
-        frames, decoder: of ``extract.video``.
+        frames: ``offset_s``, ``window_s``, ``frames`` and ``decoder`` of ``follow``, as ``extract`` has them.
     """
 
     def find(clip: Clip) -> Landmarks:
-        timeline = media.timeline(clip.path)
-        part = video.of_clip(clip, timeline)
-        times_s = timeline.times_s[part] - clip.start_s
-        indices = sorted(set(video.evenly_spaced(times_s, frames, offset_s=offset_s, window_s=window_s)))
-        shown = video.frames(clip.path, timeline, [part.start + index for index in indices], decoder=decoder)
-        faces = list(detect(frame.image for frame in shown))
-        person = people.follow([[face.box for face in of_frame] for of_frame in faces], clip.face)
-        points = np.full((len(times_s), POINTS, 2), np.nan)
-        confidence = np.full(len(times_s), np.nan)
-        for index, of_frame, number in zip(indices, faces, person, strict=True):
-            confidence[index] = 0.0 if number is None else of_frame[number].confidence
-            if number is not None:
-                points[index] = of_frame[number].points
-        return Landmarks(points, confidence, timeline.frame_rate_hz)
+        person = follow(clip, detect, **frames)
+        points = np.full((len(person.times_s), POINTS, 2), np.nan)
+        confidence = np.full(len(person.times_s), np.nan)
+        for index, face in person.faces.items():
+            confidence[index] = 0.0 if face is None else face.confidence
+            if face is not None:
+                points[index] = face.points
+        return Landmarks(points, confidence, person.timeline.frame_rate_hz)
 
     return find

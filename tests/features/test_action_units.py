@@ -8,8 +8,8 @@ import pytest
 
 from cfnsr import features
 from cfnsr.corpora.clip import Clip
+from cfnsr.data.features import ClipFeatures
 from cfnsr.errors import CfnsrError
-from cfnsr.features import ClipFeatures
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.preprocessing.openface_csv import ACTION_UNITS
 from tests.support.media import numbered

