@@ -82,8 +82,8 @@ def has_seen(facts: Facts, corpus: str) -> str:
 
     A corpus of the user's own is known to nobody. RAVDESS's sound is that of its videos.
     """
-    if not facts.sha256:
-        return "no"  # nothing was learned
+    if facts.trained_on == ():
+        return "no"
     if facts.trained_on is None or corpus == "folder":
         return "unknown"
     same = {corpus.removesuffix("_speech"), f"{corpus.removesuffix('_speech')}_speech"}
