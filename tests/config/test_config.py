@@ -129,7 +129,7 @@ def test_a_wrong_value_is_named_by_key(tmp_path: Path, change: Callable[[dict[st
         (lambda v: v["run"].update(train=["ghost"]), r"run\.train: ghost has no section; the sections are"),
         (lambda v: v["run"].update(train=["cfnsr", "cfnsr"]), "run: cfnsr named twice"),
         (lambda v: v["run"].update(evaluate=["video"]), "run: video named twice"),
-        (lambda v: v["run"].update(probe=["none"]), r"run\.probe: none has no section; the sections are mel_stat"),
+        (lambda v: v["run"].update(probe=["none"]), r"run\.probe: none has no section; the sections are action_units"),
         (lambda v: v["features"].update(audio=v["features"]["mel_statistics"]), "audio is the name of a system"),
         (lambda v: v["run"].update(fuse=[fusion("a", "video", "b")]), "a: b is no row before it; the rows are video"),
         (lambda v: v["run"].update(fuse=[fusion("a", "video", "video")]), "a: combines a row with itself"),
