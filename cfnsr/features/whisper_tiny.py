@@ -97,7 +97,7 @@ class Encoder:
         weights: of the encoder, by CTranslate2's names.
     """
 
-    def __init__(self, weights: Mapping[str, Float[np.ndarray, ...]]) -> None:
+    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
         self._weights = {name: torch.from_numpy(array) for name, array in weights.items()}
         self._positions = self._weights.pop("position_encodings/encodings")
         self._blocks = sum(name.endswith("/ffn/linear_0/bias") for name in self._weights)
@@ -134,7 +134,7 @@ class Encoder:
         return F.layer_norm(x, x.shape[-1:], self._weights[f"{name}/gamma"], self._weights[f"{name}/beta"])
 
 
-def read_weights(content: bytes, prefix: str) -> dict[str, Float[np.ndarray, ...]]:
+def read_weights(content: bytes, prefix: str) -> dict[str, np.ndarray]:
     """Read arrays from a file in CTranslate2's binary format, version 6.
 
     The format is that of ``ModelSpec.save`` in CTranslate2's converter: a header, then each variable with its name,

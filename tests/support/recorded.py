@@ -82,6 +82,9 @@ class Watched:
         if (self._path, name) == ("run", "rows"):
             self._read.update(f"run.{key}" for key in type(self._section).model_fields)
             return self._section.rows  # pyright: ignore
+        if (self._path, name) == ("run", "fused"):
+            self._read.add("run.fuse")
+            return self._section.fused  # pyright: ignore
         raise AssertionError(f"no stage is expected to read {name} of {self._path or 'params.yaml'}")
 
     def _watched(self, value: Any, path: str) -> Any:
