@@ -1,4 +1,3 @@
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,11 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
     Example: python -m stages.check studio data/studio
     """
     shards = corpus_folder / "shards"
-    for path in prune(shards, params.actors):
+    deleted = prune(shards, params.actors)
+    for features in (corpus_folder / "features").glob("*"):  # those of listed speakers may be made later
+        deleted += prune(features, [actor for actor in params.actors if (features / actor).exists()])
+    for path in deleted:
         click.echo(f"deleted {path}, which params.yaml no longer lists")
-    for folder in sorted((corpus_folder / "features").glob("*/[!.]*")):  # hidden ones are being written
-        if folder.name not in params.actors:
-            shutil.rmtree(folder)
-            click.echo(f"deleted {folder}, which params.yaml no longer lists")
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
     labels = module.labels(**options)

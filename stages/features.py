@@ -2,12 +2,13 @@ from pathlib import Path
 
 import click
 
-from cfnsr import corpora, features
+from cfnsr import corpora
 from cfnsr.cli.options import IN_FILE, IN_FOLDER, OUT_FOLDER
 from cfnsr.cli.stage import stage
 from cfnsr.config import Params
-from cfnsr.data.features import write
 from cfnsr.errors import CfnsrError
+from cfnsr.features import extractors
+from cfnsr.features.files import write
 from cfnsr.preprocessing import face_boxes
 from cfnsr.runtime import progress
 from cfnsr.runtime.bad_clips import BadClips
@@ -29,7 +30,7 @@ def main(params: Params, corpus: str, name: str, raw: Path, boxes_file: Path, ou
              data/studio/features/mel_statistics/01
     """
     section = params.frozen(name)
-    extractor = features.load(section.extractor, section.options, f"features.{name}")
+    extractor = extractors.load(section.extractor, section.options, f"features.{name}")
     bad = BadClips(params.on_bad_clip)
     clips = corpora.get(corpus).clips(raw, bad)
     boxes, _ = face_boxes.read(boxes_file)

@@ -10,6 +10,9 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.evaluation import late_fusion
 from cfnsr.evaluation.outputs import write_predictions
+from cfnsr.models.fusion import averaging, multiplication
+
+_RULES = {"averaging": averaging.combine, "multiplication": multiplication.combine}
 
 
 @stage
@@ -23,7 +26,8 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
     datasets = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
     parts = [JobPaths.of(corpus_folder, row, trial) for row in (fusion.first, fusion.second)]
     predictions = [part.predictions for part in parts]
-    write_predictions(paths, name, datasets, late_fusion.fuse(fusion.rule, datasets, manifest.labels, *predictions))
+    rule = _RULES[fusion.rule]
+    write_predictions(paths, name, datasets, late_fusion.fuse(rule, datasets, manifest.labels, *predictions))
     first, second = (JobRecord.read(part.record) for part in parts)
     worst = max((first.seen, second.seen), key=["no", "unknown", "yes"].index)
     replace(

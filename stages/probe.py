@@ -9,8 +9,8 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.outputs import write_predictions
-from cfnsr.training import probe
-from cfnsr.training.probe import FrozenFeatures
+from cfnsr.features import probe
+from cfnsr.features.probe import FrozenFeatures
 
 
 @stage

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from cfnsr.config import speakers
+from cfnsr.config import rows, speakers
 from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
 from cfnsr.config.model import (
     Ablations,
@@ -92,81 +92,8 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def check_modalities(self) -> Params:
-        no_repeats("modalities", list(self.modalities))
-        if len(self.modalities) > 1:
-            return self
-        (only,) = self.modalities
-        run = self.run
-        for key, rows in (("pretrain", run.pretrain), ("evaluate", run.evaluate)):
-            others = [name for name in rows if name != only]
-            if others:
-                raise ValueError(f"run.{key}: {', '.join(others)} cannot run, as modalities has {only} alone")
-        for key, rows in (("combine", run.combine), ("train", run.train), ("ablate", run.ablate)):
-            if rows:
-                raise ValueError(
-                    f"run.{key}: {', '.join(rows)} starts from both modalities, and modalities has {only} alone; "
-                    "make the list empty"
-                )
-        return self
-
-    @model_validator(mode="after")
     def check_rows(self) -> Params:
-        run, modalities = self.run, ("video", "audio")
-        no_repeats("run", run.names("held_out"))
-        no_repeats("run.seeds", [str(seed) for seed in run.seeds])
-        no_repeats("run.protocols", list(run.protocols))
-        if not run.rows:
-            raise ValueError("run: names nothing to run")
-        if run.evaluate and "held_out" not in run.protocols:
-            raise ValueError("run.evaluate: imported networks are evaluated under held_out; add it to run.protocols")
-        for key, names, known in (
-            ("run.combine", run.combine, self.systems),
-            ("run.train", run.train, self.systems),
-            ("run.ablate", run.ablate, self.ablations.variants),
-            ("run.evaluate", run.evaluate, {*self.systems, *modalities}),
-            ("run.probe", run.probe, self.features),
-            ("ablations.system", [self.ablations.system], self.systems),
-        ):
-            unknown = [name for name in names if name not in known]
-            if unknown:
-                raise ValueError(
-                    f"{key}: {', '.join(unknown)} has no section; the sections are {', '.join(sorted(known))}"
-                )
-        for key, names, trains in (("run.combine", run.combine, False), ("run.train", run.train, True)):
-            wrong = [name for name in names if (self.systems[name].training is not None) != trains]
-            if wrong:
-                other, kept = ("run.combine", "no training") if trains else ("run.train", "a training")
-                raise ValueError(f"{key}: {', '.join(wrong)} belongs in {other}: its section has {kept}")
-        return self
-
-    @model_validator(mode="after")
-    def check_variants(self) -> Params:
-        clash = sorted({*self.ablations.variants} & {*self.systems, "video", "audio"})
-        if clash:
-            raise ValueError(f"ablations.variants: {', '.join(clash)} is the name of a system or modality")
-        for name, options in self.ablations.variants.items():
-            if options.items() <= self.systems[self.ablations.system].options.items():
-                raise ValueError(f"ablations.variants.{name}: no option differs from {self.ablations.system}'s")
-        return self
-
-    @model_validator(mode="after")
-    def check_unimodal_rows(self) -> Params:
-        run, modalities = self.run, ("video", "audio")
-        learning = [*run.train, *run.ablate]
-        imported = [modality for modality in modalities if modality in run.evaluate]
-        if learning and imported:
-            raise ValueError(
-                f"run: {', '.join(learning)} would train on imported {' and '.join(imported)}, whose weights were "
-                "trained on the fold's validation speakers; only systems that train nothing may use them"
-            )
-        for modality in modalities:
-            for protocol in run.protocols if run.combine or learning else []:
-                if modality not in run.names(protocol):
-                    raise ValueError(
-                        f"run: the systems start from {modality}; add it to pretrain"
-                        + (" or evaluate" if protocol == "held_out" else ", as test_selected has no imported rows")
-                    )
+        rows.check(self.run, self.modalities, self.systems, self.ablations, self.features)
         return self
 
     @model_validator(mode="after")
@@ -188,21 +115,6 @@ class Params(Section):
                     f"train.devices: {devices} processes share a batch, and each needs two clips or more; "
                     f"{path}.batch_size is {training.batch_size}"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def check_fusions(self) -> Params:
-        run, taken = self.run, {*self.systems, *self.ablations.variants, "video", "audio"}
-        clash = sorted(taken & {*self.features, *run.fused})
-        if clash:
-            raise ValueError(f"features, run.fuse: {', '.join(clash)} is the name of a system, ablation or modality")
-        rows = [name for name in run.names("held_out") if name not in {*run.evaluate, *run.fused}]
-        for fusion in run.fuse:
-            unknown = [name for name in (fusion.first, fusion.second) if name not in rows]
-            if unknown or fusion.first == fusion.second:
-                problem = f"{', '.join(unknown)} is no row before it" if unknown else "combines a row with itself"
-                raise ValueError(f"run.fuse: {fusion.name}: {problem}; the rows are {', '.join(rows)}")
-            rows.append(fusion.name)
         return self
 
     def of_result(self) -> dict[str, Any]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from scipy.special import log_softmax
-from torch import nn
+from torch import Tensor, nn
 
 from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.data.jobs import CHOICES, VALIDATION, read_predictions
@@ -53,12 +51,12 @@ def combine(
 
 
 def fuse(
-    rule: str, datasets: FoldDatasets, labels: list[str], first: Path, second: Path
+    rule: Callable[[Tensor, Tensor], Tensor], datasets: FoldDatasets, labels: list[str], first: Path, second: Path
 ) -> dict[str, LogProbabilities]:
     """Combine the predictions of any two rows, for each choice of the epoch that both have.
 
     Args:
-        rule: ``averaging``, the mean of both probabilities; or ``multiplication``, their product, normalised.
+        rule: combines two tables of log-probabilities, "clip classes".
         datasets: the clips that the predictions must be of.
         labels: the emotions in the order of their class index.
         first, second: the tables of predictions.
@@ -66,13 +64,10 @@ def fuse(
     Raises:
         CfnsrError: a table is missing, damaged or of other clips.
     """
-    choices: dict[str, LogProbabilities] = {}
-    for choice, (one, other) in _common_choices(datasets, labels, first, second):
-        if rule == "averaging":
-            choices[choice] = np.logaddexp(one, other) - math.log(2)
-        else:
-            choices[choice] = log_softmax(one + other, axis=1)
-    return choices
+    return {
+        choice: rule(*(torch.from_numpy(predicted) for predicted in both)).numpy()
+        for choice, both in _common_choices(datasets, labels, first, second)
+    }
 
 
 def _common_choices(

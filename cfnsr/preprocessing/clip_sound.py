@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from av.stream import Disposition
 from jaxtyping import Float32
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import audio, media
-from cfnsr.preprocessing.container import open_media
+from cfnsr.preprocessing.container import open_media, pictures
 from cfnsr.preprocessing.media import Timeline
 
 _SHORTEST_S = 0.1  # every encoder has at least one frame of it
@@ -73,6 +72,8 @@ class ClipSound:
 
 def _timeline(path: Path) -> Timeline:
     """Return the times of a file: on the clock of its picture, where it has one."""
+    if path.suffix.lower() == ".wav":  # has no picture, and opening one takes longer than decoding it
+        return media.sound_timeline(path)
     with open_media(path) as container:
-        seen = any(not stream.disposition & Disposition.attached_pic for stream in container.streams.video)
+        seen = bool(pictures(container))
     return media.timeline(path) if seen else media.sound_timeline(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import av.error
 from av.container import InputContainer
+from av.stream import Disposition
 
 from cfnsr.errors import CfnsrError
 
@@ -45,6 +46,11 @@ def one_clip(path: Path) -> Iterator[None]:
         first_line = (str(error).splitlines() or [""])[0]
         problem = f"cannot be processed ({type(error).__name__}: {first_line})"
         raise CfnsrError(path, problem, "Convert it to H.264 and AAC, or remove it") from error
+
+
+def pictures(container: InputContainer) -> list[av.VideoStream]:
+    """Return the video streams that are no covers; none of sound alone."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
 
 
 def decode_sound(packet: av.Packet) -> list[av.AudioFrame]:

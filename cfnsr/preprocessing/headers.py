@@ -9,11 +9,10 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.stream import Disposition
 
 from cfnsr.corpora.folder.prepare.intake_file import Entry
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing.container import open_media
+from cfnsr.preprocessing.container import open_media, pictures
 from cfnsr.preprocessing.display import Display
 from cfnsr.preprocessing.media import sound_timeline, timeline
 from cfnsr.runtime import parallel, progress
@@ -85,7 +84,7 @@ def _stand_in(path: Path) -> str:
 
 def _measure(path: Path) -> Header:
     with open_media(path) as container:
-        seen = any(not stream.disposition & Disposition.attached_pic for stream in container.streams.video)
+        seen = bool(pictures(container))
     if not seen:
         times = sound_timeline(path)
         return Header(duration_s=round(times.duration_s, 3), tracks=len(times.tracks))

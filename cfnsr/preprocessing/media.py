@@ -15,11 +15,10 @@ from typing import NamedTuple
 import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from jaxtyping import Float64
 
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing.container import decode_sound, open_media
+from cfnsr.preprocessing.container import decode_sound, open_media, pictures
 
 _REMEDY = "Fetch or record the clip again"
 _UNTIMED = {"avi"}  # containers without presentation times: libav guesses them, up to three frames off
@@ -94,7 +93,7 @@ def timeline(path: Path) -> Timeline:
         CfnsrError: the file cannot be read, has no video that can be decoded, was cut, or lost too many frames.
     """
     with open_media(path) as container:
-        videos = _decodable(container.streams.video, path)
+        videos = _decodable(container, path)
         audios = _best_first(container)
         packets, starts_s, ends_s = _scan(container, videos, audios)
         _check_cut(path, container, ends_s)
@@ -168,9 +167,9 @@ def sound_timeline(path: Path) -> Timeline:
     )
 
 
-def _decodable(streams: tuple[av.VideoStream, ...], path: Path) -> list[av.VideoStream]:
+def _decodable(container: InputContainer, path: Path) -> list[av.VideoStream]:
     """Return the video streams that can be decoded and are no covers."""
-    shown = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
+    shown = pictures(container)
     if not shown:
         remedy = "Remove the clip, fetch it again, or use the sound alone (`modalities` in params.yaml)"
         raise CfnsrError(path, "has no video stream", remedy)

@@ -14,6 +14,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.evaluation import initial, late_fusion
 from cfnsr.evaluation.outputs import from_table
 from cfnsr.evaluation.predict import LogProbabilities, Predictor
+from cfnsr.models.fusion import averaging, multiplication
 from tests.support import corpus, networks
 
 TRIAL = corpus.trial("fold_1")
@@ -106,7 +107,8 @@ def test_any_two_rows_are_fused(
     corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets, averaged: dict[str, LogProbabilities], rule: str
 ) -> None:
     paths = [table(corpus_folder, modality) for modality in MODALITIES]
-    fused = late_fusion.fuse(rule, datasets, manifest.labels, *paths)
+    combine = {"averaging": averaging, "multiplication": multiplication}[rule].combine
+    fused = late_fusion.fuse(combine, datasets, manifest.labels, *paths)
     assert set(fused) == {"selected", "last_epoch", "best_test_epoch", "validation"}
     for choice, predicted in fused.items():
         video, audio = (np.exp(from_table(pd.read_parquet(path), manifest.labels, choice)) for path in paths)

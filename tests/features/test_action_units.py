@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cfnsr import features
 from cfnsr.corpora.clip import Clip
-from cfnsr.data.features import ClipFeatures
 from cfnsr.errors import CfnsrError
+from cfnsr.features import extractors
+from cfnsr.features.files import ClipFeatures
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.preprocessing.openface_csv import ACTION_UNITS
 from tests.support.media import numbered
@@ -20,7 +20,7 @@ ROWS = [(frame, face(60, 80)) for frame in range(1, 51)]
 
 
 def extract(*clips: Clip, boxes: dict[str, FaceBoxes] | None = None) -> list[ClipFeatures | CfnsrError]:
-    extractor = features.load("action_units", {"min_confidence": 0.8}, "features.units")
+    extractor = extractors.load("action_units", {"min_confidence": 0.8}, "features.units")
     return [of_clip for _, of_clip in extractor.features(clips, boxes or {})]
 
 

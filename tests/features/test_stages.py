@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from cfnsr.data import features
 from cfnsr.errors import CfnsrError
+from cfnsr.features import files
 from cfnsr.preprocessing import face_boxes
 from stages.features import main
 from tests.support.media import tone
@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_features_of_a_speaker_are_written(folder: Path) -> None:
     run(folder)
-    found = features.read(folder / "out")
+    found = files.read(folder / "out")
     assert found.means.shape == (3, 1, 80) and found.facts.name == "mel_statistics" and not found.skipped
     assert found.index["clip"].tolist() == list(NAMES) and set(found.index["actor"]) == {"03"}
     before = (folder / "out/means.npy").read_bytes()
@@ -50,7 +50,7 @@ def test_bad_clip_is_skipped_with_its_reason(folder: Path) -> None:
     (folder / "raw/03a01Fa.wav").write_bytes(b"")
     assert "03a01Fa.wav: is not a readable media file" in run(folder, status=1)
     run(folder, on_bad_clip="skip")
-    found = features.read(folder / "out")
+    found = files.read(folder / "out")
     assert found.index["clip"].tolist() == list(NAMES[1:]) and set(found.skipped) == {"03a01Fa"}
     for name in NAMES[1:]:
         (folder / f"raw/{name}.wav").write_bytes(b"")
@@ -59,9 +59,9 @@ def test_bad_clip_is_skipped_with_its_reason(folder: Path) -> None:
 
 def test_damaged_features_are_named(folder: Path) -> None:
     run(folder)
-    (folder / "out" / features.FACTS).write_text(json.dumps({"name": "other"}))
+    (folder / "out" / files.FACTS).write_text(json.dumps({"name": "other"}))
     with pytest.raises(CfnsrError, match=r"out: is no folder of features .* Run `dvc repro -f features`"):
-        features.read(folder / "out")
-    pd.DataFrame({"clip": ["a"]}).to_parquet(folder / "out" / features.INDEX)
+        files.read(folder / "out")
+    pd.DataFrame({"clip": ["a"]}).to_parquet(folder / "out" / files.INDEX)
     with pytest.raises(CfnsrError, match="is no folder of features"):
-        features.read(folder / "out")
+        files.read(folder / "out")

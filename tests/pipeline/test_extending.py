@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 
 from cfnsr.config import preset
 from cfnsr.corpora.clip import Clip
-from cfnsr.data import features, shards
+from cfnsr.data import shards
+from cfnsr.features import files
 from cfnsr.models import checkpoint
 from cfnsr.preprocessing import face_boxes, landmarks
 from cfnsr.preprocessing.extract import face_crops
@@ -247,7 +248,7 @@ def test_a_new_corpus_is_prepared_and_labelled(extended: Repository) -> None:
 
 
 def test_a_new_frozen_encoder_has_a_row(extended: Repository) -> None:
-    known = features.read(extended.folder / DATA / "features/loudness/01")
+    known = files.read(extended.folder / DATA / "features/loudness/01")
     assert known.means.shape == (4, 1, 10) and known.means.min() > 0
     assert set(predictions(extended, "loudness")["choice"]) == {"selected", "validation"}
     assert "loudness," in (extended.folder / "metrics/toy/results.csv").read_text()

@@ -40,7 +40,7 @@ BY_NAME = {
     "train": [*ENCODERS, "cfnsr.models.fusion.${item.name}"],
     "ablate": [*ENCODERS, "cfnsr.models.fusion.${ablations.system}"],
     "evaluate": [*ENCODERS, "cfnsr.models.fusion.cfnsr", "cfnsr.models.fusion.msaf"],
-    "features": ["cfnsr.corpora.${corpus}", "cfnsr.features.${item.name}"],
+    "features": ["cfnsr.corpora.${corpus}", "cfnsr.features.extractors.${item.name}"],
 }
 SCRIPTS = {name: re.match(r"python -m stages\.(\w+)", stage["cmd"])[1] for name, stage in STAGES.items()}
 NAMES = {"encoders.video.name": "resnext3d", "encoders.audio.name": "mfcc_cnn", "ablations.system": "cfnsr"}
@@ -56,7 +56,7 @@ ROWS = {
     "pretrain": ["video", "audio"],
     "combine": ["averaging", "multiplication"],
     "train": ["cfnsr", "msaf", "eranns"],
-    "features": registry.names("cfnsr.features"),
+    "features": registry.names("cfnsr.features.extractors"),
 }
 
 NAME_OF = {"pretrain": "video", "ablate": "cfnsr_no_residual", "features": "mel_statistics"}

@@ -11,7 +11,8 @@ import pytest
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing.clip_sound import ClipSound
-from tests.support.media import numbered, tone
+from tests.support import sounds
+from tests.support.media import numbered, remuxed, tone
 
 SOUND = ClipSound(16000, 30.0, "here")
 
@@ -30,6 +31,26 @@ def test_sound_of_a_video_is_on_its_clock(tmp_path: Path) -> None:
     assert SOUND.read(clip).size == pytest.approx(0.5 * 16000, abs=2)
     other = replace(clip, audio=tone(tmp_path / "other.wav", pitch_hz=900, length_s=0.8))
     assert SOUND.read(other).size == pytest.approx(0.3 * 16000, abs=2)
+
+
+def test_silence_of_the_clip_itself_stays(tmp_path: Path) -> None:
+    spoken = np.concatenate([np.zeros(4000), sounds.chirp(8000), np.zeros(4000)]).astype(np.float32)
+    samples = SOUND.read(sounds.clip(tmp_path / "pause.wav", spoken))
+    assert samples.size == spoken.size and not samples[:4000].any() and not samples[12000:].any()
+
+
+def test_late_sound_is_on_the_pictures_clock(tmp_path: Path) -> None:
+    early = numbered(tmp_path / "early.mp4", frames=45, sound_s=1.0)
+    late = Clip("late", remuxed(tmp_path / "late.mp4", [early], late_s={"audio": 0.4}), "01", "sad")
+    assert SOUND.read(late).size == pytest.approx(SOUND.read(Clip("early", early, "01", "sad")).size, abs=2)
+    assert SOUND.read(replace(late, start_s=0.9, end_s=1.4)).size == 8000
+    assert SOUND.read(replace(late, start_s=0.2, end_s=0.6)).size == pytest.approx(3200, abs=400)
+
+
+@pytest.mark.parametrize("max_s", [0.0, -1.0, 30.5, float("inf"), float("nan")])
+def test_length_out_of_bounds_is_refused(max_s: float) -> None:
+    with pytest.raises(CfnsrError, match=r"here: max_s is .*Set max_s to 0\.1 to 30 seconds"):
+        ClipSound(16000, max_s, "here", longest_s=30.0)
 
 
 def test_silent_or_brief_sound_is_refused(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cfnsr.data import features, shards
-from cfnsr.data.features import Facts
+from cfnsr.data import shards
+from cfnsr.features import files
+from cfnsr.features.files import Facts
 from tests.support import corpus
 
-FACTS = Facts("encoder", "audio", "1", "ab" * 32, "MIT", ("elsewhere",), 1000, 16000)
+FACTS = Facts("encoder", "audio", "1", ("elsewhere",), "ab" * 32, "MIT", 1000, 16000)
 KNOWING = 1  # the layer that tells the emotions apart; the two others are noise
 
 
@@ -31,7 +32,7 @@ def write(folder: Path, shards_folder: Path, *, facts: Facts = FACTS) -> Path:
 
 def write_speaker(folder: Path, index: pd.DataFrame, means: np.ndarray, facts: Facts = FACTS) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / features.ARRAY, means)
+    np.save(folder / files.ARRAY, means)
     table = pd.DataFrame(index[["clip", "actor", "label", "source_md5"]]).assign(seconds=1.0, skipped=None)
-    table.to_parquet(folder / features.INDEX, index=False)
-    (folder / features.FACTS).write_text(json.dumps(asdict(facts)))
+    table.to_parquet(folder / files.INDEX, index=False)
+    (folder / files.FACTS).write_text(json.dumps(asdict(facts)))

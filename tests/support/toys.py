@@ -155,33 +155,25 @@ def prepare(actor: str, folder: Path, *, videos: str, source: object, jobs: int,
 FROZEN_ENCODER = '''
 """A toy encoder: how loud a clip is, step by step."""
 
-from collections.abc import Iterator, Mapping, Sequence
-
 import numpy as np
 
 from cfnsr.corpora.clip import Clip
-from cfnsr.data.features import ClipFeatures, Facts
-from cfnsr.errors import CfnsrError
-from cfnsr.features import one_by_one
+from cfnsr.features.extractors import FrozenEncoder
+from cfnsr.features.files import ClipFeatures, Facts
 from cfnsr.preprocessing import audio, media
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 
 
-class Extractor:
+class Extractor(FrozenEncoder):
     """The encoder."""
 
-    facts = Facts("loudness", "audio", "1", "", "", (), 0, 8000)
+    facts = Facts("loudness", "audio", "1", (), rate_hz=8000)
 
     def __init__(self, *, steps: int) -> None:
         self._steps = steps
 
-    def features(
-        self, clips: Sequence[Clip], boxes: Mapping[str, FaceBoxes]
-    ) -> Iterator[tuple[Clip, ClipFeatures | CfnsrError]]:
-        """Yield each clip with its features."""
-        return one_by_one(clips, self._of_clip)
-
-    def _of_clip(self, clip: Clip) -> ClipFeatures:
+    def of_clip(self, clip: Clip, boxes: FaceBoxes | None) -> ClipFeatures:
+        """Return the loudness of the first second."""
         times = media.sound_timeline(clip.path)
         samples, _ = audio.waveform(clip.path, times, rate_hz=8000, offset_s=0.0, window_s=1.0)
         loud = np.abs(samples).reshape(self._steps, -1).mean(axis=1)

@@ -20,6 +20,13 @@ from cfnsr.models.layers import LateFusion
 from cfnsr.models.publication import Publication
 
 
+def combine(
+    first: Float[Tensor, "batch classes"], second: Float[Tensor, "batch classes"]
+) -> Float[Tensor, "batch classes"]:
+    """Average two distributions, given and returned as log-probabilities."""
+    return torch.stack([first, second]).logsumexp(dim=0) - math.log(2)
+
+
 class Fusion(LateFusion):
     """Mean of two predictions; trains nothing."""
 
@@ -29,5 +36,5 @@ class Fusion(LateFusion):
     def combine(
         self, video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch classes"]:
-        """Average two distributions, given and returned as log-probabilities."""
-        return torch.stack([video, audio]).logsumexp(dim=0) - math.log(2)
+        """Combine the log-probabilities of both modalities."""
+        return combine(video, audio)

@@ -19,6 +19,15 @@ from cfnsr.models.layers import LateFusion
 from cfnsr.models.publication import Publication
 
 
+def combine(
+    first: Float[Tensor, "batch classes"], second: Float[Tensor, "batch classes"]
+) -> Float[Tensor, "batch classes"]:
+    """Multiply two distributions, given and returned as log-probabilities."""
+    # If each class had probability 0 in one of the two, the product would be 0 everywhere, and its log-softmax NaN.
+    floor = torch.finfo(torch.float32).min / 4
+    return (first.clamp(min=floor) + second.clamp(min=floor)).log_softmax(dim=1)
+
+
 class Fusion(LateFusion):
     """Product of two predictions; trains nothing."""
 
@@ -28,7 +37,5 @@ class Fusion(LateFusion):
     def combine(
         self, video: Float[Tensor, "batch classes"], audio: Float[Tensor, "batch classes"]
     ) -> Float[Tensor, "batch classes"]:
-        """Multiply two distributions, given and returned as log-probabilities."""
-        # If each class had probability 0 in one of the two, the product would be 0 everywhere, and its log-softmax NaN.
-        floor = torch.finfo(torch.float32).min / 4
-        return (video.clamp(min=floor) + audio.clamp(min=floor)).log_softmax(dim=1)
+        """Combine the log-probabilities of both modalities."""
+        return combine(video, audio)

@@ -103,7 +103,7 @@ class FaceMesh:
             self.expression = _network(bundle.read("face_blendshapes.tflite"), where)
 
     def blendshapes(self, face: MeshFace) -> Float32[np.ndarray, "*size"]:
-        """Return the blendshape scores of a face, 0 to 1, in the order of ``cfnsr.features.blendshapes.NAMES``."""
+        """Return the blendshape scores of a face, 0 to 1, in the order of ``NAMES`` of ``blendshapes``."""
         (scores,) = self.expression(face.mesh[list(_OF_BLENDSHAPES)].astype(np.float32))
         return scores
 

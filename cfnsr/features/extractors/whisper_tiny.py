@@ -7,7 +7,7 @@ arXiv:2212.04356 (2022). The weights are in CTranslate2's binary format, which i
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -18,9 +18,8 @@ from torch.nn import functional as F
 from torchaudio.transforms import MelSpectrogram
 
 from cfnsr.corpora.clip import Clip
-from cfnsr.data.features import ClipFeatures, Facts
-from cfnsr.errors import CfnsrError
-from cfnsr.features import one_by_one
+from cfnsr.features.extractors import FrozenEncoder
+from cfnsr.features.files import ClipFeatures, Facts
 from cfnsr.preprocessing.clip_sound import ClipSound
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.runtime import package_files
@@ -34,7 +33,7 @@ _HEADS = 6
 _LONGEST_S = 30.0  # the encoder has positions for 30 s
 
 
-class Extractor:
+class Extractor(FrozenEncoder):
     """Five layers of 384: the embedding, three blocks, and the last block after the final normalisation.
 
     A clip is not padded to 30 s, as the speech recogniser does: the encoder is given as many positions as the clip has.
@@ -62,13 +61,8 @@ class Extractor:
             rate_hz=_RATE_HZ,
         )
 
-    def features(
-        self, clips: Sequence[Clip], boxes: Mapping[str, FaceBoxes]
-    ) -> Iterator[tuple[Clip, ClipFeatures | CfnsrError]]:
-        """Yield each clip with its features; see ``cfnsr.features.Extractor``."""
-        return one_by_one(clips, self._features)
-
-    def _features(self, clip: Clip) -> ClipFeatures:
+    def of_clip(self, clip: Clip, boxes: FaceBoxes | None) -> ClipFeatures:
+        """Compute the features of one clip; see ``FrozenEncoder``."""
         samples = self._sound.read(clip)
         with torch.inference_mode():
             layers = self.encoder(log_mel(torch.from_numpy(samples)))

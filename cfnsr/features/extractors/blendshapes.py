@@ -6,15 +6,15 @@ Real-time", arXiv:2006.10962 (2020). The order of the scores is published with M
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from math import inf
 
 import numpy as np
 
-from cfnsr import features
 from cfnsr.corpora.clip import Clip
-from cfnsr.data.features import ClipFeatures, Facts
 from cfnsr.errors import CfnsrError
+from cfnsr.features.extractors import FrozenEncoder, statistics
+from cfnsr.features.files import ClipFeatures, Facts
 from cfnsr.preprocessing import detection
 from cfnsr.preprocessing.detection import Image
 from cfnsr.preprocessing.face_boxes import FaceBoxes
@@ -37,7 +37,7 @@ NAMES = (
 _WEIGHTS = 1_751_228  # of the bundle's three networks: 101,390 + 1,199,316 + 450,522
 
 
-class Extractor:
+class Extractor(FrozenEncoder):
     """Mean, standard deviation and 90th percentile of 52 blendshape scores over a clip's frames: one layer of 156.
 
     The values stand in the order of ``NAMES``: first all means, then all standard deviations, then all percentiles.
@@ -63,16 +63,10 @@ class Extractor:
             licence="Apache-2.0",
             trained_on=None,
             parameters=_WEIGHTS,
-            rate_hz=0,
         )
 
-    def features(
-        self, clips: Sequence[Clip], boxes: Mapping[str, FaceBoxes]
-    ) -> Iterator[tuple[Clip, ClipFeatures | CfnsrError]]:
-        """Yield each clip with its features; see ``cfnsr.features.Extractor``."""
-        return features.one_by_one(clips, self._of_clip)
-
-    def _of_clip(self, clip: Clip) -> ClipFeatures:
+    def of_clip(self, clip: Clip, boxes: FaceBoxes | None) -> ClipFeatures:
+        """Compute the features of one clip; see ``FrozenEncoder``."""
         person = detection.follow(clip, self._detect, offset_s=0.0, window_s=inf, frames=self.frames, decoder="pyav")
         faces = [face for face in person.faces.values() if face is not None]
         if not faces:
@@ -80,7 +74,7 @@ class Extractor:
             raise CfnsrError(clip.path, problem, "Lower min_score, or remove the clip")
         scores = np.stack([self.mesh.blendshapes(face) for face in faces]).astype(np.float64)
         duration_s = min(clip.end_s, person.timeline.duration_s) - clip.start_s
-        return ClipFeatures(features.statistics(scores), duration_s * len(faces) / len(person.faces))
+        return ClipFeatures(statistics(scores), duration_s * len(faces) / len(person.faces))
 
     def _detect(self, images: Iterator[Image]) -> Iterator[list[MeshFace]]:
         return (self.mesh.faces(image, self.min_score) for image in images)

@@ -27,10 +27,10 @@ class Facts:
         name: of its file.
         modality: what it reads, ``audio`` or ``video``.
         revision: of the weights, or of the method where there are none.
-        sha256: of the weights; empty without weights.
-        licence: of the weights; empty without weights.
         trained_on: the corpora that the weights have seen with labels or without, by the names that ``corpus`` in
             params.yaml knows; None if nobody has said it.
+        sha256: of the weights; empty without weights.
+        licence: of the weights; empty without weights.
         parameters: number of weights.
         rate_hz: sampling rate of the sound that it hears; 0 if it hears none.
     """
@@ -38,11 +38,11 @@ class Facts:
     name: str
     modality: str
     revision: str
-    sha256: str
-    licence: str
     trained_on: tuple[str, ...] | None
-    parameters: int
-    rate_hz: int
+    sha256: str = ""
+    licence: str = ""
+    parameters: int = 0
+    rate_hz: int = 0
 
 
 @dataclass(frozen=True)

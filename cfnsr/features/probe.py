@@ -15,12 +15,12 @@ from jaxtyping import Float32, Float64, Int64
 from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 
-from cfnsr.data import features
 from cfnsr.data.dataset import Clips
-from cfnsr.data.features import Facts
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.predict import LogProbabilities
+from cfnsr.features import files
+from cfnsr.features.files import Facts
 from cfnsr.runtime.outputs import atomic_file
 
 _ITERATIONS = 5000
@@ -32,7 +32,7 @@ class FrozenFeatures:
 
     Attributes:
         facts: of their extractor.
-        means: see ``features.ClipFeatures``; in the clips' order.
+        means: see ``ClipFeatures``; in the clips' order.
         classes: the class index of each clip.
     """
 
@@ -53,7 +53,7 @@ class FrozenFeatures:
         """
         means, facts = [], None
         for actor, of_actor in clips.index.groupby("actor", sort=False):
-            known = features.read(folder / str(actor))
+            known = files.read(folder / str(actor))
             facts = facts or known.facts
             if known.facts != facts:
                 problem = "was made by another extractor, or with other weights, than the first speaker's features"

@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 from safetensors import safe_open
 
-from cfnsr.data import features, shards
+from cfnsr.data import shards
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord, read_predictions
 from cfnsr.errors import CfnsrError
-from cfnsr.training import probe
-from cfnsr.training.probe import FrozenFeatures
+from cfnsr.features import files, probe
+from cfnsr.features.probe import FrozenFeatures
 from stages.probe import main
 from tests.support import corpus, frozen
 from tests.support.training import write_params
@@ -77,7 +77,7 @@ def test_test_speakers_change_nothing_that_is_learned(folder: Path) -> None:
     run(folder)
     before = paths(folder).checkpoint.read_bytes()
     of_test = folder / "features" / NAME / "01"
-    np.save(of_test / features.ARRAY, 1e6 * np.load(of_test / features.ARRAY)[:, ::-1])
+    np.save(of_test / files.ARRAY, 1e6 * np.load(of_test / files.ARRAY)[:, ::-1])
     run(folder)
     assert paths(folder).checkpoint.read_bytes() == before
 
@@ -87,8 +87,8 @@ def test_validation_clips_are_learned_last(folder: Path, refit: bool) -> None:
     run(folder, **{"probe.refit": refit})
     first = read_predictions(paths(folder).predictions)
     of_validation = folder / "features" / NAME / "02"
-    means = np.load(of_validation / features.ARRAY)
-    np.save(of_validation / features.ARRAY, means + np.float32(0.5))
+    means = np.load(of_validation / files.ARRAY)
+    np.save(of_validation / files.ARRAY, means + np.float32(0.5))
     run(folder, **{"probe.refit": refit})
     second = read_predictions(paths(folder).predictions)
     columns = [f"p_{label}" for label in corpus.LABELS]
@@ -126,7 +126,7 @@ def test_class_without_a_training_clip_is_refused(folder: Path) -> None:
 
 def test_features_of_other_weights_are_refused(folder: Path) -> None:
     index = shards.read(folder / "shards/04").index
-    means = np.load(folder / "features" / NAME / "04" / features.ARRAY)
+    means = np.load(folder / "features" / NAME / "04" / files.ARRAY)
     other = replace(frozen.FACTS, sha256="cd" * 32)
     frozen.write_speaker(folder / "features" / NAME / "04", index, means, other)
     assert "04: was made by another extractor, or with other weights" in run(folder, status=1)
@@ -135,7 +135,7 @@ def test_features_of_other_weights_are_refused(folder: Path) -> None:
 def test_features_of_other_clips_are_refused(folder: Path) -> None:
     index = shards.read(folder / "shards/04").index
     of_actor = folder / "features" / NAME / "04"
-    means = np.load(of_actor / features.ARRAY)
+    means = np.load(of_actor / files.ARRAY)
     frozen.write_speaker(of_actor, index.assign(source_md5="other"), means)
     assert "clip clip-04-0 has the features of another file" in run(folder, status=1)
     frozen.write_speaker(of_actor, index.iloc[1:], means[1:])
@@ -152,9 +152,9 @@ def test_rows_follow_the_clips_not_the_file(folder: Path) -> None:
     run(folder)
     before = paths(folder).checkpoint.read_bytes()
     of_actor = folder / "features" / NAME / "04"
-    table, means = pd.read_parquet(of_actor / features.INDEX), np.load(of_actor / features.ARRAY)
-    table[::-1].to_parquet(of_actor / features.INDEX, index=False)
-    np.save(of_actor / features.ARRAY, means[::-1])
+    table, means = pd.read_parquet(of_actor / files.INDEX), np.load(of_actor / files.ARRAY)
+    table[::-1].to_parquet(of_actor / files.INDEX, index=False)
+    np.save(of_actor / files.ARRAY, means[::-1])
     run(folder)
     assert paths(folder).checkpoint.read_bytes() == before
 

@@ -6,14 +6,12 @@ spoken sentences", IEEE Transactions on Acoustics, Speech, and Signal Processing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
 import numpy as np
 
 from cfnsr.corpora.clip import Clip
-from cfnsr.data.features import ClipFeatures, Facts
 from cfnsr.errors import CfnsrError
-from cfnsr.features import one_by_one
+from cfnsr.features.extractors import FrozenEncoder
+from cfnsr.features.files import ClipFeatures, Facts
 from cfnsr.preprocessing import audio
 from cfnsr.preprocessing.clip_sound import ClipSound
 from cfnsr.preprocessing.face_boxes import FaceBoxes
@@ -22,7 +20,7 @@ _WHERE = "extractor mel_statistics"
 _TOP_DB = 80.0  # the log-mel is cut this many dB below its maximum
 
 
-class Extractor:
+class Extractor(FrozenEncoder):
     """One layer: the means of the cepstra, then their standard deviations.
 
     Args:
@@ -46,20 +44,12 @@ class Extractor:
             name="mel_statistics",
             modality="audio",
             revision="1",
-            sha256="",
-            licence="",
             trained_on=(),
-            parameters=0,
             rate_hz=rate_hz,
         )
 
-    def features(
-        self, clips: Sequence[Clip], boxes: Mapping[str, FaceBoxes]
-    ) -> Iterator[tuple[Clip, ClipFeatures | CfnsrError]]:
-        """Yield each clip with its features; see ``cfnsr.features.Extractor``."""
-        return one_by_one(clips, self._features)
-
-    def _features(self, clip: Clip) -> ClipFeatures:
+    def of_clip(self, clip: Clip, boxes: FaceBoxes | None) -> ClipFeatures:
+        """Compute the features of one clip; see ``FrozenEncoder``."""
         samples = self._sound.read(clip)
         cepstra = audio.features(samples, rate_hz=self._sound.rate_hz, **self._analysis)["mfcc"].astype(np.float64)
         statistics = np.concatenate([cepstra.mean(axis=1), cepstra.std(axis=1)])

@@ -6,15 +6,14 @@ detection", FG 2015; Baltrusaitis, Zadeh, Lim and Morency, "OpenFace 2.0: Facial
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 
 import numpy as np
 
-from cfnsr import features
 from cfnsr.corpora.clip import Clip
-from cfnsr.data.features import ClipFeatures, Facts
 from cfnsr.errors import CfnsrError
+from cfnsr.features.extractors import FrozenEncoder, statistics
+from cfnsr.features.files import ClipFeatures, Facts
 from cfnsr.preprocessing import media, openface_csv, video
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 
@@ -22,7 +21,7 @@ from cfnsr.preprocessing.face_boxes import FaceBoxes
 _TRAINED_ON = ("bosphorus", "bp4d", "disfa", "fera_2011", "semaine", "unbc")
 
 
-class Extractor:
+class Extractor(FrozenEncoder):
     """Mean, standard deviation and 90th percentile of 35 action units over the confident frames: one layer of 105.
 
     The values stand in the order of ``openface_csv.ACTION_UNITS``: first all means, then all standard deviations, then
@@ -38,20 +37,11 @@ class Extractor:
             name="action_units",
             modality="video",
             revision="OpenFace CSV",
-            sha256="",
-            licence="",
             trained_on=_TRAINED_ON,
-            parameters=0,
-            rate_hz=0,
         )
 
-    def features(
-        self, clips: Sequence[Clip], boxes: Mapping[str, FaceBoxes]
-    ) -> Iterator[tuple[Clip, ClipFeatures | CfnsrError]]:
-        """Yield each clip with its features; see ``cfnsr.features.Extractor``."""
-        return features.one_by_one(clips, lambda clip: self._of_clip(clip, boxes.get(clip.id)))
-
-    def _of_clip(self, clip: Clip, box: FaceBoxes | None) -> ClipFeatures:
+    def of_clip(self, clip: Clip, boxes: FaceBoxes | None) -> ClipFeatures:
+        """Compute the features of one clip; see ``FrozenEncoder``."""
         path = clip.path.with_suffix(".csv")
         if not path.is_file():
             remedy = "Put the file that OpenFace wrote with -2Dfp -aus beside it, or use the extractor blendshapes"
@@ -59,8 +49,8 @@ class Extractor:
         is_whole = (clip.start_s, clip.end_s) == (0.0, inf)
         part = slice(None) if is_whole else video.of_clip(clip, media.timeline(clip.path))
         units = openface_csv.read_action_units(path, face=clip.face, part=part)
-        if is_whole and box is not None and len(units.values) > len(box.boxes) + 1:
-            problem = f"has {len(units.values)} frames, its clip {len(box.boxes)}"
+        if is_whole and boxes is not None and len(units.values) > len(boxes.boxes) + 1:
+            problem = f"has {len(units.values)} frames, its clip {len(boxes.boxes)}"
             raise CfnsrError(path, problem, "Fetch the clip and its CSV file again")
         used = (units.confidence >= self.min_confidence) & np.isfinite(units.values).all(axis=1)
         if not used.any():
@@ -73,4 +63,4 @@ class Extractor:
         rate_hz = units.frame_rate_hz
         if not np.isfinite(rate_hz):
             rate_hz = media.timeline(clip.path).frame_rate_hz
-        return ClipFeatures(features.statistics(values), float(used.sum() / rate_hz))
+        return ClipFeatures(statistics(values), float(used.sum() / rate_hz))
