@@ -64,7 +64,8 @@ def draw() -> str:
     """Draw the picture as SVG. A package of many imports is a wide box that lists them; the others have arrows."""
     rows = layers()
     pairs = imports([package for row in rows for package in row])
-    listed = {package: listing(package, pairs) for row in rows for package in row}
+    # a wide box fills its row
+    listed = {package: listing(package, pairs) if len(row) == 1 else "" for row in rows for package in row}
     corner: dict[str, tuple[float, float]] = {}
     for number, row in enumerate(rows):
         left = (WIDTH - len(row) * BOX_WIDTH - (len(row) - 1) * GAP) / 2
