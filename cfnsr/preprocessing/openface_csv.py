@@ -124,7 +124,7 @@ def _table(content: bytes, path: Path, needed: tuple[str, ...]) -> pa.Table:
         columns = [column_of[name] for name in names]
         convert = pacsv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.float64()))
         return pacsv.read_csv(pa.BufferReader(content), convert_options=convert).rename_columns(names)
-    except (UnicodeDecodeError, pa.ArrowInvalid) as error:
+    except (UnicodeDecodeError, pa.ArrowException) as error:
         # Arrow quotes the line, which may have thousands of cells.
         raise CfnsrError(path, f"cannot be read as CSV ({str(error)[:200]})", _REMEDY) from error
 

@@ -145,7 +145,7 @@ def read_frames(
     """
     try:
         table = pq.read_table(path, schema=schema)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise CfnsrError(path, f"is not a file of {content} ({error})", f"Run `dvc repro {stage}`") from error
     skipped = table.filter(table["skipped"].is_valid()).to_pylist()
     table = table.filter(table["skipped"].is_null())
