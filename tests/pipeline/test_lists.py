@@ -88,8 +88,8 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
         checkpoint = repository.folder / f"checkpoints/msaf/{fold}.safetensors"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.write_text(fold)
-    before = set(stubbed.stages)
-    ran = repository.repro()
+    repository.run_all()
+    assert not repository.repro()
     rows = {
         *((stage, "test_selected", name) for name, stage in {**STAGES, "cfnsr": "train"}.items()),
         *((stage, "held_out", name) for name, stage in {**STAGES, "cfnsr": "train"}.items()),
@@ -105,7 +105,7 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
         for fold in ("fold_1", "fold_2")
     }
     expected |= {f"features@studio-mel_statistics-{actor}" for actor in ("01", "02", "03")}
-    assert set(ran) == (expected - before) | {"best@studio", "report@studio"}
+    assert set(repository.stages) == expected | set(stubbed.stages)
     table = repository.results()["studio/results.csv"].decode()
     assert len(table.splitlines()) == 1 + len(rows)
     order = [line.split(",")[0] for line in table.splitlines()[1:10]]

@@ -25,6 +25,20 @@ ROOT = Path(__file__).parents[2]
 STUBS = ROOT / "tests/support/stubs"
 _STAGES: dict[bytes, list[str]] = {}  # by the md5 of the two files that decide them: listing them takes DVC a second
 
+# Every stage's command, one after another in one process: `dvc repro` would write its lock a hundred times.
+_RUN_ALL = """
+import runpy
+import sys
+
+from dvc.repo import Repo
+
+with Repo() as repository:
+    commands = [stage.cmd.split() for stage in repository.index.stages]
+for _, _, module, *arguments in commands:
+    sys.argv[1:] = arguments
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
 
 class Repository:
     """A git repository with DVC in it.
@@ -164,6 +178,11 @@ class Repository:
     def repro(self, *arguments: str) -> list[str]:
         """Run ``dvc repro``, and return the stages that ran, in their order."""
         return re.findall(r"^Running stage '(.+)':", self.run("dvc", "repro", *arguments), re.MULTILINE)
+
+    def run_all(self) -> None:
+        """Run the command of every stage in one process, and have DVC take the outputs as they are."""
+        self.run("python", "-c", _RUN_ALL)
+        self.run("dvc", "commit", "-f")
 
     def edit(self, old: str, new: str, name: str = "params.yaml") -> None:
         """Replace a text that a file contains once."""
