@@ -52,10 +52,13 @@ class ClipFeatures:
     Attributes:
         means: for each layer of the encoder, the mean of its output over the clip's real frames.
         seconds: how much of the clip was used.
+        layers: each layer's output over the clip's real frames, ``Float32[np.ndarray, "frame width"]``; empty if the
+            encoder gives none.
     """
 
     means: Float32[np.ndarray, "layer width"]
     seconds: float
+    layers: Sequence[np.ndarray] = ()
 
 
 @dataclass(frozen=True)
