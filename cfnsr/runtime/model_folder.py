@@ -43,14 +43,17 @@ class ModelFolder:
         """Read a JSON file of the folder; a missing one is empty.
 
         Raises:
-            CfnsrError: it cannot be read.
+            CfnsrError: it cannot be read, or holds no object.
         """
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            content = json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
             raise CfnsrError(self.path / name, f"cannot be read ({error})", "Fetch the model again") from error
+        if not isinstance(content, dict):
+            raise CfnsrError(self.path / name, "holds no JSON object", "Fetch the model again")
+        return content
 
     def check_complete(self, missing: list[str]) -> None:
         """Refuse weights without arrays that the network needs: libraries fill these with random numbers.
