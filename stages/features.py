@@ -31,6 +31,7 @@ def main(params: Params, corpus: str, name: str, raw: Path, boxes_file: Path, ou
     """
     section = params.frozen(name)
     extractor = extractors.load(section.extractor, section.options, f"features.{name}")
+    where = f"features.{name}.sequence"
     bad = BadClips(params.on_bad_clip)
     clips = corpora.get(corpus).clips(raw, bad)
     boxes, _ = face_boxes.read(boxes_file)
@@ -41,7 +42,7 @@ def main(params: Params, corpus: str, name: str, raw: Path, boxes_file: Path, ou
             if isinstance(result, CfnsrError):
                 bad.handle(clip.id, result)
             else:
-                by_clip[clip.id] = result
+                by_clip[clip.id] = result.with_sequence(**section.sequence.model_dump(), where=where)
     write(out, extractor.facts, clips, by_clip, bad.skipped)
     bad.report()
 

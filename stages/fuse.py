@@ -5,7 +5,7 @@ from cfnsr.cli.job_arguments import job_arguments
 from cfnsr.cli.stage import stage
 from cfnsr.config import Params
 from cfnsr.data.dataset import FoldDatasets
-from cfnsr.data.jobs import JobPaths, JobRecord
+from cfnsr.data.jobs import JobPaths, JobRecord, worst_seen
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.evaluation import late_fusion
@@ -29,7 +29,6 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
     rule = _RULES[fusion.rule]
     write_predictions(paths, name, datasets, late_fusion.fuse(rule, datasets, manifest.labels, *predictions))
     first, second = (JobRecord.read(part.record) for part in parts)
-    worst = max((first.seen, second.seen), key=["no", "unknown", "yes"].index)
     replace(
         first,
         name=name,
@@ -40,7 +39,7 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
         epochs=0,
         selected_epoch=0,
         best_test_epoch=0,
-        seen=worst,
+        seen=worst_seen([first.seen, second.seen]),
     ).write(paths.record)
 
 

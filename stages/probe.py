@@ -7,10 +7,9 @@ from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
-from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.outputs import write_predictions
-from cfnsr.features import probe
-from cfnsr.features.probe import FrozenFeatures
+from cfnsr.features import fold, probe
+from cfnsr.features.fold import FoldFeatures
 
 
 @stage
@@ -23,15 +22,9 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
     Example: python -m stages.probe mel_statistics held_out fold_1 1234 data/studio
     """
     datasets = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
-    folder, classes = corpus_folder / "features" / name, len(manifest.labels)
-    train, test = (FrozenFeatures.open(folder, clips) for clips in (datasets.train, datasets.test))
-    selection = test if datasets.validation is None else FrozenFeatures.open(folder, datasets.validation)
-    seen = probe.has_seen(train.facts, manifest.corpus)
-    if seen == "yes" and not params.probe.allow_seen:
-        problem = f"its weights have seen {manifest.corpus}: its figures would be worth nothing"
-        raise CfnsrError(
-            f"run.probe: {name}", problem, "Remove it, or set probe.allow_seen: true to see it all the same"
-        )
+    features, classes = FoldFeatures.open(corpus_folder / "features" / name, datasets), len(manifest.labels)
+    train, selection, test = features.train, features.selection, features.test
+    seen = fold.require_unseen(features.facts, manifest.corpus, f"run.probe: {name}", allow=params.probe.allow_seen)
     chosen = probe.choose(train, selection, params.probe.c, classes)
     choices = {VALIDATION: chosen.predict(selection)} if datasets.validation else {}
     if params.probe.refit and datasets.validation:

@@ -23,6 +23,7 @@ from cfnsr.config.model import (
     Pretrain,
     Probe,
     Run,
+    SequenceEncoder,
     System,
     Train,
 )
@@ -66,6 +67,7 @@ class Params(Section):
     evaluate: Evaluate
     features: dict[Name, Features]
     probe: Probe
+    sequence: SequenceEncoder
     report: Report
 
     @field_validator("folds", mode="before")
@@ -99,7 +101,10 @@ class Params(Section):
     @model_validator(mode="after")
     def check_trainings(self) -> Params:
         trainings = {f"pretrain.{name}": getattr(self.pretrain, name) for name in self.run.pretrain}
-        for name in [*self.run.train, *([self.ablations.system] if self.run.ablate else [])]:
+        if self.run.sequence:
+            trainings["sequence.training"] = self.sequence.training
+        systems = [*self.run.train, *(row.system for row in self.run.train_frozen)]
+        for name in [*systems, *([self.ablations.system] if self.run.ablate else [])]:
             trainings[f"systems.{name}.training"] = self.systems[name].training
         warmup, devices = self.train.warmup_epochs, self.train.devices
         for path, training in trainings.items():

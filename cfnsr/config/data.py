@@ -45,6 +45,7 @@ class RavdessSpeech(Section):
     """RAVDESS's speech, sound alone."""
 
     licence_accepted: bool
+    tracking: bool
 
 
 class CremaD(Section):

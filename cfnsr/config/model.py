@@ -135,11 +135,27 @@ class Ablations(Section):
     variants: dict[Name, Options]
 
 
+class Sequence(Section):
+    """What is stored of a frozen encoder's output over time."""
+
+    layer: Annotated[int, Field(ge=-1000, lt=1000)]
+    steps: Annotated[int, Field(ge=0, le=10_000)]
+
+
 class Features(Section):
     """A frozen encoder."""
 
     extractor: Name
+    sequence: Sequence
     options: Options
+
+
+class SequenceEncoder(Section):
+    """The network on a frozen encoder's sequences."""
+
+    channels: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    training: Training
 
 
 class Probe(Section):
@@ -148,6 +164,15 @@ class Probe(Section):
     c: Annotated[list[Positive], Field(min_length=1)]
     refit: bool
     allow_seen: bool
+
+
+class FrozenSystem(Section):
+    """A row that trains a system on two frozen encoders."""
+
+    name: Name
+    system: Name
+    video: Name
+    audio: Name
 
 
 class Fusion(Section):
@@ -177,12 +202,20 @@ class Run(Section):
     ablate: list[Name]
     evaluate: list[Name]
     probe: list[Name]
+    sequence: list[Name]
+    train_frozen: list[FrozenSystem]
     fuse: list[Fusion]
 
     def names(self, protocol: str) -> list[str]:
         """List the rows of a protocol in the table's order."""
         imported = self.evaluate if protocol == "held_out" else []
-        return [*self.pretrain, *self.combine, *self.train, *self.ablate, *imported, *self.probe, *self.fused]
+        frozen = [*self.probe, *self.sequences, *(row.name for row in self.train_frozen)]
+        return [*self.pretrain, *self.combine, *self.train, *self.ablate, *imported, *frozen, *self.fused]
+
+    @property
+    def sequences(self) -> list[str]:
+        """List the rows that read a frozen encoder's sequences."""
+        return [f"{name}_sequence" for name in self.sequence]
 
     @property
     def fused(self) -> list[str]:

@@ -20,8 +20,8 @@ Leaves = dict[tuple[str, ...], Any]
 # What belongs to the user's machine or data: a preset changes only the keys of these that it names. Not
 # `train.threads`, which the preset tiny names: the preset studio could then not undo it.
 _KEPT = (
-    ("fetch",), ("parallel",), ("corpora", "ravdess"), ("corpora", "ravdess_speech"), ("corpora", "crema_d"),
-    ("corpora", "folder"), ("train", "device"), ("evaluate", "checkpoints"),
+    ("fetch",), ("parallel",), ("corpora", "ravdess"), ("corpora", "ravdess_speech", "licence_accepted"),
+    ("corpora", "crema_d"), ("corpora", "folder"), ("train", "device"), ("evaluate", "checkpoints"),
 )  # fmt: skip
 # Sections whose keys the user chooses: replaced as a whole.
 _WHOLE = {("folds",), ("ablations", "variants")}

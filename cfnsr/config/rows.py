@@ -34,6 +34,7 @@ def check(
     _check_sections(run, systems, ablations, features)
     _check_variants(systems, ablations)
     _check_unimodal_rows(run)
+    _check_sequences(run, features)
     _check_fusions(run, {*systems, *ablations.variants, *_MODALITIES}, features)
 
 
@@ -75,15 +76,23 @@ def _check_sections(
         ("run.ablate", run.ablate, ablations.variants),
         ("run.evaluate", run.evaluate, {*systems, *_MODALITIES}),
         ("run.probe", run.probe, features),
+        ("run.sequence", run.sequence, features),
+        ("run.train_frozen", [row.system for row in run.train_frozen], systems),
         ("ablations.system", [ablations.system], systems),
     ):
         unknown = [name for name in names if name not in known]
         if unknown:
             raise ValueError(f"{key}: {', '.join(unknown)} has no section; the sections are {', '.join(sorted(known))}")
-    for key, names, trains in (("run.combine", run.combine, False), ("run.train", run.train, True)):
+    on_frozen = [row.system for row in run.train_frozen]
+    for key, names, trains in (
+        ("run.combine", run.combine, False),
+        ("run.train", run.train, True),
+        ("run.train_frozen", on_frozen, True),
+    ):
         wrong = [name for name in names if (systems[name].training is not None) != trains]
         if wrong:
             other, kept = ("run.combine", "no training") if trains else ("run.train", "a training")
+            other = "run.fuse" if key == "run.train_frozen" else other
             raise ValueError(f"{key}: {', '.join(wrong)} belongs in {other}: its section has {kept}")
 
 
@@ -114,11 +123,28 @@ def _check_unimodal_rows(run: Run) -> None:
                 )
 
 
+def _check_sequences(run: Run, features: Mapping[str, Features]) -> None:
+    """Each row on sequences has features with a sequence, and the rows that it starts from."""
+    absent = [name for name in run.sequence if name not in run.probe]
+    if absent:
+        raise ValueError(
+            f"run.sequence: {', '.join(absent)} has no features; add it to run.probe, whose stage makes them"
+        )
+    for name in run.sequence:
+        if not features[name].sequence.steps:
+            raise ValueError(f"run.sequence: {name} stores no sequence; set features.{name}.sequence.steps")
+    for row in run.train_frozen:
+        absent = [name for name in (row.video, row.audio) if name not in run.sequence]
+        if absent:
+            raise ValueError(f"run.train_frozen: {row.name} starts from {', '.join(absent)}; add it to run.sequence")
+
+
 def _check_fusions(run: Run, taken: set[str], features: Mapping[str, Features]) -> None:
     """Each entry of `run.fuse` combines two rows that exist under every protocol."""
-    clash = sorted(taken & {*features, *run.fused})
+    clash = sorted(taken & {*features, *run.sequences, *(row.name for row in run.train_frozen), *run.fused})
     if clash:
-        raise ValueError(f"features, run.fuse: {', '.join(clash)} is the name of a system, ablation or modality")
+        problem = f"{', '.join(clash)} is the name of a system, ablation or modality"
+        raise ValueError(f"features, run.train_frozen, run.fuse: {problem}")
     rows = [name for name in run.names("held_out") if name not in {*run.evaluate, *run.fused}]
     for fusion in run.fuse:
         unknown = [name for name in (fusion.first, fusion.second) if name not in rows]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,13 @@ class Clips(Dataset[Batch]):
         if unknown:
             raise CfnsrError(folder, f"labels {', '.join(unknown)} are not known", "Run `dvc repro check`")
         self.classes = np.array([labels.index(label) for label in self.index["label"]])
+
+    def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Clips:
+        """Return the same clips with other arrays, whose row ``i`` belongs to row ``i`` of ``index``."""
+        clips = copy(self)
+        clips._arrays = list(arrays)
+        clips._rows = [(dict(arrays), row) for row in range(len(self))]
+        return clips
 
     def __len__(self) -> int:
         return len(self._rows)

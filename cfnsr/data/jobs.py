@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,11 @@ def read_predictions(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
         problem = f"is not a table of predictions (it lacks the column {', '.join(missing)})"
         raise CfnsrError(path, problem, "Run `dvc repro`")
     return table
+
+
+def worst_seen(seen: Iterable[str]) -> str:
+    """Return the ``JobRecord.seen`` of a row on several encoders: ``yes`` before ``unknown`` before ``no``."""
+    return max(seen, key=["no", "unknown", "yes"].index)
 
 
 @dataclass(frozen=True)

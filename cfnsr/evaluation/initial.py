@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,17 @@ from cfnsr.models import checkpoint, fusion
 from cfnsr.models.spec import ModelSpec
 from cfnsr.models.types import MODALITIES
 
+UNIMODAL_ROWS = {modality: modality for modality in MODALITIES}
+
 
 def unimodal(
-    modality: str, encoder: dict[str, Any], trial: Trial, manifest: Manifest, *, pixels: dict[str, Any]
+    modality: str,
+    encoder: dict[str, Any],
+    trial: Trial,
+    manifest: Manifest,
+    *,
+    pixels: dict[str, Any],
+    shapes: dict[str, list[int]] | None = None,
 ) -> tuple[nn.Module, ModelSpec]:
     """Build the network of a modality with fresh weights.
 
@@ -28,13 +37,14 @@ def unimodal(
         trial: protocol, fold and seed.
         manifest: labels, preprocessing and the shapes of the arrays, which decide the size of the network.
         pixels: ``mean`` and ``std`` of each channel, and their ``order``.
+        shapes: of arrays that are read in place of the manifest's.
     """
     spec = ModelSpec(
         name=modality,
         labels=manifest.labels,
         encoders={modality: encoder},
         options={},
-        inputs=manifest.shapes,
+        inputs=manifest.shapes if shapes is None else shapes,
         **asdict(trial),
         pixels=pixels,
         preprocessing=manifest.preprocessing,
@@ -52,6 +62,7 @@ def fused(
     manifest: Manifest,
     *,
     freeze_encoders: bool = False,
+    rows: Mapping[str, str] = UNIMODAL_ROWS,
 ) -> tuple[nn.Module, ModelSpec]:
     """Build a system on the unimodal networks of its trial.
 
@@ -62,12 +73,13 @@ def fused(
         corpus_folder: ``data/<corpus>``, which holds these networks.
         manifest: describes the data that they were trained on.
         freeze_encoders: whether the weights of the encoders' stages stay as they are in training.
+        rows: by modality, the row of the unimodal network.
 
     Raises:
         CfnsrError: a unimodal network is of another trial, so that it may have been trained on speakers of this
             trial's test or validation set; or was trained on other data; or is imported, and the system trains.
     """
-    paths = {modality: JobPaths.of(corpus_folder, modality, trial).checkpoint for modality in MODALITIES}
+    paths = {modality: JobPaths.of(corpus_folder, rows[modality], trial).checkpoint for modality in MODALITIES}
     specs = {modality: _checked_spec(path, trial, manifest) for modality, path in paths.items()}
     imported = [file for spec in specs.values() for file in spec.imported]
     if imported and fusion.trains(system):
@@ -82,6 +94,7 @@ def fused(
         name=system,
         encoders={modality: specs[modality].encoders[modality] for modality in MODALITIES},
         options=options,
+        inputs={**specs["video"].inputs, **specs["audio"].inputs},
         protocol=trial.protocol,
         imported=imported,
     )

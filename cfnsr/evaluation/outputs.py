@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ def write_outputs(
     epochs: int = 0,
     selected_epoch: int = 0,
     best_test_epoch: int = 0,
+    record: Mapping[str, Any] | None = None,
 ) -> None:
     """Write network, predictions and record.
 
@@ -39,6 +42,7 @@ def write_outputs(
         choices: log-probabilities by choice: of the validation clips for ``VALIDATION``, else of the test clips.
         attention: of the test clips, in the ``selected`` network; goes into the rows of that choice.
         epochs, selected_epoch, best_test_epoch: see ``JobRecord``.
+        record: fields of the ``JobRecord`` that differ from the network's own.
 
     Raises:
         CfnsrError: predictions contain NaN or infinity.
@@ -47,7 +51,7 @@ def write_outputs(
     write_predictions(paths, spec.name, datasets, choices, attention=attention)
     system: Any = network
     accuracy = system.publication.accuracy
-    JobRecord(
+    own = JobRecord(
         name=spec.name,
         protocol="imported" if spec.imported else spec.protocol,
         fold=spec.fold,
@@ -61,7 +65,8 @@ def write_outputs(
         epochs=epochs,
         selected_epoch=selected_epoch,
         best_test_epoch=best_test_epoch,
-    ).write(paths.record)
+    )
+    replace(own, **(record or {})).write(paths.record)
 
 
 def write_predictions(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_folder
 
-ARRAY, INDEX, FACTS = "means.npy", "clips.parquet", "extractor.json"
+ARRAY, SEQUENCES, INDEX, FACTS = "means.npy", "sequences.npy", "clips.parquet", "extractor.json"
 _AGAIN = "Run `dvc repro -f features`"
 
 
@@ -60,6 +61,27 @@ class ClipFeatures:
     seconds: float
     layers: Sequence[np.ndarray] = ()
 
+    def with_sequence(self, layer: int, steps: int, where: str) -> ClipFeatures:
+        """Return the features with one layer alone, cut into equal parts, each of which becomes its mean.
+
+        Args:
+            layer: its number, from 0; -1 is the last.
+            steps: number of parts; 0 for no sequence.
+            where: the section's path in params.yaml, for errors.
+
+        Raises:
+            CfnsrError: the encoder has no such layer.
+        """
+        if not steps:
+            return replace(self, layers=())
+        if not -len(self.layers) <= layer < len(self.layers):
+            problem = f"{layer}, and the encoder gives {len(self.layers)} layers over time"
+            raise CfnsrError(f"{where}.layer", problem, "Choose another layer, or set steps to 0")
+        frames = self.layers[layer]
+        ends = np.linspace(0, len(frames), steps + 1)
+        parts = [frames[int(start) : max(int(start) + 1, int(end))] for start, end in pairwise(ends)]
+        return replace(self, layers=(np.stack([part.mean(axis=0) for part in parts]).astype(np.float32),))
+
 
 @dataclass(frozen=True)
 class SpeakerFeatures:
@@ -70,12 +92,14 @@ class SpeakerFeatures:
         index: one row a clip with the columns ``clip``, ``actor``, ``label``, ``source_md5`` and ``seconds``.
         skipped: by clip, why it has no features; these clips are in no row.
         means: see ``ClipFeatures``; row ``i`` belongs to row ``i`` of ``index``.
+        sequences: of one layer over time, see ``ClipFeatures.with_sequence``; None if none are stored.
     """
 
     facts: Facts
     index: pd.DataFrame
     skipped: dict[str, str]
     means: Float32[np.ndarray, "clip layer width"]
+    sequences: Float32[np.ndarray, "clip step channel"] | None = None
 
 
 def write(
@@ -87,7 +111,7 @@ def write(
         folder: to write; replaced as a whole.
         facts: of the extractor.
         clips: of the speaker.
-        features: by clip id.
+        features: by clip id; all have one layer over time, or none has.
         skipped: by clip id, why a clip has none.
 
     Raises:
@@ -112,6 +136,8 @@ def write(
     rows += [{"clip": clip, "skipped": reason} for clip, reason in sorted(skipped.items())]
     with atomic_folder(folder) as partial:
         np.save(partial / ARRAY, np.stack([features[clip.id].means for clip in used]))
+        if features[used[0].id].layers:
+            np.save(partial / SEQUENCES, np.stack([features[clip.id].layers[0] for clip in used]))
         pd.DataFrame(rows).to_parquet(partial / INDEX, index=False)
         (partial / FACTS).write_text(json.dumps(asdict(facts), indent=2) + "\n", encoding="utf-8")
 
@@ -125,6 +151,8 @@ def read(folder: Path) -> SpeakerFeatures:
     try:
         rows = pd.read_parquet(folder / INDEX)
         means = np.load(folder / ARRAY)
+        has_sequences = (folder / SEQUENCES).is_file()
+        sequences = np.load(folder / SEQUENCES, mmap_mode="r") if has_sequences else None
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         trained_on = facts.pop("trained_on")
         known = Facts(**facts, trained_on=None if trained_on is None else tuple(trained_on))
@@ -137,6 +165,8 @@ def read(folder: Path) -> SpeakerFeatures:
         raise CfnsrError(folder, f"is no folder of features ({error})", _AGAIN) from error
     if means.ndim != 3 or len(means) != len(index):
         raise CfnsrError(folder, f"has features of shape {means.shape} for {len(index)} clips", _AGAIN)
-    if not np.isfinite(means).all():
+    if sequences is not None and (sequences.ndim != 3 or len(sequences) != len(index)):
+        raise CfnsrError(folder, f"has sequences of shape {sequences.shape} for {len(index)} clips", _AGAIN)
+    if not np.isfinite(means).all() or (sequences is not None and not np.isfinite(sequences).all()):
         raise CfnsrError(folder, "contains NaN or infinity", _AGAIN)
-    return SpeakerFeatures(known, index, skipped, means)
+    return SpeakerFeatures(known, index, skipped, means, sequences)

@@ -11,83 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float64
 from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 
-from cfnsr.data.dataset import Clips
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.predict import LogProbabilities
-from cfnsr.features import files
 from cfnsr.features.files import Facts
+from cfnsr.features.fold import FrozenFeatures
 from cfnsr.runtime.outputs import atomic_file
 
 _ITERATIONS = 5000
-
-
-@dataclass(frozen=True)
-class FrozenFeatures:
-    """The features of a set of clips.
-
-    Attributes:
-        facts: of their extractor.
-        means: see ``ClipFeatures``; in the clips' order.
-        classes: the class index of each clip.
-    """
-
-    facts: Facts
-    means: Float32[np.ndarray, "clip layer width"]
-    classes: Int64[np.ndarray, " clip"]
-
-    @classmethod
-    def open(cls, folder: Path, clips: Clips) -> FrozenFeatures:
-        """Read the features of some speakers' clips.
-
-        Args:
-            folder: holds one folder a speaker.
-            clips: in the order of which the features are given.
-
-        Raises:
-            CfnsrError: a clip has no features; or they are of another file, or of other weights than the first's.
-        """
-        means, facts = [], None
-        for actor, of_actor in clips.index.groupby("actor", sort=False):
-            known = files.read(folder / str(actor))
-            facts = facts or known.facts
-            if known.facts != facts:
-                problem = "was made by another extractor, or with other weights, than the first speaker's features"
-                raise CfnsrError(folder / str(actor), problem, "Run `dvc repro -f features`")
-            rows = known.index.reset_index().set_index("clip")
-            for clip, source in zip(of_actor["clip"], of_actor["source_md5"], strict=True):
-                if clip not in rows.index:
-                    reason = known.skipped.get(clip, "is not in its index")
-                    problem = f"clip {clip} has no features: {reason}"
-                    raise CfnsrError(folder / str(actor), problem, "Remove the clip, or the row from run.probe")
-                if rows.at[clip, "source_md5"] != source:
-                    problem = f"clip {clip} has the features of another file"
-                    raise CfnsrError(folder / str(actor), problem, "Run `dvc repro -f features`")
-            means.append(known.means[rows.loc[of_actor["clip"], "index"].to_numpy()])
-        assert facts is not None
-        return cls(facts, np.concatenate(means), clips.classes)
-
-    def joined(self, other: FrozenFeatures) -> FrozenFeatures:
-        """Return these clips followed by others."""
-        means = np.concatenate([self.means, other.means])
-        return FrozenFeatures(self.facts, means, np.concatenate([self.classes, other.classes]))
-
-
-def has_seen(facts: Facts, corpus: str) -> str:
-    """Say whether an encoder's weights have seen a corpus: ``yes``, ``no``, or ``unknown``.
-
-    A corpus of the user's own is known to nobody. RAVDESS's sound is that of its videos.
-    """
-    if facts.trained_on == ():
-        return "no"
-    if facts.trained_on is None or corpus == "folder":
-        return "unknown"
-    same = {corpus.removesuffix("_speech"), f"{corpus.removesuffix('_speech')}_speech"}
-    return "yes" if same & {*facts.trained_on} else "no"
 
 
 @dataclass(frozen=True)

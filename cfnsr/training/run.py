@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -40,6 +40,8 @@ def run(
     *,
     training: dict[str, Any],
     shared: dict[str, Any],
+    arrange: Callable[[FoldDatasets], FoldDatasets] = lambda datasets: datasets,
+    record: Mapping[str, Any] | None = None,
 ) -> str:
     """Train a network on one fold; write its checkpoint, predictions, curves and record.
 
@@ -51,6 +53,8 @@ def run(
         paths: where the outputs go.
         training: ``epochs``, ``batch_size``, ``learning_rate`` and ``weight_decay`` of this network.
         shared: ``train`` of params.yaml.
+        arrange: changes the clips of the fold once they are opened.
+        record: see ``write_outputs``.
 
     Returns:
         A description of the device.
@@ -67,7 +71,7 @@ def run(
         devices.make_reproducible(trial.seed, shared["threads"], device, deterministic=shared["deterministic"])
         settings = TrainingSettings.of(training, shared, devices.pick_precision(shared["precision"], device))
 
-        fold = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
+        fold = arrange(FoldDatasets.open(trial, corpus_folder / "shards", manifest))
         network, spec = build()
         clips = fold.train.index[["clip", "source_md5"]].to_numpy().tolist()
         inputs = [asdict(spec), asdict(settings), shared, asdict(manifest), clips, device.type]
@@ -92,10 +96,11 @@ def run(
             spec,
             fold,
             _predict_choices(predictor, fold, fitted.test_monitor),
-            attention=predictor.attention(fold.test),
+            attention=predictor.attention(fold.test) if "frames" in spec.inputs else None,  # on frames it is shown
             epochs=len(fitted.epochs),
             selected_epoch=fitted.selected_epoch,
             best_test_epoch=fitted.test_monitor.best_epoch,
+            record=record,
         )
         resume.delete()
     return devices.describe(device)

@@ -29,6 +29,10 @@ def fusion(name: str, first: str, second: str) -> dict[str, str]:
     return {"name": name, "first": first, "second": second, "rule": "averaging"}
 
 
+def on_frozen(system: str = "concat") -> dict[str, str]:
+    return {"name": "a", "system": system, "video": "blendshapes", "audio": "whisper_tiny"}
+
+
 def test_shipped_params_are_valid(root: Path) -> None:
     values = config.load(root / "params.yaml")
     assert values.actors == [f"{number:02d}" for number in range(1, 9)]
@@ -133,6 +137,20 @@ def test_a_wrong_value_is_named_by_key(tmp_path: Path, change: Callable[[dict[st
         (lambda v: v["features"].update(audio=v["features"]["mel_statistics"]), "audio is the name of a system"),
         (lambda v: v["run"].update(fuse=[fusion("a", "video", "b")]), "a: b is no row before it; the rows are video"),
         (lambda v: v["run"].update(fuse=[fusion("a", "video", "video")]), "a: combines a row with itself"),
+        (lambda v: v["run"].update(sequence=["whisper_tiny"]), "run.sequence: whisper_tiny has no features; add it to"),
+        (
+            lambda v: v["run"].update(probe=["mel_statistics"], sequence=["mel_statistics"]),
+            r"mel_statistics stores no sequence; set features\.mel_statistics\.sequence\.steps",
+        ),
+        (
+            lambda v: v["run"].update(train_frozen=[on_frozen()]),
+            "a starts from blendshapes, whisper_tiny; add it to run",
+        ),
+        (lambda v: v["run"].update(train_frozen=[on_frozen("no")]), "run.train_frozen: no has no section"),
+        (
+            lambda v: v["run"].update(train_frozen=[on_frozen("averaging")]),
+            "run.train_frozen: averaging belongs in run.fuse: its section has no training",
+        ),
         (lambda v: v["run"].update(fuse=[fusion("cfnsr", "video", "audio")]), "cfnsr named twice"),
         (lambda v: v["probe"].update(c=[0.0]), r"probe\.c\.0: Input should be greater than 0"),
         (

@@ -103,6 +103,32 @@ def test_one_archive_of_speech_serves_all_actors(tmp_path: Path, root: Path, mon
     ]
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_tracking_lies_beside_its_sound(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
+    names = [f"01{stem[2:]}.csv" for stem in SPEECH] + ["01-02-03-01-01-01-01.csv"]  # the last one is a song's
+    sounds = ravdess_like.zipped({f"Actor_{stem[-2:]}/{stem}.wav": b"RIFF" for stem in SPEECH})
+    content = ravdess_like.zipped({f"tracking/{name}": name.encode() for name in names})
+    for key, archive in (("", sounds), ("TRACKING_", content)):
+        monkeypatch.setattr(prepare, f"{key}SIZE", len(archive))
+        monkeypatch.setattr(prepare, f"{key}MD5", hashlib.md5(archive).hexdigest())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own/FacialTracking_Actors_01-24/Actor_02").mkdir(parents=True)
+    for name in names if own else []:
+        (tmp_path / "own/FacialTracking_Actors_01-24/Actor_02" / name).write_text(name)
+    with served.serving() as site:
+        site.files[ARCHIVE] = sounds
+        site.files[f"/records/3255102/files/{prepare.TRACKING}"] = content
+        local = str(tmp_path / "own") if own else ""
+        workspace(tmp_path, root, "ravdess_features", base_url=site.url, local=local)
+        preset.update(tmp_path / "params.yaml", {"corpora": {"ravdess_speech": {"licence_accepted": True}}})
+        assert run("ravdess_speech", "02").exit_code == 0
+        assert len(site.asked) == (1 if own else 2)
+    for stem in SPEECH[2:]:
+        assert (tmp_path / f"raw/02/{stem}.csv").read_text() == f"01{stem[2:]}.csv"
+    assert len(list((tmp_path / "raw/02").iterdir())) == 4
+    assert len(ravdess_speech.clips(tmp_path / "raw/02", BadClips("fail"))) == 2
+
+
 def test_own_speech_of_another_actor_is_left_out(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own/Actor_01").mkdir(parents=True)
     for stem in SPEECH:  # a copy of the corpus is about that has a file of actor 02 among those of another

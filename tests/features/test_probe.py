@@ -17,8 +17,8 @@ from cfnsr.data import shards
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord, read_predictions
 from cfnsr.errors import CfnsrError
-from cfnsr.features import files, probe
-from cfnsr.features.probe import FrozenFeatures
+from cfnsr.features import files, fold, probe
+from cfnsr.features.fold import FrozenFeatures
 from stages.probe import main
 from tests.support import corpus, frozen
 from tests.support.training import write_params
@@ -171,7 +171,7 @@ def test_rows_follow_the_clips_not_the_file(folder: Path) -> None:
     ],
 )
 def test_what_weights_have_seen_is_said(trained_on: tuple[str, ...] | None, corpus_name: str, seen: str) -> None:
-    assert probe.has_seen(replace(frozen.FACTS, trained_on=trained_on), corpus_name) == seen
+    assert fold.has_seen(replace(frozen.FACTS, trained_on=trained_on), corpus_name) == seen
 
 
 def test_contaminated_row_is_refused_or_marked(folder: Path) -> None:

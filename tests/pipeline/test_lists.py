@@ -81,8 +81,10 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
         combine=["multiplication", "averaging"],
         ablate=["cfnsr_no_residual"],
         evaluate=["msaf"],
-        probe=["mel_statistics"],
-        fuse=["{name: two, first: audio, second: mel_statistics, rule: averaging}"],
+        probe=["whisper_tiny", "blendshapes"],
+        sequence=["whisper_tiny", "blendshapes"],
+        train_frozen=["{name: joined, system: concat, video: blendshapes, audio: whisper_tiny}"],
+        fuse=["{name: two, first: audio, second: whisper_tiny, rule: averaging}"],
     )
     for fold in ("fold_1", "fold_2"):
         checkpoint = repository.folder / f"checkpoints/msaf/{fold}.safetensors"
@@ -96,20 +98,31 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
         *(("combine", protocol, "multiplication") for protocol in ("held_out", "test_selected")),
         *(("ablate", protocol, "cfnsr_no_residual") for protocol in ("held_out", "test_selected")),
         ("evaluate", "held_out", "msaf"),
-        *(("probe", protocol, "mel_statistics") for protocol in ("held_out", "test_selected")),
-        *(("fuse", protocol, "row0") for protocol in ("held_out", "test_selected")),
+        *(
+            (stage, protocol, name)
+            for protocol in ("held_out", "test_selected")
+            for stage in ("probe", "sequence")
+            for name in ("whisper_tiny", "blendshapes")
+        ),
+        *(
+            (stage, protocol, "row0")
+            for protocol in ("held_out", "test_selected")
+            for stage in ("fuse", "train_frozen")
+        ),
     }
     expected = {
         f"{stage}@studio-{protocol}-{name}-{fold}-1234"
         for stage, protocol, name in rows
         for fold in ("fold_1", "fold_2")
     }
-    expected |= {f"features@studio-mel_statistics-{actor}" for actor in ("01", "02", "03")}
+    names = ("whisper_tiny", "blendshapes")
+    expected |= {f"features@studio-{name}-{actor}" for name in names for actor in ("01", "02", "03")}
     assert set(repository.stages) == expected | set(stubbed.stages)
     table = repository.results()["studio/results.csv"].decode()
     assert len(table.splitlines()) == 1 + len(rows)
-    order = [line.split(",")[0] for line in table.splitlines()[1:10]]
+    order = [line.split(",")[0] for line in table.splitlines()[1:14]]
     trained = ["video", "audio", "multiplication", "averaging", "cfnsr", "cfnsr_no_residual"]
-    assert order == [*trained, "msaf", "mel_statistics", "two"]
+    sequences = [f"{name}_sequence" for name in names]
+    assert order == [*trained, "msaf", *names, *sequences, "joined", "two"]
     assert not (repository.folder / "data/studio/models/held_out/two").exists()
     assert "checkpoints" not in repository.run("git", "status", "--porcelain")

@@ -120,7 +120,7 @@ def test_a_training_stage_has_twelve_code_deps(stage: str) -> None:
 
 
 def test_the_wiring_stays_small() -> None:
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 320
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 370
     entries = [path for path in (ROOT / "cfnsr").iterdir() if path.name != "__pycache__"]
     assert len(entries) <= 13
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
@@ -131,7 +131,12 @@ def test_the_wiring_stays_small() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_dep_and_every_param_exists(stage: str) -> None:
     params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
-    values = {"corpus": "studio", "ablations.system": "cfnsr", "landmarks.source": "openface"}
+    values = {
+        "corpus": "studio",
+        "ablations.system": "cfnsr",
+        "landmarks.source": "openface",
+        "item.row.system": "cfnsr",
+    }
     values["item.name"] = NAME_OF.get(stage, "cfnsr")
     for dep in STAGES[stage]["deps"]:
         if dep.startswith(("cfnsr/", "stages/")):

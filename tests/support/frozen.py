@@ -15,6 +15,7 @@ from cfnsr.features.files import Facts
 from tests.support import corpus
 
 FACTS = Facts("encoder", "audio", "1", ("elsewhere",), "ab" * 32, "MIT", 1000, 16000)
+STEPS = 6
 KNOWING = 1  # the layer that tells the emotions apart; the two others are noise
 
 
@@ -27,10 +28,16 @@ def write(folder: Path, shards_folder: Path, *, facts: Facts = FACTS) -> Path:
         for row, label in enumerate(index["label"]):
             means[row, KNOWING, corpus.LABELS.index(label)] += 6
         write_speaker(folder / actor, index, means, facts)
+        # Over time: noise, and for four moments the emotion.
+        sequences = noise.normal(0, 1, (len(index), STEPS, 12)).astype(np.float32)
+        sequences[:, 1:5] += means[:, KNOWING, None]
+        np.save(folder / actor / files.SEQUENCES, sequences)
     return folder
 
 
 def write_speaker(folder: Path, index: pd.DataFrame, means: np.ndarray, facts: Facts = FACTS) -> None:
+    """Write the features of one speaker, without sequences."""
+    (folder / files.SEQUENCES).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / files.ARRAY, means)
     table = pd.DataFrame(index[["clip", "actor", "label", "source_md5"]]).assign(seconds=1.0, skipped=None)

@@ -22,7 +22,8 @@ _TRAINED_ON = ("bosphorus", "bp4d", "disfa", "fera_2011", "semaine", "unbc")
 
 
 class Extractor(FrozenEncoder):
-    """Mean, standard deviation and 90th percentile of 35 action units over the confident frames: one layer of 105.
+    """Mean, standard deviation and 90th percentile of 35 action units over the confident frames: one layer of 105. Over
+    time the 35 values of each of these frames.
 
     The values stand in the order of ``openface_csv.ACTION_UNITS``: first all means, then all standard deviations, then
     all percentiles. Nothing is decoded: of a clip that is a whole file, only the CSV file is read.
@@ -63,4 +64,4 @@ class Extractor(FrozenEncoder):
         rate_hz = units.frame_rate_hz
         if not np.isfinite(rate_hz):
             rate_hz = media.timeline(clip.path).frame_rate_hz
-        return ClipFeatures(statistics(values), float(used.sum() / rate_hz))
+        return ClipFeatures(statistics(values), float(used.sum() / rate_hz), (values.astype(np.float32),))

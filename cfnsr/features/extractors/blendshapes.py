@@ -41,8 +41,8 @@ class Extractor(FrozenEncoder):
     """Mean, standard deviation and 90th percentile of 52 blendshape scores over a clip's frames: one layer of 156.
 
     The values stand in the order of ``NAMES``: first all means, then all standard deviations, then all percentiles.
-    The face is found anew in each frame, and that of one person is followed as by the landmarks ``face_mesh``; the
-    face boxes are not used.
+    Over time there are the 52 scores of each frame. The face is found anew in each frame, and that of one person is
+    followed as by the landmarks ``face_mesh``; the face boxes are not used.
 
     Args:
         frames: number of frames, evenly spaced over the clip.
@@ -74,7 +74,8 @@ class Extractor(FrozenEncoder):
             raise CfnsrError(clip.path, problem, "Lower min_score, or remove the clip")
         scores = np.stack([self.mesh.blendshapes(face) for face in faces]).astype(np.float64)
         duration_s = min(clip.end_s, person.timeline.duration_s) - clip.start_s
-        return ClipFeatures(statistics(scores), duration_s * len(faces) / len(person.faces))
+        seconds = duration_s * len(faces) / len(person.faces)
+        return ClipFeatures(statistics(scores), seconds, (scores.astype(np.float32),))
 
     def _detect(self, images: Iterator[Image]) -> Iterator[list[MeshFace]]:
         return (self.mesh.faces(image, self.min_score) for image in images)

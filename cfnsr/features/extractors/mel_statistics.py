@@ -21,7 +21,7 @@ _TOP_DB = 80.0  # the log-mel is cut this many dB below its maximum
 
 
 class Extractor(FrozenEncoder):
-    """One layer: the means of the cepstra, then their standard deviations.
+    """One layer: the means of the cepstra, then their standard deviations; over time the cepstra.
 
     Args:
         coefficients: of the cepstrum; the width is twice as many.
@@ -53,4 +53,5 @@ class Extractor(FrozenEncoder):
         samples = self._sound.read(clip)
         cepstra = audio.features(samples, rate_hz=self._sound.rate_hz, **self._analysis)["mfcc"].astype(np.float64)
         statistics = np.concatenate([cepstra.mean(axis=1), cepstra.std(axis=1)])
-        return ClipFeatures(statistics[None].astype(np.float32), samples.size / self._sound.rate_hz)
+        seconds = samples.size / self._sound.rate_hz
+        return ClipFeatures(statistics[None].astype(np.float32), seconds, (cepstra.T.astype(np.float32),))

@@ -67,7 +67,7 @@ class Extractor(FrozenEncoder):
         with torch.inference_mode():
             layers = self.encoder(log_mel(torch.from_numpy(samples)))
             means = torch.stack([layer.mean(dim=0) for layer in layers])
-        return ClipFeatures(means.numpy(), samples.size / _RATE_HZ)
+        return ClipFeatures(means.numpy(), samples.size / _RATE_HZ, [layer.numpy() for layer in layers])
 
 
 def log_mel(samples: Float[Tensor, " sample"]) -> Float[Tensor, "80 frame"]:

@@ -54,6 +54,11 @@ def trains(name: str) -> bool:
     return _find(name).trains
 
 
+def reads(name: str) -> list[str]:
+    """List the modalities that a system reads."""
+    return list(_find(name).modality_modules)
+
+
 def check(name: str, options: Mapping[str, Any], training: bool) -> None:
     """Check a section of params.yaml against the signature of the system that it names.
 

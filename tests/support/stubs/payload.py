@@ -207,7 +207,8 @@ def _fill(text: str, params: dict[str, Any], item: dict[str, str]) -> str:
     def known(name: str) -> str:
         if not name.startswith("item.row."):
             return item.get(name.removeprefix("item.")) or str(_value(params, name))
-        (row,) = [row for row in params["run"]["fuse"] if row["name"] == item["row__name"]]
+        rows = [*params["run"]["fuse"], *params["run"]["train_frozen"]]
+        (row,) = [row for row in rows if row["name"] == item["row__name"]]
         return row[name.removeprefix("item.row.")]
 
     return re.sub(r"\$\{([\w.]+)\}", lambda match: known(match[1]), text)
