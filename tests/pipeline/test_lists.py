@@ -104,7 +104,11 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
             for stage in ("probe", "sequence")
             for name in ("whisper_tiny", "blendshapes")
         ),
-        *((stage, protocol, "row0") for protocol in ("held_out", "test_selected") for stage in ("fuse", "train_frozen")),
+        *(
+            (stage, protocol, "row0")
+            for protocol in ("held_out", "test_selected")
+            for stage in ("fuse", "train_frozen")
+        ),
     }
     expected = {
         f"{stage}@studio-{protocol}-{name}-{fold}-1234"

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from cfnsr.corpora.clip import Clip
+from cfnsr.features.extractors import FrozenEncoder
+from cfnsr.features.files import ClipFeatures
 
 RATE_HZ = 16000
 
@@ -29,3 +31,12 @@ def clip(path: Path, samples: Float32[np.ndarray, " sample"]) -> Clip:
         file.setframerate(RATE_HZ)
         file.writeframes((32767 * samples).astype("<i2").tobytes())
     return Clip(path.stem, path, "01", "sad")
+
+
+def features(extractor: FrozenEncoder, clips: list[Clip]) -> dict[str, ClipFeatures]:
+    """Compute the features of clips that all can be used, by clip id."""
+    result = {}
+    for of_clip, features in extractor.features(clips, {}):
+        assert isinstance(features, ClipFeatures), features
+        result[of_clip.id] = features
+    return result

@@ -78,6 +78,26 @@ def load(name: str, options: Mapping[str, Any], where: str) -> FrozenEncoder:
     return cls(**options)
 
 
+def pick_device(name: str, where: str) -> str:
+    """Return the device of a name; ``auto`` is the GPU if there is one. Not measured on GPU.
+
+    Args:
+        name: ``auto``, ``cpu`` or ``cuda``.
+        where: the extractor, for errors.
+
+    Raises:
+        CfnsrError: ``cuda`` is given and there is no GPU.
+    """
+    import torch  # here: extractors without a network need no torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise CfnsrError(f"{where}: device", "is cuda, and torch finds no GPU", "Set it to auto or cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return "cpu"
+    torch.backends.cudnn.allow_tf32 = False  # fp32 must not be TF32
+    return "cuda"
+
+
 def statistics(frames: Float64[np.ndarray, "frame value"]) -> Float32[np.ndarray, "1 width"]:
     """Return mean, standard deviation and 90th percentile of each value over a clip's frames, as one layer.
 
