@@ -7,7 +7,6 @@ from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
-from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.outputs import write_predictions
 from cfnsr.features import probe
 from cfnsr.features.probe import FrozenFeatures
@@ -26,12 +25,7 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
     folder, classes = corpus_folder / "features" / name, len(manifest.labels)
     train, test = (FrozenFeatures.open(folder, clips) for clips in (datasets.train, datasets.test))
     selection = test if datasets.validation is None else FrozenFeatures.open(folder, datasets.validation)
-    seen = probe.has_seen(train.facts, manifest.corpus)
-    if seen == "yes" and not params.probe.allow_seen:
-        problem = f"its weights have seen {manifest.corpus}: its figures would be worth nothing"
-        raise CfnsrError(
-            f"run.probe: {name}", problem, "Remove it, or set probe.allow_seen: true to see it all the same"
-        )
+    seen = probe.check_seen(train.facts, manifest.corpus, f"run.probe: {name}", allowed=params.probe.allow_seen)
     chosen = probe.choose(train, selection, params.probe.c, classes)
     choices = {VALIDATION: chosen.predict(selection)} if datasets.validation else {}
     if params.probe.refit and datasets.validation:

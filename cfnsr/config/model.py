@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from cfnsr.config.cross import CrossRows
 from cfnsr.config.sections import UNSEEN_BY_DVC, Count, Name, NotNegative, Positive, Section, Share
 
 
@@ -178,6 +179,7 @@ class Run(Section):
     evaluate: list[Name]
     probe: list[Name]
     fuse: list[Fusion]
+    cross: CrossRows
 
     def names(self, protocol: str) -> list[str]:
         """List the rows of a protocol in the table's order."""

@@ -90,6 +90,25 @@ def has_seen(facts: Facts, corpus: str) -> str:
     return "yes" if same & {*facts.trained_on} else "no"
 
 
+def check_seen(facts: Facts, corpus: str, where: str, *, allowed: bool) -> str:
+    """Refuse an encoder whose weights have seen the corpus that is tested; return what ``has_seen`` says.
+
+    Args:
+        facts: of the extractor.
+        corpus: the one that is tested.
+        where: the key of params.yaml that names the row, and the row.
+        allowed: whether such a row may run all the same.
+
+    Raises:
+        CfnsrError: the weights have seen it, and that is not allowed.
+    """
+    seen = has_seen(facts, corpus)
+    if seen == "yes" and not allowed:
+        problem = f"its weights have seen {corpus}: its figures would be worth nothing"
+        raise CfnsrError(where, problem, "Remove it, or set probe.allow_seen: true to see it all the same")
+    return seen
+
+
 @dataclass(frozen=True)
 class Probe:
     """A linear classifier on one layer of an encoder.
