@@ -55,9 +55,9 @@ def train_and_test(
     fitted = fit(sources, emotions, standardise, c, refit=refit)
     predicted = fitted.predict(target_features(target, standardise))
     common = [labels[label] for label in index["label"]]
-    tested = np.array([label in emotions for label in common])
-    table = to_table(index.assign(label=common)[tested], emotions, "selected", predicted[tested])
-    if table["actor"].nunique() < 2:
+    tested = np.flatnonzero([label in emotions for label in common])
+    table = to_table(index.assign(label=common).iloc[tested], emotions, "selected", predicted[tested])
+    if len({*table["actor"]}) < 2:
         problem = f"fewer than two speakers have a clip of {', '.join(emotions)}"
         raise CfnsrError(f"run.cross.corpora: {', '.join(names)}", problem, "Remove it, or complete cross.labels")
     training = CrossTraining(
@@ -65,14 +65,14 @@ def train_and_test(
         standardise=standardise,
         emotions=emotions,
         training_clips=sum(len(source.index) for source in sources),
-        training_speakers=sum(source.index["actor"].nunique() for source in sources),
+        training_speakers=sum(len({*source.index["actor"]}) for source in sources),
         left_out={source.corpus: source.left_out for source in sources},
         tested=len(table),
         not_tested=dict(Counter(label for label in common if label not in emotions)),
         layer=fitted.layer,
         c=fitted.c,
     )
-    return training, table.assign(trained_on=" ".join(names), standardise=standardise)
+    return training, table.assign(trained_on=", ".join(names), standardise=standardise)
 
 
 def training_sets(sources: Sequence[ImportedFeatures]) -> list[list[ImportedFeatures]]:

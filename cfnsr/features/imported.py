@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,7 +71,20 @@ def collect(folder: Path, row: str, target: Manifest, names: Mapping[str, str]) 
     if len(shared) < 2:
         problem = f"shares {len(shared)} emotions with {target.corpus}: {', '.join(shared) or 'none'}"
         raise CfnsrError(f"run.cross.corpora: {source.corpus}", problem, "Remove it, or complete cross.labels")
-    indices, means, facts = [], [], None
+    index, means, facts = _of_speakers(folder, row, source, again)
+    common = [of_source[label] for label in index["label"]]
+    kept = np.array([label in shared for label in common])
+    left_out = dict(Counter(label for label in common if label not in shared))
+    used = index.assign(label=common).iloc[np.flatnonzero(kept)].reset_index(drop=True)
+    return ImportedFeatures(source.corpus, source.fingerprint, facts, left_out, used, means[kept])
+
+
+def _of_speakers(
+    folder: Path, row: str, source: Manifest, again: str
+) -> tuple[pd.DataFrame, Float32[np.ndarray, "clip layer width"], Facts]:
+    """Read the features of all clips that the corpus's own rows use."""
+    indices, means = [], []
+    facts: Facts | None = None
     for actor, clips in source.clips.items():
         of_actor = folder / "features" / row / actor
         known = files.read(of_actor)
@@ -78,20 +92,13 @@ def collect(folder: Path, row: str, target: Manifest, names: Mapping[str, str]) 
         if known.facts != facts:
             problem = "was made by another extractor, or with other weights, than the first speaker's features"
             raise CfnsrError(of_actor, problem, again)
-        used = ~known.index["clip"].isin([clip for clip in known.index["clip"] if f"{actor}/{clip}" in source.skipped])
-        if int(used.sum()) != clips:
-            raise CfnsrError(of_actor, f"has features of {int(used.sum())} clips, the manifest has {clips}", again)
-        indices.append(known.index.loc[used, _COLUMNS])
-        means.append(known.means[used.to_numpy()])
+        rows = [number for number, clip in enumerate(known.index["clip"]) if f"{actor}/{clip}" not in source.skipped]
+        if len(rows) != clips:
+            raise CfnsrError(of_actor, f"has features of {len(rows)} clips, and the manifest lists {clips}", again)
+        indices.append(known.index[_COLUMNS].iloc[rows])
+        means.append(known.means[rows])
     assert facts is not None
-    index = pd.concat(indices, ignore_index=True)
-    index["label"] = [of_source[label] for label in index["label"]]
-    kept = index["label"].isin(shared)
-    left_out = {str(label): int(count) for label, count in index.loc[~kept, "label"].value_counts(sort=False).items()}
-    used_means = np.concatenate(means)[kept.to_numpy()]
-    return ImportedFeatures(
-        source.corpus, source.fingerprint, facts, left_out, index[kept].reset_index(drop=True), used_means
-    )
+    return pd.concat(indices, ignore_index=True), np.concatenate(means), facts
 
 
 def write(folder: Path, features: ImportedFeatures) -> None:
