@@ -84,6 +84,14 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
         probe=["mel_statistics"],
         fuse=["{name: two, first: audio, second: mel_statistics, rule: averaging}"],
     )
+    # Two corpora that were prepared before, and whose stages are no longer in params.yaml.
+    repository.edit("    corpora: []  ", "    corpora: [emodb, crema_d]  ")
+    repository.edit("    rows: []  ", "    rows: [mel_statistics]  ")
+    for other in ("emodb", "crema_d"):
+        features = repository.folder / f"data/{other}/features/mel_statistics/03/means.npy"
+        features.parent.mkdir(parents=True)
+        features.write_text(other)
+        (repository.folder / f"data/{other}/manifest.json").write_text(other)
     for fold in ("fold_1", "fold_2"):
         checkpoint = repository.folder / f"checkpoints/msaf/{fold}.safetensors"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +113,8 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
         for fold in ("fold_1", "fold_2")
     }
     expected |= {f"features@studio-mel_statistics-{actor}" for actor in ("01", "02", "03")}
+    expected |= {f"import_features@studio-mel_statistics-{other}" for other in ("emodb", "crema_d")}
+    expected |= {"cross@studio-mel_statistics"}
     assert set(repository.stages) == expected | set(stubbed.stages)
     table = repository.results()["studio/results.csv"].decode()
     assert len(table.splitlines()) == 1 + len(rows)
@@ -112,4 +122,7 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
     trained = ["video", "audio", "multiplication", "averaging", "cfnsr", "cfnsr_no_residual"]
     assert order == [*trained, "msaf", "mel_statistics", "two"]
     assert not (repository.folder / "data/studio/models/held_out/two").exists()
+    # `best` and `report`, which delete what is not listed, know what has no fold.
+    assert (repository.folder / "data/studio/jobs/cross_corpus/mel_statistics/record.json").is_file()
+    assert repository.results()["studio/cross.csv"].decode().splitlines()[1:] == ["mel_statistics,0.5"]
     assert "checkpoints" not in repository.run("git", "status", "--porcelain")
