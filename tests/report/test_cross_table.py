@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cfnsr import cli
 from cfnsr.report import cross_table, files, results
 from cfnsr.report.results import Results
 from tests.support import corpus, made_up_results
@@ -54,8 +57,19 @@ def test_markdown_has_a_second_table(figures: Results, out: Path) -> None:
 def test_page_has_the_same_table(figures: Results, out: Path) -> None:
     page = (out / "report.html").read_text()
     section = re.search(r'<section id="cross">.*?</section>', page, re.DOTALL)[0]
-    assert section.count("<tr") == 4 and "each corpus itself (transductive)" in section
+    assert (
+        section.count("<tr") == 4 and 'class="best"' not in section and "each corpus itself (transductive)" in section
+    )
     assert f'data-value="{figures.cross[0].accuracy}"' in section and 'href="#cross"' in page
+
+
+def test_terminal_has_the_same_table(figures: Results, out: Path, root: Path, tmp_path: Path) -> None:
+    shutil.copytree(out, tmp_path / "studio", ignore=shutil.ignore_patterns("shards"))
+    arguments = ["results", "--params", str(root / "params.yaml"), "--metrics", str(tmp_path)]
+    printed = CliRunner().invoke(cli.main, arguments).output
+    assert "Trained on other corpora" in printed and "without labels" in printed
+    row = figures.cross[0]
+    assert f"{100 * row.ci_low:.1f}–{100 * row.ci_high:.1f}" in printed
 
 
 def test_without_rows_there_is_no_section(figures: Results, tmp_path: Path) -> None:
