@@ -20,7 +20,7 @@ def main(params: Params, corpus: Path) -> None:
     Example: python -m stages.best data/studio
     """
     run, folds = params.run, Manifest.read(corpus / "manifest.json").folds
-    expected = ExpectedOutputs.of(run.rows, folds, run.seeds, run.fused)
+    expected = ExpectedOutputs.of(run.rows, folds, run.seeds, run.fused, run.cross.rows)
     for path in [*prune(corpus / "jobs", expected.jobs), *prune(corpus / "models", expected.models)]:
         click.echo(f"deleted {path}, which params.yaml no longer lists")
     # Imported weights may be trained on the validation speakers, ablations are there for comparison, and a classifier

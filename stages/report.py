@@ -23,7 +23,9 @@ def main(params: Params, corpus: Path, out: Path) -> None:
     Example: python -m stages.report data/studio metrics/studio
     """
     manifest = Manifest.read(corpus / "manifest.json")
-    expected = ExpectedOutputs.of(params.run.rows, manifest.folds, params.run.seeds, params.run.fused)
+    expected = ExpectedOutputs.of(
+        params.run.rows, manifest.folds, params.run.seeds, params.run.fused, params.run.cross.rows
+    )
     for path in prune(corpus / "jobs", expected.jobs):
         click.echo(f"deleted {path}, which params.yaml no longer lists")
     resume = corpus.parent / ".resume" / corpus.name

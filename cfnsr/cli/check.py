@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import click
 
 from cfnsr import config
+from cfnsr.cli import other_corpora
 from cfnsr.cli.models import untrained_spec
-from cfnsr.cli.options import params_option
+from cfnsr.cli.options import DATA, params_option
 from cfnsr.errors import CfnsrError
 from cfnsr.report.expected import label
 from cfnsr.runtime import dvc_repository
@@ -20,7 +22,7 @@ def check(params: Path) -> None:
     """Check params.yaml and DVC's own files before any work.
 
     Finds unknown keys, wrong types, values out of range, folds that share speakers, options that no network can be
-    built with, missing checkpoints, and files that a killed DVC left incomplete.
+    built with, missing checkpoints, missing features of other corpora, and files that a killed DVC left incomplete.
 
     \b
     Examples:
@@ -31,6 +33,7 @@ def check(params: Path) -> None:
     values = config.load(params)
     dvc_repository.check_files(root)
     _check_checkpoints(params, values)
+    _check_other_corpora(params, values)
     _check_systems(params, values)
     rows = [label(*row) for row in values.run.rows]
     seeds = len(values.run.seeds)
@@ -57,6 +60,15 @@ def _check_checkpoints(path: Path, values: config.Params) -> None:
             if (spec.name, spec.fold) != (name, fold):
                 problem = f"is of {spec.name}, {spec.fold}, not of {name}, {fold}"
                 raise CfnsrError(file, problem, "Import the right file to this path")
+
+
+def _check_other_corpora(path: Path, values: config.Params) -> None:
+    """Check that each corpus of `run.cross` was prepared, with features of each of its rows."""
+    for corpus, row in product(values.run.cross.corpora, values.run.cross.rows):
+        if not other_corpora.is_prepared(path.parent / DATA, corpus, row):
+            problem = f"run.cross names {corpus}, and data/{corpus} has no manifest, or no features of {row}"
+            remedy = f"Run `cfnsr preset {corpus}` and `dvc repro features check` first, or remove it from run.cross"
+            raise CfnsrError(path, problem, remedy)
 
 
 def _check_systems(path: Path, values: config.Params) -> None:

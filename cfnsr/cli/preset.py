@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cfnsr import corpora
-from cfnsr.cli.options import params_option, presets_option
+from cfnsr.cli import other_corpora
+from cfnsr.cli.options import DATA, params_option, presets_option
 from cfnsr.config import preset as overlays
 from cfnsr.errors import CfnsrError
 
@@ -24,7 +26,8 @@ def preset(name: str | None, params: Path, presets: Path, accept_licence: bool) 
     Writes presets/base.yaml with the keys that the preset changes, and prints what changed in params.yaml. What
     belongs to your machine or data stays, unless the preset names it: fetch, parallel, the licences that you accepted,
     corpora.folder, train.device and evaluate.checkpoints. All other keys are reset, train.threads too: the preset tiny
-    changes it, and the preset studio undoes every preset.
+    changes it, and the preset studio undoes every preset. Where an earlier run left features of another corpus in
+    data/, run.cross lists it: the rows of run.probe are then trained on that corpus too, and tested on this one.
 
     \b
     Examples:
@@ -42,13 +45,20 @@ def preset(name: str | None, params: Path, presets: Path, accept_licence: bool) 
         for preset_name in names:
             click.echo(f"{preset_name:{width}}  {overlays.summary(presets / f'{preset_name}.yaml')}")
         return
-    overlay, accepted = presets / f"{name}.yaml", {}
+    overlay = presets / f"{name}.yaml"
+    values = overlays.load(overlay)
+    added: dict[str, Any] = {}
     if accept_licence:
-        corpus = overlays.load(overlay)["corpus"]
-        click.echo(_licence(corpus))
-        accepted = {"corpora": {corpus: {"licence_accepted": True}}}
-    changes = overlays.apply(params, overlay, accepted)
+        click.echo(_licence(values["corpus"]))
+        added["corpora"] = {values["corpus"]: {"licence_accepted": True}}
+    others = other_corpora.of_preset(params.parent / DATA, values)
+    if others["corpora"]:
+        added["run"] = {"cross": others}
+    changes = overlays.apply(params, overlay, added)
     click.echo("\n".join(changes) if changes else "nothing to change")
+    if others["corpora"]:
+        names, rows = (", ".join(others[key]) for key in ("corpora", "rows"))
+        click.echo(f"data/ has features of {names}: {rows} will also be trained on them (run.cross)")
 
 
 def _licence(corpus: str) -> str:

@@ -12,7 +12,7 @@ from cfnsr import config
 from cfnsr.cli import timing
 from cfnsr.cli.options import metrics_option, params_option
 from cfnsr.cli.stage import console
-from cfnsr.report import files, table
+from cfnsr.report import cross_table, files, table
 from cfnsr.report.rows import ResultRow
 
 
@@ -41,6 +41,16 @@ def results(params: Path, metrics: Path) -> None:
     terminal.print(drawn)
     for note in table.footnotes(rows, differences, corpus):
         terminal.print(note, style="dim", highlight=False, markup=False)
+    others = files.read_cross(metrics / corpus)
+    if others:
+        drawn = Table(title=cross_table.TITLE)
+        for number, (name, _) in enumerate(cross_table.HEADERS):
+            drawn.add_column(name, justify="left" if number < cross_table.WORDS else "right")
+        for row in others:
+            drawn.add_row(*cross_table.cells_of(row))
+        terminal.print(drawn)
+        for note in cross_table.notes(others, corpus):
+            terminal.print(note, style="dim", highlight=False, markup=False)
     if times:
         terminal.print("How long the last run of each stage took, without DVC's own work:")
         terminal.print(_times_table(times))

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from cfnsr.config import rows, speakers
+from cfnsr.config import cross, rows, speakers
+from cfnsr.config.cross import Cross
 from cfnsr.config.data import Check, Corpora, Crop, Extract, Fetch, Landmarks, ParallelClips
 from cfnsr.config.model import (
     Ablations,
@@ -68,6 +69,7 @@ class Params(Section):
     features: dict[Name, Features]
     probe: Probe
     sequence: SequenceEncoder
+    cross: Cross
     report: Report
 
     @field_validator("folds", mode="before")
@@ -96,6 +98,7 @@ class Params(Section):
     @model_validator(mode="after")
     def check_rows(self) -> Params:
         rows.check(self.run, self.modalities, self.systems, self.ablations, self.features)
+        cross.check(self.run.cross, self.corpus, Corpora.model_fields, self.run.probe)
         return self
 
     @model_validator(mode="after")

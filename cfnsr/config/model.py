@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from cfnsr.config.cross import CrossRows
 from cfnsr.config.sections import UNSEEN_BY_DVC, Count, Name, NotNegative, Positive, Section, Share
 
 
@@ -205,6 +206,7 @@ class Run(Section):
     sequence: list[Name]
     train_frozen: list[FrozenSystem]
     fuse: list[Fusion]
+    cross: CrossRows
 
     def names(self, protocol: str) -> list[str]:
         """List the rows of a protocol in the table's order."""

@@ -24,7 +24,7 @@ _KEPT = (
     ("corpora", "crema_d"), ("corpora", "folder"), ("train", "device"), ("evaluate", "checkpoints"),
 )  # fmt: skip
 # Sections whose keys the user chooses: replaced as a whole.
-_WHOLE = {("folds",), ("ablations", "variants")}
+_WHOLE = {("folds",), ("ablations", "variants"), ("cross", "labels")}
 # A key with its value, which may be quoted, and the comment behind it.
 _COMMENT = re.compile(r"""\s*[^\s:]+:(?:\s+(?:'(?:[^']|'')*'|"(?:[^"\\]|\\.)*"|(?:[^\s#]|\S#|\s(?!#))+))?\s+(#.*)$""")
 

@@ -12,19 +12,21 @@ from pydantic import TypeAdapter, ValidationError
 
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
-from cfnsr.report import table
+from cfnsr.report import cross, cross_table, table
+from cfnsr.report.cross import CrossRow
 from cfnsr.report.results import Results, read_table
 from cfnsr.report.rows import Difference, ResultRow
 from cfnsr.runtime.outputs import atomic_file, atomic_folder
 
-Row = TypeVar("Row", ResultRow, Difference)
+Row = TypeVar("Row", ResultRow, Difference, CrossRow)
 
 
 def write(out: Path, results: Results, manifest: Manifest) -> None:
     """Write all files of the report except its page.
 
     ``metrics.json`` (DVC's metrics), ``results.csv`` (every figure of every row), ``recall.csv`` (of each emotion),
-    ``comparisons.csv`` (which systems differ), ``confusion/`` and ``curves/`` (a CSV a row), ``report.md`` (tables).
+    ``comparisons.csv`` (which systems differ), ``cross.csv`` (what other corpora trained), ``confusion/`` and
+    ``curves/`` (a CSV a row), ``report.md`` (tables).
 
     Args:
         out: folder to write into.
@@ -32,7 +34,8 @@ def write(out: Path, results: Results, manifest: Manifest) -> None:
         manifest: of the same data.
     """
     with atomic_file(out / "metrics.json") as partial:
-        partial.write_text(json.dumps(_metrics(results.rows), indent=2) + "\n", encoding="utf-8")
+        metrics = _metrics(results.rows) | cross.metric(results.cross)
+        partial.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     with atomic_folder(out / "confusion") as confusion, atomic_folder(out / "curves") as curves:
         for name, predictions in results.predictions.items():
             pairs = pd.DataFrame({"actual": predictions["label"], "predicted": predictions["predicted"]})
@@ -40,11 +43,16 @@ def write(out: Path, results: Results, manifest: Manifest) -> None:
         for name, epochs in results.curves.items():
             epochs.to_csv(curves / f"{name}.csv", index=False, lineterminator="\n")
     _write_csv(out / "results.csv", pd.DataFrame([asdict(row) for row in results.rows]))
-    columns = [field.name for field in fields(Difference)]  # there may be no pair
-    _write_csv(out / "comparisons.csv", pd.DataFrame([asdict(pair) for pair in results.differences], columns=columns))
+    for name, row_type, rows in (
+        ("comparisons.csv", Difference, results.differences),
+        ("cross.csv", CrossRow, results.cross),
+    ):
+        columns = [field.name for field in fields(row_type)]  # there may be no row
+        _write_csv(out / name, pd.DataFrame([asdict(row) for row in rows], columns=columns))
     _write_csv(out / "recall.csv", results.recalls)
     with atomic_file(out / "report.md") as partial:
         text = table.markdown(results.rows, results.differences, manifest.corpus, manifest.skipped)
+        text += cross_table.markdown(results.cross, manifest.corpus)
         partial.write_text(text, encoding="utf-8")
 
 
@@ -68,6 +76,15 @@ def read_differences(out: Path) -> list[Difference]:
         CfnsrError: the file is missing, or of another version.
     """
     return _read_csv(out / "comparisons.csv", Difference)
+
+
+def read_cross(out: Path) -> list[CrossRow]:
+    """Read the rows of ``cross.csv``.
+
+    Raises:
+        CfnsrError: the file is missing, or of another version.
+    """
+    return _read_csv(out / "cross.csv", CrossRow)
 
 
 def _read_csv(path: Path, row_type: type[Row]) -> list[Row]:

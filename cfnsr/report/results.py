@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pandas as pd
 from cfnsr.data.jobs import JobPaths, JobRecord, read_predictions
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
-from cfnsr.report import metrics
+from cfnsr.report import cross, metrics
+from cfnsr.report.cross import CrossRow
 from cfnsr.report.expected import ExpectedOutputs, label
 from cfnsr.report.rows import Difference, ResultRow, compare, relate, summarise
 
@@ -29,6 +30,7 @@ class Results:
         predictions: by row, those at the selected epoch, of all folds and seeds.
         recalls: of each row and emotion, with columns ``name``, ``label``, ``recall``, ``clips``.
         curves: by row that was trained, the mean figures of each epoch.
+        cross: rows of their own, trained on other corpora.
     """
 
     rows: list[ResultRow]
@@ -36,6 +38,7 @@ class Results:
     predictions: dict[str, pd.DataFrame]
     recalls: pd.DataFrame
     curves: dict[str, pd.DataFrame]
+    cross: list[CrossRow] = field(default_factory=list)
 
 
 def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_level: float) -> Results:
@@ -68,7 +71,14 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
         if any(record.epochs for record in records):
             curves[row] = mean_curves([path.curves for path in paths])
     differences = compare({row.name: predictions[row.name] for row in rows if row.compared})
-    return Results(relate(rows, differences), differences, predictions, _recalls(predictions, manifest.labels), curves)
+    return Results(
+        relate(rows, differences),
+        differences,
+        predictions,
+        _recalls(predictions, manifest.labels),
+        curves,
+        cross.gather(folder, manifest, expected.cross, predictions, ci_level),
+    )
 
 
 def read_table(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFrame:

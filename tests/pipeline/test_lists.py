@@ -86,6 +86,14 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
         train_frozen=["{name: joined, system: concat, video: blendshapes, audio: whisper_tiny}"],
         fuse=["{name: two, first: audio, second: whisper_tiny, rule: averaging}"],
     )
+    # Two corpora that were prepared before, and whose stages are no longer in params.yaml.
+    repository.edit("    corpora: []  ", "    corpora: [emodb, crema_d]  ")
+    repository.edit("    rows: []  ", "    rows: [whisper_tiny]  ")
+    for other in ("emodb", "crema_d"):
+        features = repository.folder / f"data/{other}/features/whisper_tiny/03/means.npy"
+        features.parent.mkdir(parents=True)
+        features.write_text(other)
+        (repository.folder / f"data/{other}/manifest.json").write_text(other)
     for fold in ("fold_1", "fold_2"):
         checkpoint = repository.folder / f"checkpoints/msaf/{fold}.safetensors"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -117,6 +125,8 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
     }
     names = ("whisper_tiny", "blendshapes")
     expected |= {f"features@studio-{name}-{actor}" for name in names for actor in ("01", "02", "03")}
+    expected |= {f"import_features@studio-whisper_tiny-{other}" for other in ("emodb", "crema_d")}
+    expected |= {"cross@studio-whisper_tiny"}
     assert set(repository.stages) == expected | set(stubbed.stages)
     table = repository.results()["studio/results.csv"].decode()
     assert len(table.splitlines()) == 1 + len(rows)
@@ -125,4 +135,7 @@ def test_every_kind_of_job_is_wired(stubbed: Repository, tmp_path: Path) -> None
     sequences = [f"{name}_sequence" for name in names]
     assert order == [*trained, "msaf", *names, *sequences, "joined", "two"]
     assert not (repository.folder / "data/studio/models/held_out/two").exists()
+    # `best` and `report`, which delete what is not listed, know what has no fold.
+    assert (repository.folder / "data/studio/jobs/cross_corpus/whisper_tiny/record.json").is_file()
+    assert repository.results()["studio/cross.csv"].decode().splitlines()[1:] == ["whisper_tiny,0.5"]
     assert "checkpoints" not in repository.run("git", "status", "--porcelain")

@@ -30,6 +30,12 @@ def test_folders_follow_the_order_of_rows() -> None:
     ]
 
 
+def test_other_corpora_have_jobs_without_folds() -> None:
+    expected = ExpectedOutputs.of([("held_out", "audio")], ["fold_1"], [7], cross=["mel_statistics"])
+    assert expected.jobs == ["held_out/audio/fold_1/7", "cross_corpus/mel_statistics"]
+    assert expected.models == ["held_out/audio/fold_1/7"]
+
+
 def test_only_other_protocols_are_named_in_rows() -> None:
     assert label("held_out", "cfnsr") == "cfnsr"
     assert label("test_selected", "cfnsr") == "cfnsr@test_selected"

@@ -91,7 +91,7 @@ def test_report_writes_files_and_prunes(data: Path, params: dict[str, Any], monk
     assert "jobs/held_out/video/fold_1/99, which params.yaml no longer lists" in result.output
     assert not resume.exists()
     assert sorted(path.name for path in out.iterdir()) == [
-        *("comparisons.csv", "confusion", "curves", "metrics.json"),
+        *("comparisons.csv", "confusion", "cross.csv", "curves", "metrics.json"),
         *("recall.csv", "report.html", "report.md", "results.csv"),
     ]
     assert [row.name for row in files.read(out)] == ["video", "audio", "cfnsr"]

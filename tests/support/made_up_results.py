@@ -12,7 +12,8 @@ import pandas as pd
 from cfnsr.data.jobs import CHOICES, VALIDATION, JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import PROTOCOLS, Trial, split
-from cfnsr.report import files, page, results
+from cfnsr.features.cross_record import FOLDER, CrossRecord, CrossTraining
+from cfnsr.report import cross, files, page, results
 from cfnsr.report.expected import ExpectedOutputs
 from cfnsr.report.page.gallery import Gallery
 from cfnsr.report.page.provenance import Provenance
@@ -132,6 +133,25 @@ def write_jobs(folder: Path, wanted: ExpectedOutputs, labels: list[str] | None =
         for trial in trials:
             write_job(folder, name, trial, labels, **changes)
     return folder
+
+
+def write_cross(folder: Path) -> None:
+    """Write what the encoder ``audio`` is trained to do on other corpora, which have no calm clip."""
+    names = {"calm": "calm", "angry": "anger", "happy": "happiness", "sad": "sadness"}
+    emotions = [name for name in names.values() if name != "calm"]
+    tables, trainings = [], []
+    ways = ((["emodb"], "training"), (["emodb"], "target"), (["emodb", "crema_d"], "training"))
+    for number, (trained_on, standardise) in enumerate(ways):
+        table = cross.restricted(predictions("audio", seed=number), names, emotions)
+        tables.append(table.assign(choice="selected", trained_on=", ".join(trained_on), standardise=standardise))
+        trainings.append(
+            CrossTraining(trained_on, standardise, emotions, 40, 5, {}, len(table), {"calm": 8}, layer=1, c=0.1)
+        )
+    results_folder = folder / "jobs" / FOLDER / "audio"
+    record = CrossRecord("audio", manifest().fingerprint, {"emodb": "1"}, "unknown", names, trainings)
+    results_folder.mkdir(parents=True)
+    record.write(results_folder / "record.json")
+    pd.concat(tables).to_parquet(results_folder / "predictions.parquet", index=False)
 
 
 def gathered(folder: Path, known: Manifest) -> results.Results:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 import cfnsr
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
-from cfnsr.report import table
+from cfnsr.report import cross_table, table
 from cfnsr.report.page import charts, tables
 from cfnsr.report.page.gallery import Gallery
 from cfnsr.report.page.misclassified import MOST, misclassified
@@ -29,6 +29,7 @@ RUN_INFO = Markup("<!-- run info -->")
 _SECTIONS = {
     "results": "Results",
     "differences": "Differences between systems",
+    "cross": cross_table.TITLE,
     "confusion": "Confusion matrix",
     "recall": "Recall of each emotion",
     "curves": "Learning curves",
@@ -78,6 +79,8 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
             folds=[(fold, fold) for fold in manifest.folds],
             results=tables.results(results.rows),
             comparisons=tables.comparisons(results.differences),
+            cross=tables.cross(results.cross),
+            cross_notes=[*cross_table.notes(results.cross, manifest.corpus)],
             notes=[note for note in notes if note != warning],
             most=MOST,
             mistakes=mistakes,
@@ -148,6 +151,7 @@ def _sections(results: Results, drawn: dict[str, charts.Spec]) -> dict[str, str]
     """Return the titles of the sections that are not empty, by anchor."""
     present = {
         "differences": bool(results.differences),
+        "cross": bool(results.cross),
         "curves": bool(results.curves),
         "modalities": "modalities" in drawn,
     }

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cfnsr.report import table
+from cfnsr.report import cross_table, table
+from cfnsr.report.cross import CrossRow
 from cfnsr.report.rows import Difference, ResultRow
 
 
@@ -69,6 +70,20 @@ def comparisons(differences: list[Difference]) -> PageTable:
         for pair in differences
     ]
     return PageTable(columns, rows)
+
+
+def cross(rows: list[CrossRow]) -> PageTable:
+    """Make the table of classifiers that were trained on other corpora."""
+    headers = []
+    for number, (name, meaning) in enumerate(cross_table.HEADERS):
+        headers.append(
+            Header(name, ("long" if number else "word") if number < cross_table.WORDS else "figure", meaning)
+        )
+    cells = [
+        [Cell(*pair) for pair in zip(cross_table.cells_of(row), cross_table.values_of(row), strict=True)]
+        for row in rows
+    ]
+    return PageTable(headers, cells)
 
 
 def texts(names: Sequence[str], rows: Iterable[Sequence[str]]) -> PageTable:

@@ -120,7 +120,7 @@ def expected(data: Path, *folders: str) -> ExpectedOutputs:
 
     params = config.load(Path("params.yaml"))
     run, folds = params.run, Manifest.read(data / "manifest.json").folds
-    jobs = ExpectedOutputs.of(run.rows, folds, run.seeds, run.fused)
+    jobs = ExpectedOutputs.of(run.rows, folds, run.seeds, run.fused, run.cross.rows)
     for folder in folders:
         for path in prune(data / folder, getattr(jobs, folder)):
             print(f"removed {path}, which params.yaml no longer lists")

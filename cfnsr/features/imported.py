@@ -1,0 +1,133 @@
+"""Take the features of another corpus's clips: those whose emotion both corpora have."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+
+from cfnsr.data.manifest import Manifest
+from cfnsr.errors import CfnsrError
+from cfnsr.features import files
+from cfnsr.features.files import Facts
+from cfnsr.runtime.outputs import atomic_folder
+
+ARRAY, INDEX, ORIGIN = "means.npy", "clips.parquet", "origin.json"
+_COLUMNS = ["clip", "actor", "label", "source_md5"]
+
+
+@dataclass(frozen=True)
+class ImportedFeatures:
+    """The features of another corpus's clips.
+
+    Attributes:
+        corpus: its name.
+        data: fingerprint of that corpus as prepared.
+        facts: of the extractor.
+        left_out: by emotion, how many of its clips are not here, since the corpus to be tested lacks the emotion.
+        index: one row a clip, with the columns ``clip``, ``actor``, ``label`` (its common name) and ``source_md5``.
+        means: see ``ClipFeatures``; row ``i`` belongs to row ``i`` of ``index``.
+    """
+
+    corpus: str
+    data: str
+    facts: Facts
+    left_out: dict[str, int]
+    index: pd.DataFrame
+    means: Float32[np.ndarray, "clip layer width"]
+
+
+def common_names(labels: Collection[str], names: Mapping[str, str]) -> dict[str, str]:
+    """Return the common name of each emotion; one that ``names`` lacks keeps its own."""
+    return {label: names.get(label, label) for label in labels}
+
+
+def collect(folder: Path, row: str, target: Manifest, names: Mapping[str, str]) -> ImportedFeatures:
+    """Collect the features of a corpus that was prepared before.
+
+    Args:
+        folder: of the other corpus, ``data/<corpus>``.
+        row: the section of ``features`` that made them.
+        target: the corpus that is to be tested.
+        names: the common name of an emotion, of any corpus.
+
+    Raises:
+        CfnsrError: the folder has no such features, or not of the clips of its manifest; or the two corpora share
+            fewer than two emotions.
+    """
+    again = f"Run `cfnsr preset {folder.name}` and `dvc repro features check` first"
+    for path in (folder / "manifest.json", folder / "features" / row):
+        if not path.exists():
+            raise CfnsrError(path, "is missing", again)
+    source = Manifest.read(folder / "manifest.json")
+    of_source, of_target = (common_names(corpus.labels, names) for corpus in (source, target))
+    shared = {*of_source.values()} & {*of_target.values()}
+    if len(shared) < 2:
+        problem = f"shares {len(shared)} emotions with {target.corpus}: {', '.join(shared) or 'none'}"
+        raise CfnsrError(f"run.cross.corpora: {source.corpus}", problem, "Remove it, or complete cross.labels")
+    index, means, facts = _of_speakers(folder, row, source, again)
+    common = [of_source[label] for label in index["label"]]
+    kept = np.array([label in shared for label in common])
+    left_out = dict(Counter(label for label in common if label not in shared))
+    used = index.assign(label=common).iloc[np.flatnonzero(kept)].reset_index(drop=True)
+    return ImportedFeatures(source.corpus, source.fingerprint, facts, left_out, used, means[kept])
+
+
+def _of_speakers(
+    folder: Path, row: str, source: Manifest, again: str
+) -> tuple[pd.DataFrame, Float32[np.ndarray, "clip layer width"], Facts]:
+    """Read the features of all clips that the corpus's own rows use."""
+    indices, means = [], []
+    facts: Facts | None = None
+    for actor, clips in source.clips.items():
+        of_actor = folder / "features" / row / actor
+        known = files.read(of_actor)
+        facts = facts or known.facts
+        if known.facts != facts:
+            problem = "was made by another extractor, or with other weights, than the first speaker's features"
+            raise CfnsrError(of_actor, problem, again)
+        rows = [number for number, clip in enumerate(known.index["clip"]) if f"{actor}/{clip}" not in source.skipped]
+        if len(rows) != clips:
+            raise CfnsrError(of_actor, f"has features of {len(rows)} clips, and the manifest lists {clips}", again)
+        indices.append(known.index[_COLUMNS].iloc[rows])
+        means.append(known.means[rows])
+    assert facts is not None
+    return pd.concat(indices, ignore_index=True), np.concatenate(means), facts
+
+
+def write(folder: Path, features: ImportedFeatures) -> None:
+    """Write the features into a folder, which is replaced as a whole."""
+    origin = {name: getattr(features, name) for name in ("corpus", "data", "left_out")}
+    with atomic_folder(folder) as partial:
+        np.save(partial / ARRAY, features.means)
+        features.index.to_parquet(partial / INDEX, index=False)
+        text = json.dumps({**origin, "facts": asdict(features.facts)}, indent=2)
+        (partial / ORIGIN).write_text(text + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> ImportedFeatures:
+    """Read the features that ``write`` wrote.
+
+    Raises:
+        CfnsrError: a file is missing or damaged.
+    """
+    try:
+        index, means = pd.read_parquet(folder / INDEX, columns=_COLUMNS), np.load(folder / ARRAY)
+        origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+        facts = origin.pop("facts")
+        trained_on = facts.pop("trained_on")
+        known = Facts(**facts, trained_on=None if trained_on is None else tuple(trained_on))
+        features = ImportedFeatures(**origin, facts=known, index=index, means=means)
+    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
+        problem = f"is no folder of another corpus's features ({error})"
+        raise CfnsrError(folder, problem, "Run `dvc repro -f import_features`") from error
+    if means.ndim != 3 or len(means) != len(index):
+        problem = f"has features of shape {means.shape} for {len(index)} clips"
+        raise CfnsrError(folder, problem, "Run `dvc repro -f import_features`")
+    return features
