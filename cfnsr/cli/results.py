@@ -12,7 +12,7 @@ from cfnsr import config
 from cfnsr.cli import timing
 from cfnsr.cli.options import metrics_option, params_option
 from cfnsr.cli.stage import console
-from cfnsr.report import files, table
+from cfnsr.report import files, notes, table
 from cfnsr.report.rows import ResultRow
 
 
@@ -39,7 +39,7 @@ def results(params: Path, metrics: Path) -> None:
         drawn = _table(rows, corpus, [column for column in columns if column.brief])
         terminal.print(f"The terminal is too narrow for all columns; they are in {metrics / corpus}/results.csv.")
     terminal.print(drawn)
-    for note in table.footnotes(rows, differences, corpus):
+    for note in notes.footnotes(rows, differences, corpus):
         terminal.print(note, style="dim", highlight=False, markup=False)
     if times:
         terminal.print("How long the last run of each stage took, without DVC's own work:")
@@ -52,7 +52,7 @@ def _table(rows: list[ResultRow], corpus: str, columns: Sequence[table.Column]) 
         justify = "left" if column is table.COLUMNS[0] else "right"
         drawn.add_column(column.name, justify=justify, style="dim" if column.aside else None, no_wrap=True)
     for row in rows:
-        drawn.add_row(*(column.text(row) for column in columns))
+        drawn.add_row(*table.cells_of(row, columns), style="red" if row.seen == "yes" else None)
     return drawn
 
 

@@ -70,7 +70,7 @@ def test_validation_speakers_choose_the_layer(folder: Path) -> None:
     assert set(table.loc[table["choice"] == VALIDATION, "actor"]) == {"02"}
     record = JobRecord.read(paths(folder).record)
     assert (record.reads, record.seen, record.epochs) == (["audio"], "no", 0)
-    assert record.parameters == 1000 + 8 * 12 + 8
+    assert record.parameters == 1000 + 8 * 12 + 8 and record.frozen_parameters == 1000
 
 
 def test_test_speakers_change_nothing_that_is_learned(folder: Path) -> None:
