@@ -13,6 +13,7 @@ from cfnsr.cli import timing
 from cfnsr.cli.options import metrics_option, params_option
 from cfnsr.cli.stage import console
 from cfnsr.report import files, notes, table
+from cfnsr.report.expected import label
 from cfnsr.report.rows import ResultRow
 
 
@@ -44,6 +45,8 @@ def results(params: Path, metrics: Path) -> None:
     if times:
         terminal.print("How long the last run of each stage took, without DVC's own work:")
         terminal.print(_times_table(times))
+        named = {label(*row): mean for row, mean in timing.read_job_times(corpus).items()}
+        terminal.print(_jobs_table({row.name: named[row.name] for row in rows if row.name in named}))
 
 
 def _table(rows: list[ResultRow], corpus: str, columns: Sequence[table.Column]) -> Table:
@@ -62,4 +65,11 @@ def _times_table(times: dict[str, tuple[int, float]]) -> Table:
         drawn.add_row(name, str(runs), f"{seconds:.1f}")
     runs, seconds = (sum(values) for values in zip(*times.values(), strict=True))
     drawn.add_row("all", str(runs), f"{seconds:.1f}")
+    return drawn
+
+
+def _jobs_table(times: dict[str, tuple[int, float]]) -> Table:
+    drawn = Table("Row", Column("Jobs", justify="right"), Column("Seconds, mean", justify="right"))
+    for name, (jobs, seconds) in times.items():
+        drawn.add_row(f"{name}: a job", str(jobs), f"{seconds:.1f}")
     return drawn

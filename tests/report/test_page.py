@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cfnsr import cli
+from cfnsr.cli import timing
 from cfnsr.errors import CfnsrError
 from cfnsr.report import page, published, table
 from cfnsr.report.page.misclassified import MOST
@@ -263,14 +264,18 @@ def test_misclassified_clips_are_shown_on_demand(view: OpenPage) -> None:
     assert view.messages == []
 
 
-def test_page_and_terminal_show_the_same_figures(view: OpenPage, figures: Results, out: Path, root: Path) -> None:
+def test_page_and_terminal_show_the_same_figures(
+    view: OpenPage, figures: Results, out: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "read_times", lambda corpus, root: {"pretrain": (2, 24.68)})
+    monkeypatch.setattr(timing, "read_job_times", lambda corpus: {("held_out", "audio"): (2, 12.34)})
     texts = [row.locator("th, td").all_text_contents() for row in view.page.locator("#results tbody tr").all()]
     cells = [table.cells_of(row, table.columns_of(figures.rows)) for row in figures.rows]
     assert sorted(texts) == sorted(cells)
     arguments = ["--params", str(root / "params.yaml"), "--metrics", str(out.parent)]
     lines = CliRunner().invoke(cli.main, ["results", *arguments]).output.splitlines()
     printed = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
-    assert all(row in printed for row in cells)
+    assert all(row in printed for row in cells) and ["audio: a job", "2", "12.3"] in printed
     recalls = pd.read_csv(out / "recall.csv")["recall"]
     assert sorted(view.chart_texts("recall")) == sorted(f"{np.floor(100 * share + 0.5):.0f}" for share in recalls)
 
