@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation.predict import Attention, LogProbabilities
-from cfnsr.models import checkpoint
-from cfnsr.models.spec import ModelSpec
+from cfnsr.evaluation.types import Attention, LogProbabilities
 from cfnsr.runtime.outputs import atomic_file
+
+if TYPE_CHECKING:  # a stage that needs no network starts without torch, in half the time
+    from torch import nn
+
+    from cfnsr.models.spec import ModelSpec
 
 
 def write_outputs(
@@ -43,6 +45,8 @@ def write_outputs(
     Raises:
         CfnsrError: predictions contain NaN or infinity.
     """
+    from cfnsr.models import checkpoint
+
     checkpoint.save(paths.checkpoint, network, spec)
     write_predictions(paths, spec.name, datasets, choices, attention=attention)
     system: Any = network

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from cfnsr.data.dataset import Clips
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation.predict import LogProbabilities
+from cfnsr.evaluation.types import LogProbabilities
 from cfnsr.features import files
 from cfnsr.features.files import Facts
 from cfnsr.runtime.outputs import atomic_file

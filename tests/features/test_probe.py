@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,3 +182,8 @@ def test_contaminated_row_is_refused_or_marked(folder: Path) -> None:
     assert "its weights have seen made_up: its figures would be worth nothing" in run(folder, status=1)
     run(folder, **{"probe.allow_seen": True})
     assert JobRecord.read(paths(folder).record).seen == "yes"
+
+
+def test_stage_starts_without_torch(root: Path) -> None:
+    command = [sys.executable, "-c", "import stages.probe, sys; sys.exit('torch' in sys.modules)"]
+    assert subprocess.run(command, cwd=root).returncode == 0
