@@ -40,6 +40,7 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
         selected_epoch=0,
         best_test_epoch=0,
         seen=worst_seen([first.seen, second.seen]),
+        frozen_parameters=first.frozen_parameters + second.frozen_parameters,
     ).write(paths.record)
 
 

@@ -43,6 +43,7 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
         published_accuracy=None,
         imported=[],
         seen=seen,
+        frozen_parameters=train.facts.parameters,
     ).write(paths.record)
 
 

@@ -57,7 +57,7 @@ def main(
         training=network.training.model_dump(),
         shared=params.train.model_dump(),
         arrange=partial(fold.with_sequences, features={facts.modality: of_fold}),
-        record={"seen": seen},
+        record={"seen": seen, "frozen_parameters": facts.parameters},
     )
     log_fact(device=device)
 

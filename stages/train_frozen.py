@@ -57,6 +57,7 @@ def main(
             raise CfnsrError(where, f"{extractor} is an encoder of {of_fold.facts.modality}", "Choose another encoder")
         seen.append(fold.require_unseen(of_fold.facts, manifest.corpus, where, allow=params.probe.allow_seen))
         features[modality] = of_fold
+    frozen_weights = sum(of_fold.facts.parameters for of_fold in features.values())
     build = partial(
         initial.fused,
         system,
@@ -77,7 +78,7 @@ def main(
         training=section.training.model_dump(),
         shared=params.train.model_dump(),
         arrange=partial(fold.with_sequences, features=features),
-        record={"seen": worst_seen(seen), "published_accuracy": None},
+        record={"seen": worst_seen(seen), "frozen_parameters": frozen_weights, "published_accuracy": None},
     )
     log_fact(device=device)
 

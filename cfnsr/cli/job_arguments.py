@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cfnsr.cli.options import IN_FOLDER
+from cfnsr.cli.timing import log_fact
 from cfnsr.config import Params
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
@@ -36,13 +37,15 @@ def job_arguments(main: Callable[..., None]) -> Callable[..., None]:
         params: Params, name: str, protocol: str, fold: str, seed: int, corpus_folder: Path, **options: object
     ) -> None:
         trial = Trial(protocol, fold, seed)
+        row = str(options.get("variant") or name)
+        log_fact(protocol=protocol, row=row)
         main(
             params,
             name=name,
             trial=trial,
             corpus_folder=corpus_folder,
             manifest=Manifest.read(corpus_folder / "manifest.json"),
-            paths=JobPaths.of(corpus_folder, str(options.get("variant") or name), trial),
+            paths=JobPaths.of(corpus_folder, row, trial),
             **options,
         )
 

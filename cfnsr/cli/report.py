@@ -12,6 +12,7 @@ from cfnsr import config
 from cfnsr.cli import timing
 from cfnsr.cli.options import OUT_FILE, metrics_option, params_option
 from cfnsr.errors import CfnsrError
+from cfnsr.report.expected import label
 from cfnsr.runtime.outputs import writing
 
 
@@ -48,11 +49,12 @@ def report(params: Path, metrics: Path, out: Path | None) -> None:
 
 
 def _run_info(corpus: str, root: Path) -> list[tuple[str, str]]:
-    times = timing.read_times(corpus, root)
+    times, of_jobs = timing.read_times(corpus, root), timing.read_job_times(corpus)
     return [
         ("Written", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
         ("Commit", _commit()),
         ("Trained on", "; ".join(timing.read_facts(corpus, "device")) or "not known"),
+        *((f"{label(*row)}, mean of {jobs} jobs", f"{seconds:.1f} s") for row, (jobs, seconds) in of_jobs.items()),
         *((f"{stage}, {runs} runs", f"{seconds:.1f} s") for stage, (runs, seconds) in times.items()),
         ("All stages", f"{sum(seconds for _, seconds in times.values()):.1f} s"),
     ]

@@ -12,7 +12,8 @@ from cfnsr import config
 from cfnsr.cli import timing
 from cfnsr.cli.options import metrics_option, params_option
 from cfnsr.cli.stage import console
-from cfnsr.report import cross_table, files, table
+from cfnsr.report import cross_table, files, notes, table
+from cfnsr.report.expected import label
 from cfnsr.report.rows import ResultRow
 
 
@@ -39,7 +40,7 @@ def results(params: Path, metrics: Path) -> None:
         drawn = _table(rows, corpus, [column for column in columns if column.brief])
         terminal.print(f"The terminal is too narrow for all columns; they are in {metrics / corpus}/results.csv.")
     terminal.print(drawn)
-    for note in table.footnotes(rows, differences, corpus):
+    for note in notes.footnotes(rows, differences, corpus):
         terminal.print(note, style="dim", highlight=False, markup=False)
     others = files.read_cross(metrics / corpus)
     if others:
@@ -54,6 +55,8 @@ def results(params: Path, metrics: Path) -> None:
     if times:
         terminal.print("How long the last run of each stage took, without DVC's own work:")
         terminal.print(_times_table(times))
+        named = {label(*row): mean for row, mean in timing.read_job_times(corpus).items()}
+        terminal.print(_jobs_table({row.name: named[row.name] for row in rows if row.name in named}))
 
 
 def _table(rows: list[ResultRow], corpus: str, columns: Sequence[table.Column]) -> Table:
@@ -62,7 +65,7 @@ def _table(rows: list[ResultRow], corpus: str, columns: Sequence[table.Column]) 
         justify = "left" if column is table.COLUMNS[0] else "right"
         drawn.add_column(column.name, justify=justify, style="dim" if column.aside else None, no_wrap=True)
     for row in rows:
-        drawn.add_row(*(column.text(row) for column in columns))
+        drawn.add_row(*table.cells_of(row, columns), style="red" if row.seen == "yes" else None)
     return drawn
 
 
@@ -72,4 +75,11 @@ def _times_table(times: dict[str, tuple[int, float]]) -> Table:
         drawn.add_row(name, str(runs), f"{seconds:.1f}")
     runs, seconds = (sum(values) for values in zip(*times.values(), strict=True))
     drawn.add_row("all", str(runs), f"{seconds:.1f}")
+    return drawn
+
+
+def _jobs_table(times: dict[str, tuple[int, float]]) -> Table:
+    drawn = Table("Row", Column("Jobs", justify="right"), Column("Seconds, mean", justify="right"))
+    for name, (jobs, seconds) in times.items():
+        drawn.add_row(f"{name}: a job", str(jobs), f"{seconds:.1f}")
     return drawn

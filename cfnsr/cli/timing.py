@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import psutil
@@ -44,6 +45,15 @@ def read_times(corpus: str, root: Path = Path()) -> dict[str, tuple[int, float]]
         jobs, seconds = times.get(name, (0, 0.0))
         times[name] = (jobs + 1, seconds + entry["wall_s"])
     return {name: times[name] for name in dvc_repository.stage_names(root) if name in times}
+
+
+def read_job_times(corpus: str) -> dict[tuple[str, str], tuple[int, float]]:
+    """Read the number of jobs of each row, and the mean of their wall times in seconds, by protocol and name."""
+    times: dict[tuple[str, str], list[float]] = {}
+    for entry in _entries(corpus):
+        if "row" in entry:
+            times.setdefault((entry["protocol"], entry["row"]), []).append(entry["wall_s"])
+    return {row: (len(seconds), fmean(seconds)) for row, seconds in times.items()}
 
 
 def read_facts(corpus: str, name: str) -> list[str]:

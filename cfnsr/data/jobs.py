@@ -106,7 +106,7 @@ class JobRecord:
         fold: whose speakers test.
         seed: of weights, order of clips, dropout and augmentation.
         data: fingerprint of the data.
-        parameters: number of weights.
+        parameters: number of weights, those of a frozen encoder included.
         reads: the modalities that the network reads.
         reconstructed: parts that the publication leaves open; empty if there are none.
         published_accuracy: 0 to 1; None where none was published.
@@ -115,6 +115,7 @@ class JobRecord:
         selected_epoch: the epoch whose weights were kept, from 1.
         best_test_epoch: the epoch with the best test accuracy, from 1.
         seen: whether frozen weights have seen the corpus: ``no``, ``yes``, or ``unknown``.
+        frozen_parameters: the weights that a frozen encoder brought with it.
     """
 
     name: str
@@ -131,6 +132,7 @@ class JobRecord:
     selected_epoch: int = 0
     best_test_epoch: int = 0
     seen: str = "no"
+    frozen_parameters: int = 0
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""

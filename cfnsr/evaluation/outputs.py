@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation.predict import Attention, LogProbabilities
-from cfnsr.models import checkpoint
-from cfnsr.models.spec import ModelSpec
+from cfnsr.evaluation.types import Attention, LogProbabilities
 from cfnsr.runtime.outputs import atomic_file
+
+if TYPE_CHECKING:  # a stage that needs no network starts without torch, in half the time
+    from torch import nn
+
+    from cfnsr.models.spec import ModelSpec
 
 
 def write_outputs(
@@ -47,6 +49,8 @@ def write_outputs(
     Raises:
         CfnsrError: predictions contain NaN or infinity.
     """
+    from cfnsr.models import checkpoint
+
     checkpoint.save(paths.checkpoint, network, spec)
     write_predictions(paths, spec.name, datasets, choices, attention=attention)
     system: Any = network
@@ -66,7 +70,8 @@ def write_outputs(
         selected_epoch=selected_epoch,
         best_test_epoch=best_test_epoch,
     )
-    replace(own, **(record or {})).write(paths.record)
+    own = replace(own, **(record or {}))
+    replace(own, parameters=own.parameters + own.frozen_parameters).write(paths.record)
 
 
 def write_predictions(

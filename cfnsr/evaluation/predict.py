@@ -9,15 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import nn
 
 from cfnsr.data import dataset
 from cfnsr.data.dataset import Clips
+from cfnsr.evaluation.types import Attention, LogProbabilities
 from cfnsr.models.types import Batch
-
-LogProbabilities = Float[np.ndarray, "clip classes"]
-Attention = Float[np.ndarray, "clip moment row column"]
 
 
 @dataclass(frozen=True)

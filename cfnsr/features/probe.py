@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Float64
 from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
-from cfnsr.evaluation.predict import LogProbabilities
+from cfnsr.evaluation.types import LogProbabilities
 from cfnsr.features.files import Facts
 from cfnsr.features.fold import FrozenFeatures
 from cfnsr.runtime.outputs import atomic_file
@@ -72,7 +73,9 @@ def fit(clips: FrozenFeatures, layer: int, c: float, classes: int) -> Probe:
     values = clips.means[:, layer].astype(np.float64)
     mean, scale = values.mean(axis=0), values.std(axis=0)
     scale[scale == 0] = 1.0  # a feature that never changes tells nothing
-    model = LogisticRegression(C=c, max_iter=_ITERATIONS).fit((values - mean) / scale, clips.classes)
+    # Products of matrices this small take longer on several threads of BLAS, most of all if other jobs run.
+    with threadpool_limits(1, user_api="blas"):
+        model = LogisticRegression(C=c, max_iter=_ITERATIONS).fit((values - mean) / scale, clips.classes)
     weights, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn gives one row for the second class
         weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
-from cfnsr.report import cross, cross_table, table
+from cfnsr.report import cross, cross_table, markdown
 from cfnsr.report.cross import CrossRow
 from cfnsr.report.results import Results, read_table
 from cfnsr.report.rows import Difference, ResultRow
@@ -51,7 +51,7 @@ def write(out: Path, results: Results, manifest: Manifest) -> None:
         _write_csv(out / name, pd.DataFrame([asdict(row) for row in rows], columns=columns))
     _write_csv(out / "recall.csv", results.recalls)
     with atomic_file(out / "report.md") as partial:
-        text = table.markdown(results.rows, results.differences, manifest.corpus, manifest.skipped)
+        text = markdown.write(results.rows, results.differences, manifest.corpus, manifest.skipped)
         text += cross_table.markdown(results.cross, manifest.corpus)
         partial.write_text(text, encoding="utf-8")
 
@@ -108,12 +108,15 @@ def _read_csv(path: Path, row_type: type[Row]) -> list[Row]:
 def _metrics(rows: list[ResultRow]) -> dict[str, Any]:
     """Choose DVC's metrics: two a system, since more would make `dvc exp show` too wide.
 
+    Figures that are no results have keys of their own: ``optimistic_`` if the test speakers chose the epoch, ``seen_``
+    if frozen weights have seen the corpus.
+
     All are in one file: DVC shortens a column's name to its key only where no other file has the same key.
     """
     metrics: dict[str, Any] = {}
     for name in ("accuracy", "uar"):
         for row in rows:
-            key = f"optimistic_{name}" if row.test_selected else name
+            key = f"optimistic_{name}" if row.test_selected else f"seen_{name}" if row.seen == "yes" else name
             metrics.setdefault(key, {})[row.name] = round(getattr(row, name), 4)
     return {**metrics, "clips": rows[0].clips, "skipped": rows[0].skipped}
 

@@ -40,7 +40,8 @@ class ResultRow:
         reads: the modalities it reads, ``audio video`` or one of them.
         reconstructed: the parts that no source describes exactly; empty if all are known.
         imported: each fold's file if it was trained elsewhere; otherwise empty.
-        parameters: their number, trainable and not.
+        parameters: number of weights, those of a frozen encoder included.
+        frozen_parameters: those of a frozen encoder.
         published_accuracy: on RAVDESS, by another protocol; None if none was published.
         protocol: ``held_out``, ``test_selected`` or ``imported``.
         seeds: separated by spaces.
@@ -74,6 +75,7 @@ class ResultRow:
     reconstructed: str
     imported: str
     parameters: int
+    frozen_parameters: int
     published_accuracy: float | None
     protocol: str
     seeds: str
@@ -206,7 +208,16 @@ def relate(rows: list[ResultRow], differences: list[Difference]) -> list[ResultR
 
 def _common(name: str, records: list[JobRecord]) -> dict[str, Any]:
     """Read what all jobs of a row must share."""
-    names = ("parameters", "protocol", "data", "reads", "reconstructed", "published_accuracy", "seen")
+    names = (
+        "parameters",
+        "frozen_parameters",
+        "protocol",
+        "data",
+        "reads",
+        "reconstructed",
+        "published_accuracy",
+        "seen",
+    )
     common = {key: getattr(records[0], key) for key in names}
     differing = [key for key, value in common.items() if any(getattr(record, key) != value for record in records)]
     if differing:

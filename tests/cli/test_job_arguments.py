@@ -7,6 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cfnsr.cli import timing
 from cfnsr.cli.job_arguments import job_arguments
 from cfnsr.cli.stage import stage
 from cfnsr.data.jobs import JobPaths
@@ -24,7 +25,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("options", "name"), [([], "cfnsr"), (["--variant", "without_audio"], "without_audio")])
-def test_a_stage_gets_its_job(folder: Path, root: Path, options: list[str], name: str) -> None:
+def test_a_stage_gets_its_job(
+    folder: Path, root: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], name: str
+) -> None:
+    facts: dict[str, str] = {}
+    monkeypatch.setattr(timing, "_facts", facts)
     given: dict[str, Any] = {}
 
     @stage
@@ -39,6 +44,7 @@ def test_a_stage_gets_its_job(folder: Path, root: Path, options: list[str], name
     trial = Trial("held_out", "fold_1", 7)
     assert given["name"] == "cfnsr" and given["trial"] == trial and given["corpus_folder"] == folder
     assert given["paths"] == JobPaths.of(folder, name, trial) and given["manifest"].corpus == "made_up"
+    assert facts == {"protocol": "held_out", "row": name}
 
 
 @pytest.mark.parametrize(("position", "value"), [(1, "imported"), (3, "-1"), (4, "no/such/folder")])

@@ -37,6 +37,17 @@ def test_facts_stand_beside_the_times(logs: Path, monkeypatch: pytest.MonkeyPatc
     assert timing.read_facts("studio", "device") == ["cpu, 2 threads"] and timing.read_facts("ravdess", "device") == []
 
 
+def test_jobs_times_are_averaged_by_row(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for fold, seconds in ((1, 2.0), (2, 4.0)):
+        log(monkeypatch, f"train@studio-held_out-cfnsr-fold_{fold}-7", protocol="held_out", row="cfnsr")
+        path = logs / f"train@studio-held_out-cfnsr-fold_{fold}-7.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"wall_s": seconds}))
+    monkeypatch.setattr(timing, "_facts", {})
+    log(monkeypatch, "crop@studio-01")
+    assert timing.read_job_times("studio") == {("held_out", "cfnsr"): (2, 3.0)}
+    assert timing.read_job_times("ravdess") == {}
+
+
 @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"stage": "crop@studio-01"}'])
 def test_a_foreign_log_is_named(logs: Path, text: str) -> None:
     logs.mkdir(parents=True)

@@ -69,7 +69,7 @@ def test_evaluate_writes_a_job_of_an_imported_network(
 
 def test_fuse_writes_a_job_without_a_model(folder: Path, manifest: Manifest, tmp_path: Path) -> None:
     audio = JobPaths.of(folder, "audio", TRIAL)
-    replace(JobRecord.read(audio.record), seen="unknown").write(audio.record)
+    replace(JobRecord.read(audio.record), seen="unknown", frozen_parameters=9).write(audio.record)
     entry = {"name": "both", "first": "video", "second": "audio", "rule": "multiplication"}
     write_params(tmp_path / "params.yaml", **{"run.fuse": [entry]})
     params = ("--params", str(tmp_path / "params.yaml"))
@@ -79,6 +79,7 @@ def test_fuse_writes_a_job_without_a_model(folder: Path, manifest: Manifest, tmp
     record, video = JobRecord.read(paths.record), JobRecord.read(JobPaths.of(folder, "video", TRIAL).record)
     assert (record.name, record.reads, record.seen, record.epochs) == ("both", ["audio", "video"], "unknown", 0)
     assert record.parameters == video.parameters + JobRecord.read(audio.record).parameters
+    assert record.frozen_parameters == 9
     table = pd.read_parquet(paths.predictions)
     assert set(table["choice"]) == {"selected", "last_epoch", "best_test_epoch", "validation"}
     assert not paths.checkpoint.exists()

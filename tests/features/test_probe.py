@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +72,7 @@ def test_validation_speakers_choose_the_layer(folder: Path) -> None:
     assert set(table.loc[table["choice"] == VALIDATION, "actor"]) == {"02"}
     record = JobRecord.read(paths(folder).record)
     assert (record.reads, record.seen, record.epochs) == (["audio"], "no", 0)
-    assert record.parameters == 1000 + 8 * 12 + 8
+    assert record.parameters == 1000 + 8 * 12 + 8 and record.frozen_parameters == 1000
 
 
 def test_test_speakers_change_nothing_that_is_learned(folder: Path) -> None:
@@ -180,3 +182,8 @@ def test_contaminated_row_is_refused_or_marked(folder: Path) -> None:
     assert "its weights have seen made_up: its figures would be worth nothing" in run(folder, status=1)
     run(folder, **{"probe.allow_seen": True})
     assert JobRecord.read(paths(folder).record).seen == "yes"
+
+
+def test_stage_starts_without_torch(root: Path) -> None:
+    command = [sys.executable, "-c", "import stages.probe, sys; sys.exit('torch' in sys.modules)"]
+    assert subprocess.run(command, cwd=root).returncode == 0

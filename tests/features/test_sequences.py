@@ -96,6 +96,7 @@ def test_systems_train_on_frozen_sequences(prepared: Path, system: str) -> None:
     run_system(prepared, system)
     record = JobRecord.read(paths(prepared, f"{system}_frozen").record)
     assert (record.reads, record.published_accuracy) == (["audio", "video"], None)
+    assert record.frozen_parameters == 2 * frozen.FACTS.parameters < record.parameters
     table = read_predictions(paths(prepared, f"{system}_frozen").predictions)
     assert {"without_video", "without_audio"} <= {*table["choice"]} and "attention" not in table
     assert all(path.read_bytes() == content for path, content in before.items())

@@ -48,6 +48,15 @@ def test_test_selected_accuracy_is_called_optimistic(figures: Results, tmp_path:
     assert list(metrics["optimistic_uar"]) == ["video@test_selected"]
 
 
+def test_figures_of_contaminated_rows_are_apart(figures: Results, tmp_path: Path) -> None:
+    seen = replace(figures.rows[1], name="knowing", seen="yes")
+    files.write(tmp_path, replace(figures, rows=[figures.rows[0], seen]), made_up_results.manifest())
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(metrics["accuracy"]) == ["video"] and list(metrics["seen_accuracy"]) == ["knowing"]
+    assert pd.read_csv(tmp_path / "results.csv")["seen"].tolist() == ["no", "yes"]
+    assert "| knowing, has seen this corpus |" in (tmp_path / "report.md").read_text()
+
+
 def test_plots_data_is_that_of_the_predictions(out: Path) -> None:
     for name in made_up_results.SKILLS:
         pairs, table = pd.read_csv(out / "confusion" / f"{name}.csv"), made_up_results.predictions(name)

@@ -22,8 +22,9 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cfnsr import cli
+from cfnsr.cli import timing
 from cfnsr.errors import CfnsrError
-from cfnsr.report import page, table
+from cfnsr.report import page, published, table
 from cfnsr.report.page.misclassified import MOST
 from cfnsr.report.page.provenance import Provenance
 from cfnsr.report.results import Results
@@ -152,6 +153,7 @@ def test_long_tables_fit_1280_pixels(browser: Browser, shards: Path, tmp_path: P
         replace(figures.rows[2], name=name, std_seeds=0.1, p_best=1.0, parameters=42_897_870, protocol=protocol)
         for name, protocol in zip(names, ("held_out", "test_selected"), strict=True)
     ]
+    longest.append(replace(longest[0], name="image_transformer", frozen_parameters=304_000_000, seen="unknown"))
     made_up_results.write(tmp_path, shards, figures=replace(figures, rows=[*figures.rows, *longest]))
     with OpenPage(browser, tmp_path / "report.html") as opened:
         assert max(opened.overflow()) <= 0
@@ -164,13 +166,14 @@ def test_long_tables_fit_1280_pixels(browser: Browser, shards: Path, tmp_path: P
 
 def test_columns_that_decide_come_first(view: OpenPage) -> None:
     headers = view.page.locator("#results thead th")
+    columns = [column.name for column in table.COLUMNS if column.name not in ("Frozen", "Seen")]
     brief = [column.name for column in table.COLUMNS if column.brief]
     assert brief == ["System", "Accuracy", "Interval", "p (best)", "UAR", "Gap"]
     assert [header.inner_text() for header in headers.all() if header.is_visible()] == brief
     view.page.get_by_label("Show all 18 columns").focus()
     view.page.keyboard.press("Space")
     assert all(header.is_visible() for header in headers.all())
-    assert [text.replace("\n", " ") for text in headers.all_inner_texts()] == [column.name for column in table.COLUMNS]
+    assert [text.replace("\n", " ") for text in headers.all_inner_texts()] == columns
     view.page.keyboard.press("Space")
     assert headers.last.is_hidden()
 
@@ -261,13 +264,18 @@ def test_misclassified_clips_are_shown_on_demand(view: OpenPage) -> None:
     assert view.messages == []
 
 
-def test_page_and_terminal_show_the_same_figures(view: OpenPage, figures: Results, out: Path, root: Path) -> None:
+def test_page_and_terminal_show_the_same_figures(
+    view: OpenPage, figures: Results, out: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "read_times", lambda corpus, root: {"pretrain": (2, 24.68)})
+    monkeypatch.setattr(timing, "read_job_times", lambda corpus: {("held_out", "audio"): (2, 12.34)})
     texts = [row.locator("th, td").all_text_contents() for row in view.page.locator("#results tbody tr").all()]
-    assert sorted(texts) == sorted(table.cells_of(row) for row in figures.rows)
+    cells = [table.cells_of(row, table.columns_of(figures.rows)) for row in figures.rows]
+    assert sorted(texts) == sorted(cells)
     arguments = ["--params", str(root / "params.yaml"), "--metrics", str(out.parent)]
     lines = CliRunner().invoke(cli.main, ["results", *arguments]).output.splitlines()
     printed = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
-    assert all(table.cells_of(row) in printed for row in figures.rows)
+    assert all(row in printed for row in cells) and ["audio: a job", "2", "12.3"] in printed
     recalls = pd.read_csv(out / "recall.csv")["recall"]
     assert sorted(view.chart_texts("recall")) == sorted(f"{np.floor(100 * share + 0.5):.0f}" for share in recalls)
 
@@ -327,6 +335,22 @@ def test_scripts_of_others_do_not_run(browser: Browser, out: Path, tmp_path: Pat
         assert any("Content Security Policy" in message for message in opened.messages)
 
 
+def test_contaminated_rows_are_red_and_last(browser: Browser, shards: Path, tmp_path: Path, figures: Results) -> None:
+    rows = [*figures.rows[:2], replace(figures.rows[2], accuracy=1.0, seen="yes")]
+    made_up_results.write(tmp_path, shards, figures=replace(figures, rows=rows), faces=False, corpus="ravdess")
+    with OpenPage(browser, tmp_path / "report.html") as opened:
+        colour = "element => getComputedStyle(element).color"
+        names = opened.page.locator("#results tbody th")
+        colours = {name.inner_text(): name.evaluate(colour) for name in names.all()}
+        assert colours["cfnsr, has seen this corpus"] == "rgb(179, 38, 30)" != colours["video"]
+        assert opened.page.locator("#results tbody tr:last-child td").nth(3).evaluate(colour) == "rgb(179, 38, 30)"
+        assert opened.page.locator("#results tr.best th").inner_text() == "audio"
+        ranked = opened.page.locator("#chart-ranking .role-axis-label text").all_text_contents()
+        assert ranked[-3:] == ["audio", "video", "cfnsr"]
+        assert opened.page.locator("#published tbody tr").count() == len(published.figures("ravdess")[1])
+        assert not [fault for fault in Axe().run(opened.page).response["violations"] if fault["impact"] == "serious"]
+
+
 def test_imported_networks_may_know_test_speakers(shards: Path, tmp_path: Path, figures: Results) -> None:
     for imported in ("", "fold_1 a.pth (sha256 0123456789ab)"):
         rows = [replace(row, imported=imported) for row in figures.rows]
@@ -339,7 +363,7 @@ def test_headline_admits_optimistic_figures(shards: Path, tmp_path: Path, figure
     rows = [replace(row, name=f"{row.name}@test_selected", protocol="test_selected") for row in figures.rows]
     made_up_results.write(tmp_path, shards, figures=replace(figures, rows=rows, differences=[]), faces=False)
     text = (tmp_path / "report.html").read_text()
-    assert "Every figure here is optimistic" in text and 'id="differences"' not in text
+    assert "No figure here is a result" in text and 'id="differences"' not in text
     assert 'href="#differences"' not in text and 'href="#curves"' in text
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 import cfnsr
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
-from cfnsr.report import cross_table, table
+from cfnsr.report import cross_table, notes, published, table
 from cfnsr.report.page import charts, tables
 from cfnsr.report.page.gallery import Gallery
 from cfnsr.report.page.misclassified import MOST, misclassified
@@ -30,6 +30,7 @@ _SECTIONS = {
     "results": "Results",
     "differences": "Differences between systems",
     "cross": cross_table.TITLE,
+    "published": "Published figures",
     "confusion": "Confusion matrix",
     "recall": "Recall of each emotion",
     "curves": "Learning curves",
@@ -56,8 +57,8 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
     first = best.name if best else results.rows[0].name
     drawn = _charts(results, manifest, first)
     mistakes = _mistakes(results, manifest, gallery)  # draws the gallery's pictures
-    warning = table.STUDIO_NOTE if manifest.corpus == "studio" else ""
-    notes = table.footnotes(results.rows, results.differences, manifest.corpus)
+    warning = notes.STUDIO_NOTE if manifest.corpus == "studio" else ""
+    footnotes = notes.footnotes(results.rows, results.differences, manifest.corpus)
     script, vega = _asset("page.js"), _vega()
     names = [(row.name, row.name) for row in results.rows]
     page = (
@@ -68,7 +69,7 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
             lead=_lead(best, manifest),
             first=first,
             warning=warning,
-            sections=_sections(results, drawn),
+            sections=_sections(results, drawn, manifest.corpus),
             hashes=" ".join(_hash(text) for text in (vega, script)),
             style=_trusted(_asset("page.css")),
             script=_trusted(script),
@@ -81,7 +82,9 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
             comparisons=tables.comparisons(results.differences),
             cross=tables.cross(results.cross),
             cross_notes=[*cross_table.notes(results.cross, manifest.corpus)],
-            notes=[note for note in notes if note != warning],
+            published=tables.published(manifest.corpus),
+            published_note=published.NOTE,
+            notes=[note for note in footnotes if note != warning],
             most=MOST,
             mistakes=mistakes,
             faces=gallery.faces,
@@ -147,11 +150,12 @@ def _mistakes(results: Results, manifest: Manifest, gallery: Gallery) -> list[di
     return mistakes
 
 
-def _sections(results: Results, drawn: dict[str, charts.Spec]) -> dict[str, str]:
+def _sections(results: Results, drawn: dict[str, charts.Spec], corpus: str) -> dict[str, str]:
     """Return the titles of the sections that are not empty, by anchor."""
     present = {
         "differences": bool(results.differences),
         "cross": bool(results.cross),
+        "published": bool(published.figures(corpus)[1]),
         "curves": bool(results.curves),
         "modalities": "modalities" in drawn,
     }
@@ -160,7 +164,9 @@ def _sections(results: Results, drawn: dict[str, charts.Spec]) -> dict[str, str]
 
 def _lead(best: ResultRow | None, manifest: Manifest) -> str:
     if best is None:
-        return "Every figure here is optimistic: the test speakers chose the epochs."
+        return (
+            "No figure here is a result: the test speakers chose the epochs, or frozen weights have seen this corpus."
+        )
     # Nobody knows here which speakers an imported network was trained on.
     low, high = table.percent(best.ci_low), table.percent(best.ci_high)
     clips = "of the test clips" if best.imported else "of clips of speakers that it was not trained on"

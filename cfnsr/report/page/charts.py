@@ -13,23 +13,28 @@ from cfnsr.report.rows import ResultRow
 
 Spec = dict[str, Any]
 
-_BLUE, _ORANGE, _GREY = "#2f6db3", "#c8641b", "#8a8f98"
+_BLUE, _ORANGE, _GREY, _RED = "#2f6db3", "#c8641b", "#8a8f98", "#c62828"
 _PALE, _DEEP = "#eef4fa", "#1b5a9e"
 _SETS = {"train": _ORANGE, "validation": _BLUE, "test": _GREY}
 _KINDS = {"both": "accuracy", "without face": "without_video", "without voice": "without_audio"}
 
 
 def ranking(rows: list[ResultRow], labels: list[str]) -> Spec:
-    """Draw every system's accuracy and interval, the best on top; figures in grey are not results."""
+    """Draw every system's accuracy and interval, the best on top; figures in grey and red are not results.
+
+    Rows whose frozen weights have seen the corpus, in red, are below all others: they have no rank.
+    """
     names = ("accuracy", "ci_low", "ci_high", "best_test_epoch")
     figures = pd.DataFrame(
-        {"system": row.name, "optimistic": row.test_selected, "chance": 1 / len(labels)}
+        {"system": row.name, "optimistic": row.test_selected, "seen": row.seen == "yes", "chance": 1 / len(labels)}
+        | {"rank": row.accuracy - (row.seen == "yes")}
         | {name: getattr(row, name) for name in names}
         for row in rows
     )
-    colour = alt.condition("datum.optimistic", alt.value(_GREY), alt.value(_BLUE))
+    colour = alt.when("datum.seen").then(alt.value(_RED)).when("datum.optimistic").then(alt.value(_GREY))
+    colour = colour.otherwise(alt.value(_BLUE))
     base = alt.Chart(figures).encode(
-        y=alt.Y("system:N", title=None, sort=alt.EncodingSortField("accuracy", order="descending"))
+        y=alt.Y("system:N", title=None, sort=alt.EncodingSortField("rank", order="descending"))
     )
     across = alt.X("accuracy:Q", title="accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
     return _spec(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cfnsr.report import cross_table, table
+from cfnsr.report import published as others
 from cfnsr.report.cross import CrossRow
 from cfnsr.report.rows import Difference, ResultRow
 
@@ -27,10 +28,17 @@ class Header(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A text, and the number that it is sorted by."""
+    """A cell.
+
+    Attributes:
+        text: what it says.
+        value: the number that it is sorted by.
+        classes: of a row's first cell in page.css: ``seen`` if the row's figures are worth nothing.
+    """
 
     text: str
     value: float | None = None
+    classes: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,12 @@ def results(rows: list[ResultRow]) -> PageTable:
     for column in columns:
         classes = ["figure" if headers else "word", *["aside"] * column.aside, *["more"] * (not column.brief)]
         headers.append(Header(column.name, " ".join(classes), column.meaning))
-    return PageTable(headers, [[Cell(column.text(row), column.value(row)) for column in columns] for row in rows])
+    cells = [[Cell(column.text(row), column.value(row), _classes(row)) for column in columns] for row in rows]
+    return PageTable(headers, cells)
+
+
+def _classes(row: ResultRow) -> str:
+    return "seen" if row.seen == "yes" else ""
 
 
 def comparisons(differences: list[Difference]) -> PageTable:
@@ -84,6 +97,14 @@ def cross(rows: list[CrossRow]) -> PageTable:
         for row in rows
     ]
     return PageTable(headers, cells)
+
+
+def published(corpus: str) -> PageTable:
+    """Make the table of the figures that others published on a corpus."""
+    headers, rows = others.figures(corpus)
+    classes = {others.ACCURACY: "figure", "Source": "long", "Validation speakers": "long"}
+    columns = [Header(header, classes.get(header, "word")) for header in headers]
+    return PageTable(columns, [[Cell(text) for text in row] for row in rows])
 
 
 def texts(names: Sequence[str], rows: Iterable[Sequence[str]]) -> PageTable:
