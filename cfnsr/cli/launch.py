@@ -16,7 +16,10 @@ from cfnsr.runtime import launch as jobs_module
 from cfnsr.runtime.launch import repro
 from cfnsr.runtime.launch.display import JobTable
 
-STAGES = ("pretrain", "combine", "train", "ablate", "evaluate")
+STAGES = (
+    *("pretrain", "combine", "train", "ablate", "evaluate"),
+    *("features", "probe", "sequence", "train_frozen", "fuse"),
+)
 
 
 @click.command()
@@ -45,9 +48,9 @@ def launch(
 ) -> None:
     """Run the stale jobs of STAGES in parallel.
 
-    Without STAGES: pretrain, combine, train, ablate and evaluate. Each job is a separate `dvc repro --single-item`; the
-    results are those of `dvc repro`. Jobs that fail are listed at the end; run the command again to run only what is
-    left. Ctrl-C ends all jobs. Run `dvc repro check` before, and `dvc repro` after.
+    Without STAGES: all of training, imported networks and frozen encoders. Each job is a separate `dvc repro
+    --single-item`; the results are those of `dvc repro`. Jobs that fail are listed at the end; run the command again to
+    run only what is left. Ctrl-C ends all jobs. Run `dvc repro check` before, and `dvc repro` after.
 
     \b
     Examples:

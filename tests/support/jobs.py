@@ -41,6 +41,11 @@ stages:
   combine: {matrix: {name: []}, cmd: none}
   ablate: {matrix: {name: []}, cmd: none}
   evaluate: {matrix: {name: []}, cmd: none}
+  features: {matrix: {name: []}, cmd: none}
+  probe: {matrix: {name: []}, cmd: none}
+  sequence: {matrix: {name: []}, cmd: none}
+  train_frozen: {matrix: {name: []}, cmd: none}
+  fuse: {matrix: {name: []}, cmd: none}
 """
 STAGE_PY = """
 import os, sys, time
