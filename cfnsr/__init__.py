@@ -1,3 +1,21 @@
 """Speech-and-face emotion recognition: a DVC pipeline over a small PyTorch library."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cfnsr.inference.model import Model
+
 __version__ = "0.1.0"
+
+
+def load(name: str | Path, *, device: str = "auto") -> Model:
+    """Load a trained model; see ``cfnsr.inference.load``.
+
+    Example: ``cfnsr.load("best").predict("clip.mp4")`` returns a table of one row a window.
+    """
+    from cfnsr import inference  # importing cfnsr stays cheap
+
+    return inference.load(name, device=device)

@@ -17,6 +17,7 @@ from torchaudio.functional import create_dct
 from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing import sources
 from cfnsr.preprocessing.container import decode_sound, open_media
 from cfnsr.preprocessing.media import Timeline
 
@@ -152,7 +153,8 @@ class _Run:
 def _runs(path: Path, index: int, start_s: float, end_s: float) -> Iterator[_Run]:
     """Decode a stream from ``start_s`` to ``end_s`` on the file's clock, and a little more; break it at gaps."""
     run: _Run | None = None
-    for time_s, frame in _frames(path, index):
+    source = sources.of(path)
+    for time_s, frame in decoded(path, index) if source is None else source.sound(index, start_s - _MARGIN_S):
         length_s = frame.samples / frame.sample_rate
         if time_s > end_s + _MARGIN_S:
             break
@@ -168,8 +170,8 @@ def _runs(path: Path, index: int, start_s: float, end_s: float) -> Iterator[_Run
         yield run
 
 
-def _frames(path: Path, index: int) -> Iterator[tuple[float, AudioFrame]]:
-    """Decode a stream; yield each frame with its time on the file's clock, in seconds."""
+def decoded(path: Path, index: int) -> Iterator[tuple[float, AudioFrame]]:
+    """Decode a stream of sound; yield each frame with its time on the file's clock, in seconds."""
     end_s = 0.0
     with open_media(path) as container:
         for packet in container.demux(container.streams[index]):

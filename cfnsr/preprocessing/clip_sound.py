@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import audio, media
+from cfnsr.preprocessing import audio, media, sources
 from cfnsr.preprocessing.container import open_media, pictures
 from cfnsr.preprocessing.media import Timeline
 
@@ -51,7 +51,8 @@ class ClipSound:
             CfnsrError: the file cannot be read, or the clip has no sound, too little of it, or only silence.
         """
         path = clip.audio or clip.path
-        timeline = _timeline(path)
+        source = sources.of(path)
+        timeline = timeline_of_file(path) if source is None else source.timeline
         if not timeline.tracks:
             raise CfnsrError(path, "has no audio stream that can be decoded", "Remove the clip, or fetch it again")
         start_s = max(clip.start_s, timeline.tracks[0][1])
@@ -70,8 +71,12 @@ class ClipSound:
         return samples
 
 
-def _timeline(path: Path) -> Timeline:
-    """Return the times of a file: on the clock of its picture, where it has one."""
+def timeline_of_file(path: Path) -> Timeline:
+    """Return the times of a file: on the clock of its picture, where it has one.
+
+    Raises:
+        CfnsrError: the file cannot be read.
+    """
     if path.suffix.lower() == ".wav":  # has no picture, and opening one takes longer than decoding it
         return media.sound_timeline(path)
     with open_media(path) as container:

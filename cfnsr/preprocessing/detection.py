@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -89,12 +89,22 @@ def finder(detect: Callable[[Iterator[Image]], Iterable[list[Face]]], **frames: 
 
     def find(clip: Clip) -> Landmarks:
         person = follow(clip, detect, **frames)
-        points = np.full((len(person.times_s), POINTS, 2), np.nan)
-        confidence = np.full(len(person.times_s), np.nan)
-        for index, face in person.faces.items():
-            confidence[index] = 0.0 if face is None else face.confidence
-            if face is not None:
-                points[index] = face.points
-        return Landmarks(points, confidence, person.timeline.frame_rate_hz)
+        return of_person(person.faces, len(person.times_s), person.timeline.frame_rate_hz)
 
     return find
+
+
+def of_person(faces: Mapping[int, Face | None], count: int, frame_rate_hz: float) -> Landmarks:
+    """Return the landmarks of one person.
+
+    Args:
+        faces: by the number of each frame that was given to the detector; None where the person was not found.
+        count: of all frames.
+        frame_rate_hz: frames a second.
+    """
+    points, confidence = np.full((count, POINTS, 2), np.nan), np.full(count, np.nan)
+    for index, face in faces.items():
+        confidence[index] = 0.0 if face is None else face.confidence
+        if face is not None:
+            points[index] = face.points
+    return Landmarks(points, confidence, frame_rate_hz)

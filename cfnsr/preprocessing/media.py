@@ -18,6 +18,7 @@ from av.container import InputContainer
 from jaxtyping import Float64
 
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing import sources
 from cfnsr.preprocessing.container import decode_sound, open_media, pictures
 
 _REMEDY = "Fetch or record the clip again"
@@ -92,6 +93,9 @@ def timeline(path: Path) -> Timeline:
     Raises:
         CfnsrError: the file cannot be read, has no video that can be decoded, was cut, or lost too many frames.
     """
+    source = sources.of(path)
+    if source is not None:
+        return source.timeline
     with open_media(path) as container:
         videos = _decodable(container, path)
         audios = _best_first(container)

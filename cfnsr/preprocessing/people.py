@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,7 @@ from cfnsr.corpora.clip import FACES
 
 Box = Float64[np.ndarray, " 4"]  # left, top, right, bottom in pixels
 _REACH = 1.0  # a face may move so far from one frame to the next, in sides of its box
-_BRIEF = 0.5  # of the frames of the person seen longest: who is seen in fewer is not chosen by size or side
+_BRIEF = 0.5  # of the frames of the person seen longest: who is seen in fewer is seen briefly
 
 
 @dataclass(eq=False)
@@ -36,11 +37,65 @@ class _Person:
         self.centres.append(float(box[0] + box[2]) / 2)
 
 
-def follow(frames: list[list[Box]], which: str = FACES[0]) -> list[int | None]:
-    """Choose one person: the one seen in the most frames, and of several the largest, or by size or side.
+class People:
+    """The people seen so far, in the order in which they were first seen; their place in it is their number.
 
     A face belongs to the person whose newest box overlaps it most, or, if none does, is nearest within one side of
     the box; it begins a new person otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._people: list[_Person] = []
+
+    def __len__(self) -> int:
+        return len(self._people)
+
+    def add(self, frame: int, boxes: list[Box]) -> None:
+        """Say whose the faces of a frame are; frames come in order of time."""
+        free_people, free_faces = list(self._people), list(range(len(boxes)))
+        pairs = [(_closeness(person.last, boxes[face]), person, face) for person in free_people for face in free_faces]
+        for closeness, person, face in sorted(pairs, key=lambda pair: -pair[0]):
+            if closeness > 0 and person in free_people and face in free_faces:
+                person.add(frame, face, boxes[face])
+                free_people.remove(person)
+                free_faces.remove(face)
+        for face in free_faces:
+            self._people.append(_Person(boxes[face]))
+            self._people[-1].add(frame, face, boxes[face])
+
+    def choose(self, which: str, frames: Collection[int]) -> list[int]:
+        """Return the numbers of those who are asked for, of the people seen in some frames.
+
+        Args:
+            which: one of ``cfnsr.corpora.clip.FACES``, which is one person at most; or ``all``, who are seen in half
+                as many frames as the one seen in most.
+            frames: their numbers.
+        """
+        counts = [sum(frame in person.faces for frame in frames) for person in self._people]
+        seen = [number for number, count in enumerate(counts) if count]
+        if which == "longest" or not seen:
+            areas = [float(np.mean(person.areas)) for person in self._people]
+            return [max(seen, key=lambda number: (counts[number], areas[number]))] if seen else []
+        # Who is seen briefly is not chosen by size or side.
+        often = [number for number in seen if counts[number] >= _BRIEF * max(counts)]
+        if which == "all":
+            return often
+        return [min(often, key=lambda number: _ORDER[which](self._people[number]))]
+
+    def face(self, person: int, frame: int) -> int | None:
+        """Return the number of a person's face among those of a frame; None where it was not found."""
+        return self._people[person].faces.get(frame)
+
+
+_ORDER: dict[str, Callable[[_Person], float]] = {
+    "largest": lambda person: -float(np.mean(person.areas)),
+    "left": lambda person: float(np.mean(person.centres)),
+    "right": lambda person: -float(np.mean(person.centres)),
+}
+
+
+def follow(frames: list[list[Box]], which: str = FACES[0]) -> list[int | None]:
+    """Choose one person: the one seen in the most frames, and of several the largest, or by size or side.
 
     Args:
         frames: the faces of each frame, in order of time.
@@ -49,35 +104,11 @@ def follow(frames: list[list[Box]], which: str = FACES[0]) -> list[int | None]:
     Returns:
         For each frame, the number of the person's face among the frame's faces, or None where it was not found.
     """
-    people: list[_Person] = []
+    people = People()
     for number, boxes in enumerate(frames):
-        free_people, free_faces = list(people), list(range(len(boxes)))
-        pairs = [(_closeness(person.last, boxes[face]), person, face) for person in people for face in free_faces]
-        for closeness, person, face in sorted(pairs, key=lambda pair: -pair[0]):
-            if closeness > 0 and person in free_people and face in free_faces:
-                person.add(number, face, boxes[face])
-                free_people.remove(person)
-                free_faces.remove(face)
-        for face in free_faces:
-            people.append(_Person(boxes[face]))
-            people[-1].add(number, face, boxes[face])
-    if not people:
-        return [None] * len(frames)
-    chosen = _choose(people, which)
-    return [chosen.faces.get(number) for number in range(len(frames))]
-
-
-def _choose(people: list[_Person], which: str) -> _Person:
-    if which == "longest":
-        return max(people, key=lambda person: (len(person.faces), float(np.mean(person.areas))))
-    longest = max(len(person.faces) for person in people)
-    people = [person for person in people if len(person.faces) >= _BRIEF * longest]
-    keys = {
-        "largest": lambda person: -float(np.mean(person.areas)),
-        "left": lambda person: float(np.mean(person.centres)),
-        "right": lambda person: -float(np.mean(person.centres)),
-    }
-    return min(people, key=keys[which])
+        people.add(number, boxes)
+    chosen = people.choose(which, range(len(frames)))
+    return [people.face(chosen[0], number) if chosen else None for number in range(len(frames))]
 
 
 def _closeness(last: Box, box: Box) -> float:

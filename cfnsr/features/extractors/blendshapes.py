@@ -6,7 +6,7 @@ Real-time", arXiv:2006.10962 (2020). The order of the scores is published with M
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf
 
 import numpy as np
@@ -67,15 +67,28 @@ class Extractor(FrozenEncoder):
 
     def of_clip(self, clip: Clip, boxes: FaceBoxes | None) -> ClipFeatures:
         """Compute the features of one clip; see ``FrozenEncoder``."""
-        person = detection.follow(clip, self._detect, offset_s=0.0, window_s=inf, frames=self.frames, decoder="pyav")
-        faces = [face for face in person.faces.values() if face is not None]
+        person = detection.follow(clip, self.detect, offset_s=0.0, window_s=inf, frames=self.frames, decoder="pyav")
+        return self.of_person(clip, [*person.faces.values()], person.timeline.duration_s)
+
+    def of_person(self, clip: Clip, of_frames: Sequence[MeshFace | None], duration_s: float) -> ClipFeatures:
+        """Compute the features of one person in a clip.
+
+        Args:
+            clip: the clip.
+            of_frames: the person's face in each frame that was looked at; None where it was not found.
+            duration_s: length of the clip's file in seconds.
+
+        Raises:
+            CfnsrError: the person was found in no frame.
+        """
+        faces = [face for face in of_frames if face is not None]
         if not faces:
-            problem = f"no face of score {self.min_score} or more is found in {len(person.faces)} frames"
+            problem = f"no face of score {self.min_score} or more is found in {len(of_frames)} frames"
             raise CfnsrError(clip.path, problem, "Lower min_score, or remove the clip")
         scores = np.stack([self.mesh.blendshapes(face) for face in faces]).astype(np.float64)
-        duration_s = min(clip.end_s, person.timeline.duration_s) - clip.start_s
-        seconds = duration_s * len(faces) / len(person.faces)
+        seconds = (min(clip.end_s, duration_s) - clip.start_s) * len(faces) / len(of_frames)
         return ClipFeatures(statistics(scores), seconds, (scores.astype(np.float32),))
 
-    def _detect(self, images: Iterator[Image]) -> Iterator[list[MeshFace]]:
+    def detect(self, images: Iterator[Image]) -> Iterator[list[MeshFace]]:
+        """Yield the faces of each image."""
         return (self.mesh.faces(image, self.min_score) for image in images)

@@ -55,6 +55,14 @@ def finder(
     Raises:
         CfnsrError: the package, its detector or its weights are missing.
     """
+    options: dict[str, Any] = {"device": device, "batch_size": batch_size, "compile": compile}
+    return detection.finder(faces(detector=detector, points=points, fetch_weights=fetch_weights, **options), **frames)
+
+
+def faces(
+    *, detector: str, points: bool, device: str, batch_size: int, compile: bool, fetch_weights: bool
+) -> Callable[[Iterator[Image]], Iterator[list[Face]]]:
+    """Return a function that finds the faces of pictures; see ``finder``."""
     if device == "cuda" and not torch.cuda.is_available():
         raise CfnsrError("landmarks.face_align.device", "is cuda, but there is no GPU", "Set it to auto or cpu")
     if device == "auto":
@@ -66,7 +74,7 @@ def finder(
         for image, boxes in find_faces(images):
             yield [Face(box[:4], locate(image, box), float(box[4])) for box in boxes]
 
-    return detection.finder(detect, **frames)
+    return detect
 
 
 def face_detector(

@@ -77,12 +77,17 @@ def finder(published: Path, *, min_score: float, **frames: Any) -> Callable[[Cli
     Raises:
         CfnsrError: LiteRT or the model is missing, or the model has another checksum.
     """
+    return detection.finder(detector(min_score=min_score), **frames)
+
+
+def detector(*, min_score: float) -> Callable[[Iterator[Image]], Iterator[list[Face]]]:
+    """Return a function that finds the faces of pictures; see ``finder``."""
     mesh = FaceMesh()
 
     def detect(images: Iterator[Image]) -> Iterator[list[Face]]:
         return ([*mesh.faces(image, min_score)] for image in images)
 
-    return detection.finder(detect, **frames)
+    return detect
 
 
 class FaceMesh:

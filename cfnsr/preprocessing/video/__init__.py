@@ -16,6 +16,7 @@ from jaxtyping import Float64, UInt8
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing import sources
 from cfnsr.preprocessing.media import Timeline
 from cfnsr.runtime import registry
 
@@ -50,6 +51,9 @@ def frames(path: Path, timeline: Timeline, indices: list[int], *, decoder: str) 
     Raises:
         CfnsrError: a frame cannot be decoded, or the decoder is not installed.
     """
+    source = sources.of(path)
+    if source is not None:
+        return source.frames(indices)
     module = registry.load(__name__, decoder, where="extract.video.decoder", kind="decoder")
     return module.frames(path, timeline, indices)
 

@@ -1,0 +1,81 @@
+"""Models by name: the best of this workspace, a path, or one that comes with cfnsr."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from cfnsr.errors import CfnsrError
+from cfnsr.inference.card import Card
+from cfnsr.inference.model import Model
+from cfnsr.inference.reference import Reference
+
+BEST, FILE = "best", "model.safetensors"
+_REMEDY = "Give best, the path of a model.safetensors, or a name that `cfnsr models` lists"
+
+
+def load(name: str | Path, device: str) -> Model:
+    """Load a model; see ``cfnsr.load``."""
+    path = find(name)
+    card, reference = Card.of(path), Reference.beside(path)
+    if _is_linear(path):
+        from cfnsr.inference.linear import LinearClassifier
+
+        return Model(LinearClassifier(path, device), card, reference)
+    from cfnsr.inference.network import Network
+
+    return Model(Network(path, device, reference), card, reference)
+
+
+def find(name: str | Path) -> Path:
+    """Return the file of a model.
+
+    Raises:
+        CfnsrError: there is none.
+    """
+    if str(name) == BEST:
+        return best(Path.cwd())
+    path = Path(name)
+    if path.is_dir():
+        path = path / FILE
+    if path.is_file():
+        return path
+    shipped = Path(str(files("cfnsr.inference"))) / "shipped" / str(name) / FILE
+    if re.fullmatch(r"\w+", str(name)) and shipped.is_file():
+        return shipped
+    raise CfnsrError(name, "there is no such model", _REMEDY)
+
+
+def best(workspace: Path) -> Path:
+    """Return the file of the best model of a workspace: of the corpus of params.yaml where there are several.
+
+    Raises:
+        CfnsrError: there is none, or it is not clear which of several is meant.
+    """
+    known = sorted(workspace.glob(f"data/*/{BEST}/{FILE}"))
+    if not known:
+        remedy = "Run `dvc repro`, which chooses it, or name another model: a path, or one that `cfnsr models` lists"
+        raise CfnsrError("best", f"{workspace / 'data'} has no best model", remedy)
+    if len(known) > 1:
+        params = workspace / "params.yaml"
+        text = params.read_text(encoding="utf-8") if params.is_file() else ""
+        corpus = re.search(r"^corpus: *(\w+)", text, re.MULTILINE)
+        known = [path for path in known if corpus is not None and path.parts[-3] == corpus[1]] or known
+    if len(known) > 1:
+        raise CfnsrError("best", f"is of several corpora: {', '.join(map(str, known))}", "Give one of these paths")
+    return known[0]
+
+
+def _is_linear(path: Path) -> bool:
+    """Return whether a file holds a linear classifier on a frozen encoder; if not, it should be a network's."""
+    try:
+        with safe_open(path, framework="np") as file:
+            description = json.loads((file.metadata() or {}).get("cfnsr", "{}"))
+    except (OSError, SafetensorError, ValueError) as error:
+        problem = f"is not a model ({error})"
+        raise CfnsrError(path, problem, "Give a model.safetensors written by cfnsr") from error
+    return isinstance(description, dict) and description.get("kind") == "linear probe"

@@ -1,0 +1,181 @@
+"""One recording, asked about window after window: faces, voice, and what the model says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cfnsr.errors import CfnsrError
+from cfnsr.inference import faces
+from cfnsr.inference.faces import DetectedFaces, Faces, FrameChoice, OpenFaceFaces, SeenFace
+from cfnsr.inference.kinds import Inputs, Kind, Opinion
+from cfnsr.inference.recordings import ArraySource, FileSource, Recording
+from cfnsr.inference.reference import FAR, Reference
+from cfnsr.inference.table import Row
+from cfnsr.inference.voice_activity import VoiceActivity
+from cfnsr.inference.windows import Window, Windowing
+from cfnsr.preprocessing import container, sources
+
+_BATCH = 16  # windows that are predicted together
+_NAMES = {"video": "face", "audio": "voice"}
+_NO_BOX = (float("nan"),) * 3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked, and how the answers are read.
+
+    Attributes:
+        kind: the model.
+        temperature: that its log-probabilities are divided by.
+        reference: of its training clips; None if it is not known.
+        detector: returns the name and the function of the detector of faces.
+    """
+
+    kind: Kind
+    temperature: float
+    reference: Reference | None
+    detector: Callable[[], tuple[str, faces.Detect]]
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A window and person that wait to be predicted."""
+
+    window: Window
+    person: int | None
+    seen: SeenFace | None
+    inputs: Inputs
+    missing: tuple[str, ...]
+
+
+class Run:
+    """The rows of one recording, in order of time; it is read while they are taken, and once.
+
+    Attributes:
+        name: of the recording, in the table.
+        windows: over its time.
+        landmarks: where its faces come from; empty if no face is looked for.
+
+    Args:
+        asked: the model.
+        item: a file, or a recording in memory.
+        windowing: how it is cut.
+        face: whose, one of ``faces.WHO``.
+
+    Raises:
+        CfnsrError: the file cannot be read, its OpenFace CSV neither, or no detector of faces is installed.
+    """
+
+    def __init__(self, asked: Asked, item: Path | Recording, windowing: Windowing, face: str) -> None:
+        self._asked, self._kind = asked, asked.kind
+        self._path = item if isinstance(item, Path) else Path(item.name)
+        self.name = str(self._path)
+        with container.one_clip(self._path):
+            self._source = FileSource(item) if isinstance(item, Path) else ArraySource(item)
+        with self._reading():
+            # Of all people, an encoder that chooses for itself takes the one seen longest.
+            chosen = "longest" if face == faces.ALL else face
+            self.windows = windowing.over(self._path, self._source.timeline, chosen)
+            self._sees = "video" in self._kind.modalities and bool(self._source.timeline.pts)
+            self._choice = self._kind.frame_choice if self._sees else None
+            self._faces = None
+            if self._choice is not None:
+                choice = self._choice
+                self._source.expect(sorted({index for window in self.windows for index in choice.of(window)}))
+                self._faces = self._find_faces(choice, face)
+            self.landmarks = "" if self._faces is None else self._faces.origin
+
+    def _find_faces(self, choice: FrameChoice, face: str) -> Faces:
+        crop = self._kind.preprocessing["crop"]
+        if self._kind.takes_csv and isinstance(self._source, FileSource) and self._path.with_suffix(".csv").is_file():
+            return OpenFaceFaces(self._path, face, crop)
+        origin, detect = self._asked.detector()
+        return DetectedFaces(self._path, self.windows, choice, face, origin=origin, detect=detect, crop=crop)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows.
+
+        Raises:
+            CfnsrError: a library cannot process the file.
+        """
+        waiting: list[_Waiting] = []
+        with self._reading():
+            timeline = self._source.timeline
+            hears = "audio" in self._kind.modalities and bool(timeline.tracks)
+            activity = VoiceActivity.of(self._path, timeline, self._kind.track) if hears else None
+        for window in self.windows:
+            with self._reading():
+                waiting += self._prepare(window, activity)
+                if len(waiting) < _BATCH and window is not self.windows[-1]:
+                    continue
+                rows = self._rows(waiting)
+            waiting = []
+            yield from rows
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        # Only while this recording is read: between two rows the caller may read another one.
+        with container.one_clip(self._path), sources.reading(self._path, self._source):
+            yield
+
+    def _prepare(self, window: Window, activity: VoiceActivity | None) -> Iterator[_Waiting]:
+        """Prepare a window: for each person seen, or its sound alone."""
+        voice: Inputs = {}
+        if activity is not None and activity.between(window.start_s, window.end_s):
+            voice = _unless_unusable(lambda: self._kind.voice(window))
+        people = [
+            (seen, _unless_unusable(lambda seen=seen: self._kind.face(window, seen))) for seen in self._see(window)
+        ]
+        for seen, face in [(seen, face) for seen, face in people if face] or [(None, {})]:
+            given = {"video": face, "audio": voice}
+            missing = tuple(_NAMES[modality] for modality in self._kind.modalities if not given[modality])
+            person = None if not face else 0 if seen is None else seen.person
+            yield _Waiting(window, person, seen, {**face, **voice}, missing)
+        if self._choice is not None and (indices := self._choice.of(window)):
+            self._source.forget(indices[0])
+
+    def _see(self, window: Window) -> Sequence[SeenFace | None]:
+        if not self._sees:
+            return []
+        if self._faces is None:
+            return [None]
+        try:
+            return self._faces.of(window)
+        except CfnsrError:  # the picture ends before, or cannot be decoded, as the row says
+            return []
+
+    def _rows(self, waiting: Sequence[_Waiting]) -> list[Row]:
+        """Predict windows."""
+        known = [of_window.inputs for of_window in waiting if of_window.inputs]
+        opinions = iter(self._kind.opinions(known) if known else [])
+        return [self._row(of_window, next(opinions) if of_window.inputs else Opinion()) for of_window in waiting]
+
+    def _row(self, waiting: _Waiting, opinion: Opinion) -> Row:
+        distance = float("nan")
+        if self._asked.reference is not None and opinion.vector is not None:
+            distance = float(self._asked.reference.percentile(opinion.vector[None])[0])
+        boxes = None if waiting.seen is None else waiting.seen.boxes.boxes
+        x, y, side = _NO_BOX if boxes is None else boxes[len(boxes) // 2].tolist()
+        return Row(
+            self.name,
+            waiting.window.start_s,
+            waiting.window.end_s,
+            waiting.person,
+            waiting.missing,
+            (x, y, side),
+            opinion,
+            self._asked.temperature,
+            distance,
+            distance >= FAR,
+        )
+
+
+def _unless_unusable(prepare: Callable[[], Inputs]) -> Inputs:
+    """Prepare a modality; nothing if the picture is black, the sound too short, or the like, as the row then says."""
+    try:
+        return prepare()
+    except CfnsrError:
+        return {}

@@ -1,0 +1,89 @@
+"""The table of predictions: one row a window and person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cfnsr.inference.kinds import LogProbabilities, Opinion
+
+FUSED, VOICE, FACE = "p_", "voice_", "face_"  # beginnings of the columns of probabilities
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a model says of one window and person.
+
+    Attributes:
+        file: path, or name of a recording.
+        start_s, end_s: of the window.
+        person: their number in the file; None for sound alone.
+        missing: of the modalities that the model reads, those without input: ``face``, ``voice``.
+        box: centre x, centre y and side of the face in pixels, in the middle of the window.
+        opinion: of the model.
+        temperature: that the log-probabilities are divided by.
+        distance: percentile (0 to 100) of the training clips' distances; NaN if it is not known.
+        is_far: whether the input is far from the training clips.
+    """
+
+    file: str
+    start_s: float
+    end_s: float
+    person: int | None
+    missing: tuple[str, ...] = ()
+    box: tuple[float, float, float] = (_NAN, _NAN, _NAN)
+    opinion: Opinion = field(default_factory=Opinion)
+    temperature: float = 1.0
+    distance: float = _NAN
+    is_far: bool = False
+
+    def values(self, labels: Sequence[str]) -> dict[str, Any]:
+        """Return the values of the table's columns, in their order."""
+        own = {FUSED: self.opinion.fused, VOICE: self.opinion.audio, FACE: self.opinion.video}
+        shares = {prefix: calibrated(known, self.temperature, len(labels)) for prefix, known in own.items()}
+        fused = shares[FUSED]
+        known = self.opinion.fused is not None
+        return {
+            "file": self.file,
+            "person": _NAN if self.person is None else float(self.person),
+            "start_s": self.start_s,
+            "end_s": self.end_s,
+            "emotion": labels[int(fused.argmax())] if known else None,
+            "confidence": float(fused.max()) if known else _NAN,
+            **{
+                f"{prefix}{label}": float(share)
+                for prefix, of_prefix in shares.items()
+                for label, share in zip(labels, of_prefix, strict=True)
+            },
+            "missing": " ".join(self.missing),
+            "distance": self.distance,
+            "far": self.is_far,
+            **dict(zip(("box_x", "box_y", "box_side"), self.box, strict=True)),
+        }
+
+
+def calibrated(known: LogProbabilities | None, temperature: float, classes: int) -> np.ndarray:
+    """Return probabilities: log-probabilities divided by the temperature, normalised; NaN where there are none."""
+    if known is None:
+        return np.full(classes, np.nan)
+    scaled = known.astype(np.float64) / temperature
+    return np.exp(scaled - np.logaddexp.reduce(scaled))
+
+
+def table(rows: Sequence[Row], labels: Sequence[str], **about: Any) -> pd.DataFrame:
+    """Return rows as a table.
+
+    Args:
+        rows: of all files.
+        labels: the emotions, in the order of their class index.
+        about: what is kept in ``attrs``.
+    """
+    columns = list(Row("", 0.0, 0.0, None).values(labels))
+    frame = pd.DataFrame([row.values(labels) for row in rows], columns=columns)
+    frame.attrs.update(about)
+    return frame

@@ -1,0 +1,95 @@
+"""When somebody speaks: the level in the band of speech rises above the noise.
+
+The floor of the noise follows the recording: the 10th percentile of the levels within 15 seconds. So steady noise, hum
+and tones are no speech, whatever their level. Music is taken for speech: this tells sound that may be a voice from
+silence, not a voice from other sound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing import audio
+from cfnsr.preprocessing.media import Timeline
+
+_RATE_HZ = 16000
+_STEP_S = 0.02  # of the levels
+_BLOCK_S = 10.0  # of sound that is read at a time
+_BAND_HZ = (100.0, 4000.0)
+_AROUND_S = 15.0  # before and after, from which the floor is taken
+_FLOOR = 10  # percentile of the levels
+_ABOVE_DB = 10.0  # of speech over the floor
+_QUIETEST_DB = -60.0  # of speech, relative to full scale
+_SHORTEST_S = 0.2  # of speech in a window
+_SILENCE_DB = -120.0
+
+
+@dataclass(frozen=True)
+class VoiceActivity:
+    """Where a file has speech.
+
+    Attributes:
+        speech: of each step of 0.02 s from the file's start.
+    """
+
+    speech: Bool[np.ndarray, " step"]
+
+    @classmethod
+    def of(cls, path: Path, timeline: Timeline, track: int = 1) -> VoiceActivity:
+        """Listen to a file, some seconds at a time.
+
+        Args:
+            path: the file.
+            timeline: of the file.
+            track: of sound, from 1.
+        """
+        if track > len(timeline.tracks):
+            return cls(np.zeros(0, bool))
+        length_s = max(timeline.duration_s, 0.0) + timeline.tracks[track - 1][1]
+        parts = []
+        for number in range(int(length_s / _BLOCK_S) + 1):
+            block = {"offset_s": number * _BLOCK_S, "window_s": _BLOCK_S}
+            try:
+                samples, _ = audio.waveform(path, timeline, rate_hz=_RATE_HZ, track=track, **block)
+            except CfnsrError:  # no sound in this block
+                samples = np.zeros(round(_BLOCK_S * _RATE_HZ), np.float32)
+            parts.append(levels(samples))
+        return cls(is_speech(np.concatenate(parts)))
+
+    def between(self, start_s: float, end_s: float) -> bool:
+        """Return whether somebody speaks between two times, in seconds."""
+        part = self.speech[round(start_s / _STEP_S) : round(end_s / _STEP_S)]
+        return bool(part.sum() * _STEP_S >= _SHORTEST_S)
+
+
+def levels(samples: Float32[np.ndarray, " sample"]) -> Float64[np.ndarray, " step"]:
+    """Return the level in the band of speech at each step, in dB relative to full scale.
+
+    Args:
+        samples: at 16 kHz, whole steps of them.
+    """
+    size = round(_STEP_S * _RATE_HZ)
+    steps = samples.reshape(-1, size).astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(steps * np.hanning(size))) ** 2
+    frequencies = np.fft.rfftfreq(size, 1 / _RATE_HZ)
+    in_band = (frequencies >= _BAND_HZ[0]) & (frequencies <= _BAND_HZ[1])
+    # A full-scale sine has half the power of full scale, and Hann's window keeps a quarter of its amplitude's square.
+    power = spectrum[:, in_band].sum(axis=1) * 16 / (3 * size**2)
+    return 10 * np.log10(np.maximum(power, 10 ** (_SILENCE_DB / 10)))
+
+
+def is_speech(level_db: Float64[np.ndarray, " step"]) -> Bool[np.ndarray, " step"]:
+    """Return in which steps the level is above the floor of the noise."""
+    around, second = round(_AROUND_S / _STEP_S), round(1 / _STEP_S)
+    # Steps of digital silence are the file's gaps, not its noise.
+    floor = np.full(len(level_db), np.inf)
+    for start in range(0, len(level_db), second):
+        near = level_db[max(start - around, 0) : start + around]
+        sounding = near[near > _SILENCE_DB]
+        floor[start : start + second] = np.percentile(sounding, _FLOOR) if sounding.size else np.inf
+    return (level_db > floor + _ABOVE_DB) & (level_db > _QUIETEST_DB)
