@@ -115,9 +115,8 @@ class Reference:
                 modules = json.loads(file.metadata()[_KEY])["modules"]
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
             means = {name.removeprefix("means."): array for name, array in arrays.items() if name.startswith("means.")}
-            reference = cls(tuple(modules), arrays["mean"], arrays["std"], arrays["distances"], means)
+            if arrays["mean"].shape != arrays["std"].shape or not len(arrays["distances"]):
+                raise ValueError("its arrays do not fit each other")
+            return cls(tuple(modules), arrays["mean"], arrays["std"], arrays["distances"], means)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CfnsrError(path, f"is not what was written beside a model ({error})", "Train it again") from error
-        if reference.mean.shape != reference.std.shape or not len(reference.distances):
-            raise CfnsrError(path, "its arrays do not fit each other", "Train it again")
-        return reference
