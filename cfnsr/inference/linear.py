@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import inf
@@ -23,8 +22,8 @@ from cfnsr.inference.faces import Detect, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.kinds import Inputs, Opinion
 from cfnsr.inference.windows import Window, Windowing
 from cfnsr.preprocessing import sources
+from cfnsr.runtime import model_header
 
-KIND = "linear probe"
 _WINDOW_S = 3.0  # as long as a short sentence
 _FEATURES = "features"
 _ARRAYS = ("mean", "scale", "weights", "bias")
@@ -109,9 +108,9 @@ class LinearClassifier:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    header = model_header.read(path)
     try:
         with safe_open(path, framework="np") as file:
-            header = json.loads(file.metadata()["cfnsr"])
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
         for key in ("labels", "extractor", "layer", "c"):
             header[key]

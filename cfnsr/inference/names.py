@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib.resources import files
 from pathlib import Path
-
-from safetensors import SafetensorError, safe_open
 
 from cfnsr.errors import CfnsrError
 from cfnsr.inference.card import Card
 from cfnsr.inference.model import Model
 from cfnsr.inference.reference import Reference
+from cfnsr.runtime import model_header
 
 BEST, FILE = "best", "model.safetensors"
 _REMEDY = "Give best, the path of a model.safetensors, or a name that `cfnsr models` lists"
@@ -22,7 +20,7 @@ def load(name: str | Path, device: str) -> Model:
     """Load a model; see ``cfnsr.load``."""
     path = find(name)
     card, reference = Card.of(path), Reference.beside(path)
-    if _is_linear(path):
+    if model_header.read(path).get("kind") == "linear probe":
         from cfnsr.inference.linear import LinearClassifier
 
         return Model(LinearClassifier(path, device), card, reference)
@@ -68,14 +66,3 @@ def best(workspace: Path) -> Path:
     if len(known) > 1:
         raise CfnsrError("best", f"is of several corpora: {', '.join(map(str, known))}", "Give one of these paths")
     return known[0]
-
-
-def _is_linear(path: Path) -> bool:
-    """Return whether a file holds a linear classifier on a frozen encoder; if not, it should be a network's."""
-    try:
-        with safe_open(path, framework="np") as file:
-            description = json.loads((file.metadata() or {}).get("cfnsr", "{}"))
-    except (OSError, SafetensorError, ValueError) as error:
-        problem = f"is not a model ({error})"
-        raise CfnsrError(path, problem, "Give a model.safetensors written by cfnsr") from error
-    return isinstance(description, dict) and description.get("kind") == "linear probe"

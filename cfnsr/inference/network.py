@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cfnsr.data import shards
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation import device as devices
-from cfnsr.evaluation.missing_modality import removable, replace_modality
+from cfnsr.evaluation import module_features
+from cfnsr.evaluation.missing_modality import replace_modality
 from cfnsr.evaluation.predict import Normalise, evaluation_mode
+from cfnsr.evaluation.reference import MeanFeatures
 from cfnsr.inference import faces
 from cfnsr.inference.faces import Detect, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.kinds import Inputs, Opinion
@@ -126,21 +127,23 @@ class Network:
 
     def _predict(self, inputs: list[Inputs], lacking: tuple[str, ...]) -> list[Opinion]:
         means = self._means() if lacking else {}
-        if lacking and (len(lacking) == len(self.modalities) or means is None):
+        if means is None or len(lacking) == len(self.modalities):
             return [Opinion()] * len(inputs)
+        modules = () if self._reference is None else self._reference.modules
         with ExitStack() as stack:
             stack.enter_context(evaluation_mode(self._network))
             for modality in lacking:
-                stack.enter_context(replace_modality(self._network, modality, means or {}))
+                stack.enter_context(replace_modality(self._network, modality, means))
+            outputs = stack.enter_context(module_features.recorded(self._network, modules))
             prediction = self._network(self._normalise(self._batch(inputs)))
         results = {
-            name: None if values is None or name in lacking else values.float().cpu().numpy()
+            name: values.float().cpu().numpy()
             for name, values in prediction._asdict().items()
+            if values is not None and name not in lacking
         }
-        return [
-            Opinion(**{name: None if values is None else values[row] for name, values in results.items()})
-            for row in range(len(inputs))
-        ]
+        if modules and not lacking:
+            results["vector"] = module_features.as_vectors(outputs, modules)
+        return [Opinion(**{name: values[row] for name, values in results.items()}) for row in range(len(inputs))]
 
     def _batch(self, inputs: list[Inputs]) -> Batch:
         """Return a batch; what a missing modality would have given is replaced later, so that zeros stand for it."""
@@ -153,16 +156,10 @@ class Network:
         }
         return Batch(arrays, torch.zeros(len(inputs), dtype=torch.int64))
 
-    def _means(self) -> dict[str, Tensor] | None:
-        """Return what replaces a missing modality's features; None if it is not known.
-
-        Of a network that combines two predictions, equal logits, which favour no emotion.
-        """
-        modules = [name for names in self._network.modality_modules.values() for name in names]
-        if not removable(self._network):
-            return None
+    def _means(self) -> MeanFeatures | None:
+        """Return what replaces a missing modality's features; None if it is not known."""
         if hasattr(self._network, "combine"):
-            return {name: torch.zeros(len(self.labels), device=self._device) for name in modules}
-        if self._reference is None or not {*modules} <= {*self._reference.means}:
-            return None
-        return {name: torch.from_numpy(self._reference.means[name]).to(self._device) for name in modules}
+            return module_features.uniform_means(len(self.labels))
+        modules = {name for names in self._network.modality_modules.values() for name in names}
+        known = {} if self._reference is None else self._reference.means
+        return known if modules <= {*known} else None
