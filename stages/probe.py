@@ -31,8 +31,16 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
     if params.probe.refit and datasets.validation:
         train = train.joined(selection)
         chosen = probe.fit(train, chosen.layer, chosen.c, classes)
-    options = params.frozen(name).options
-    probe.save(paths.checkpoint, chosen, train.facts, options, manifest.labels, trial, manifest.fingerprint)
+    probe.save(
+        paths.checkpoint,
+        chosen,
+        train.facts,
+        manifest.labels,
+        trial,
+        manifest.fingerprint,
+        options=params.frozen(name).options,
+        preprocessing=manifest.preprocessing,
+    )
     Reference.of(train.means[:, chosen.layer]).write(paths.checkpoint)
     write_predictions(paths, name, datasets, {"selected": chosen.predict(test), **choices})
     JobRecord(

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -25,12 +24,7 @@ from cfnsr.features.files import Facts
 from cfnsr.features.fold import FrozenFeatures
 from cfnsr.runtime.outputs import atomic_file
 
-KIND = "linear probe"  # as a saved model says of itself
-
 _ITERATIONS = 5000
-_KEY = "cfnsr"  # one key: safetensors writes several in random order
-_ARRAYS = ("mean", "scale", "weights", "bias")
-_AGAIN = "Run its stage again: `dvc repro -f probe`"
 
 
 @dataclass(frozen=True)
@@ -104,80 +98,40 @@ def choose(train: FrozenFeatures, selection: FrozenFeatures, c: list[float], cla
     return max(probes, key=lambda probe: probe.accuracy(selection))
 
 
-@dataclass(frozen=True)
-class SavedProbe:
-    """A classifier as it was saved, with all that is needed to use it.
+def save(
+    path: Path,
+    probe: Probe,
+    facts: Facts,
+    labels: list[str],
+    trial: Trial,
+    data: str,
+    *,
+    options: Mapping[str, Any],
+    preprocessing: Mapping[str, Any],
+) -> None:
+    """Write a classifier, with all that is needed to use it.
 
-    Attributes:
+    Args:
+        path: the file, safetensors.
         probe: the classifier.
         facts: of the extractor.
-        options: the extractor's own.
         labels: the emotions in the order of their class index.
         trial: protocol, fold and seed.
         data: fingerprint of the corpus as prepared.
+        options: the extractor's.
+        preprocessing: how the corpus's clips were prepared: an extractor of faces reads the face boxes.
     """
-
-    probe: Probe
-    facts: Facts
-    options: dict[str, Any]
-    labels: list[str]
-    trial: Trial
-    data: str
-
-
-def save(
-    path: Path, probe: Probe, facts: Facts, options: Mapping[str, Any], labels: list[str], trial: Trial, data: str
-) -> None:
-    """Write a classifier into a safetensors file; the arguments are as in ``SavedProbe``."""
     description: dict[str, Any] = {
-        "kind": KIND,
+        "kind": "linear probe",
         "extractor": asdict(facts),
-        "options": {**options},
+        "options": dict(options),
+        "preprocessing": dict(preprocessing),
         "layer": probe.layer,
         "c": probe.c,
         "labels": labels,
         **asdict(trial),
         "data": data,
     }
-    tensors = {name: np.ascontiguousarray(getattr(probe, name)) for name in _ARRAYS}
+    tensors = {name: np.ascontiguousarray(getattr(probe, name)) for name in ("mean", "scale", "weights", "bias")}
     with atomic_file(path) as partial:
-        save_file(tensors, partial, metadata={_KEY: json.dumps(description, sort_keys=True)})
-
-
-def load(path: Path) -> SavedProbe:
-    """Read a classifier that ``save`` wrote.
-
-    Raises:
-        CfnsrError: the file is missing, damaged or another one.
-    """
-    description = describe(path)
-    try:
-        with safe_open(path, framework="np") as file:
-            arrays = {name: file.get_tensor(name).astype(np.float64) for name in _ARRAYS}
-        facts = description["extractor"]
-        trained_on = facts.pop("trained_on")
-        return SavedProbe(
-            Probe(description["layer"], description["c"], **arrays),
-            Facts(**facts, trained_on=None if trained_on is None else tuple(trained_on)),
-            description["options"],
-            description["labels"],
-            Trial(*(description[name] for name in ("protocol", "fold", "seed"))),
-            description["data"],
-        )
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise CfnsrError(path, f"is no linear classifier of this version ({error})", _AGAIN) from error
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """Read the description of a saved model; its ``kind`` is ``KIND`` if it is a linear classifier.
-
-    Raises:
-        CfnsrError: the file is missing or damaged, or no model of cfnsr.
-    """
-    try:
-        with safe_open(path, framework="np") as file:
-            return json.loads((file.metadata() or {})[_KEY])
-    except (OSError, SafetensorError) as error:
-        raise CfnsrError(path, f"cannot be read as safetensors ({error})", _AGAIN) from error
-    except (KeyError, ValueError) as error:
-        raise CfnsrError(path, "is safetensors, but not a model of cfnsr", "Give a model.safetensors of it") from error
+        save_file(tensors, partial, metadata={"cfnsr": json.dumps(description, sort_keys=True)})

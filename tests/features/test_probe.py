@@ -14,14 +14,13 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file
 
 from cfnsr.data import shards
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord, read_predictions
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation import reference
-from cfnsr.evaluation.outputs import from_table
 from cfnsr.evaluation.reference import Reference
 from cfnsr.features import files, fold, probe
 from cfnsr.features.fold import FrozenFeatures
@@ -69,7 +68,7 @@ def opened(folder: Path, actors: list[str]) -> FrozenFeatures:
 def test_validation_speakers_choose_the_layer(folder: Path) -> None:
     run(folder)
     described = description(folder)
-    assert described["layer"] == frozen.KNOWING and described["labels"] == list(corpus.LABELS)
+    assert described["options"] and described["layer"] == frozen.KNOWING and described["labels"] == list(corpus.LABELS)
     table = read_predictions(paths(folder).predictions)
     selected = table[table["choice"] == "selected"]
     assert set(selected["actor"]) == {"01"} and (selected["label"] == selected["predicted"]).all()
@@ -92,37 +91,13 @@ def test_test_speakers_change_nothing_that_is_learned(folder: Path) -> None:
 def test_reference_is_of_the_clips_learned_from(folder: Path, refit: bool) -> None:
     run(folder, **{"probe.refit": refit})
     before = paths(folder).checkpoint.with_name(reference.FILE).read_bytes()
-    known, fitted = Reference.beside(paths(folder).checkpoint), probe.load(paths(folder).checkpoint).probe
+    known, fitted = Reference.beside(paths(folder).checkpoint), load_file(paths(folder).checkpoint)
     assert known is not None and len(known.distances) == (24 if refit else 16)
-    assert np.array_equal(known.mean, fitted.mean) and np.array_equal(known.std, fitted.scale)
+    assert np.array_equal(known.mean, fitted["mean"]) and np.array_equal(known.std, fitted["scale"])
     of_test = folder / "features" / NAME / "01"
     np.save(of_test / files.ARRAY, 1e6 * np.load(of_test / files.ARRAY))
     run(folder, **{"probe.refit": refit})
     assert paths(folder).checkpoint.with_name(reference.FILE).read_bytes() == before
-
-
-def test_saved_classifier_predicts_the_same(folder: Path) -> None:
-    run(folder)
-    saved = probe.load(paths(folder).checkpoint)
-    assert saved.labels == list(corpus.LABELS) and saved.facts == frozen.FACTS and saved.trial.fold == "fold_1"
-    assert saved.options["coefficients"] == 40
-    table = read_predictions(paths(folder).predictions)
-    predicted = from_table(table, saved.labels, "selected")
-    np.testing.assert_allclose(saved.probe.predict(opened(folder, ["01"])), predicted, atol=1e-9)
-
-
-def test_other_files_are_no_classifier(folder: Path) -> None:
-    run(folder)
-    path = paths(folder).checkpoint
-    save_file({"mean": np.zeros(3)}, path, {"cfnsr": "{}"})
-    with pytest.raises(CfnsrError, match="is no linear classifier of this version"):
-        probe.load(path)
-    save_file({"mean": np.zeros(3)}, path)
-    with pytest.raises(CfnsrError, match="is safetensors, but not a model of cfnsr"):
-        probe.load(path)
-    path.write_bytes(b"text")
-    with pytest.raises(CfnsrError, match="cannot be read as safetensors"):
-        probe.load(path)
 
 
 @pytest.mark.parametrize("refit", [True, False])
