@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -42,7 +42,7 @@ def removable(network: nn.Module) -> list[str]:
 
 
 @contextmanager
-def replace_modality(network: nn.Module, modality: str, means: MeanFeatures) -> Iterator[None]:
+def replace_modality(network: nn.Module, modality: str, means: MeanFeatures | Mapping[str, Tensor]) -> Iterator[None]:
     """Replace the features of a modality while the context lasts.
 
     Args:
@@ -57,7 +57,7 @@ def replace_modality(network: nn.Module, modality: str, means: MeanFeatures) -> 
     with ExitStack() as hooks:
         for name in _modules(network)[modality]:
             hooks.callback(
-                network.get_submodule(name).register_forward_hook(replace_by(torch.from_numpy(means[name]))).remove
+                network.get_submodule(name).register_forward_hook(replace_by(torch.as_tensor(means[name]))).remove
             )
         yield
 

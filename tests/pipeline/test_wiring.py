@@ -59,7 +59,12 @@ ROWS = {
     "features": registry.names("cfnsr.features.extractors"),
 }
 
-NAME_OF = {"pretrain": "video", "ablate": "cfnsr_no_residual", "features": "mel_statistics"}
+NAME_OF = {
+    "pretrain": "video",
+    "ablate": "cfnsr_no_residual",
+    "features": "mel_statistics",
+    "probe": "mel_statistics",
+}
 
 
 def fill(text: str, values: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
+from cfnsr.inference.card import Card
 from cfnsr.report import best_model
 from cfnsr.report.best_model import BestModel
 
@@ -86,7 +87,11 @@ def test_model_and_figures_are_written(tmp_path: Path) -> None:
     checkpoint = JobPaths.of(tmp_path, "a", TRIALS[1]).checkpoint
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"weights")
-    best_model.write(tmp_path / "best", BestModel("a", TRIALS[1], 12 / 22, 0.6), tmp_path)
+    checkpoint.with_name("reference.safetensors").write_bytes(b"distances")
+    card = Card("a", "emodb", temperature=1.5)
+    best_model.write(tmp_path / "best", BestModel("a", TRIALS[1], 12 / 22, 0.6), tmp_path, card)
+    assert (tmp_path / "best/reference.safetensors").read_bytes() == b"distances"
+    assert Card.of(tmp_path / "best/model.safetensors") == card
     assert (tmp_path / "best/model.safetensors").read_bytes() == b"weights"
     assert json.loads((tmp_path / "best/best.json").read_text()) == {
         "name": "a",
@@ -99,7 +104,7 @@ def test_model_and_figures_are_written(tmp_path: Path) -> None:
 def test_without_a_best_the_folder_is_empty(tmp_path: Path) -> None:
     (tmp_path / "best").mkdir()
     (tmp_path / "best/model.safetensors").touch()
-    best_model.write(tmp_path / "best", None, tmp_path)
+    best_model.write(tmp_path / "best", None, tmp_path, None)
     assert list((tmp_path / "best").iterdir()) == []
 
 
