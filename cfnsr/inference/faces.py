@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from cfnsr.corpora.clip import FACES
 from cfnsr.errors import CfnsrError
@@ -38,6 +40,7 @@ class SeenFace:
     faces: Sequence[Face | None] = ()
 
 
+@runtime_checkable
 class Faces(Protocol):
     """Finds the faces of one file's windows, which are asked for in order of time.
 
@@ -174,6 +177,8 @@ class DetectedFaces:
 
 def _boxes(landmarks: Landmarks, crop: Mapping[str, Any], window: Window) -> FaceBoxes | None:
     """Compute a person's boxes; None if it is seen in too few frames, or too small, as the table then says."""
+    # As precise as the pipeline's files of landmarks, so that the same points give the same boxes.
+    landmarks = replace(landmarks, points=landmarks.points.astype(np.float32).astype(np.float64))
     try:
         return face_boxes.compute(landmarks, **crop, where=window.clip.id)
     except CfnsrError:

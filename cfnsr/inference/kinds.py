@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -32,6 +32,7 @@ class Opinion:
     vector: Float[np.ndarray, " feature"] | None = None
 
 
+@runtime_checkable
 class Kind(Protocol):
     """A kind of model.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cfnsr.preprocessing.video import Frame
 
 
+@runtime_checkable
 class Source(Protocol):
     """What clips are read from; windows come in order of their start.
 
