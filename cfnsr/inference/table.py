@@ -85,5 +85,10 @@ def table(rows: Sequence[Row], labels: Sequence[str], **about: Any) -> pd.DataFr
     """
     columns = list(Row("", 0.0, 0.0, None).values(labels))
     frame = pd.DataFrame([row.values(labels) for row in rows], columns=columns)
+    # A column of strings would turn None into NaN.
+    emotions = [
+        None if row.opinion.fused is None else emotion for row, emotion in zip(rows, frame["emotion"], strict=True)
+    ]
+    frame["emotion"] = pd.Series(emotions, dtype=object)
     frame.attrs.update(about)
     return frame

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,11 +14,16 @@ import pytest
 import cfnsr
 from cfnsr.corpora.clip import Clip
 from cfnsr.data.dataset import Clips
+from cfnsr.errors import CfnsrError
+from cfnsr.evaluation import module_features
+from cfnsr.evaluation.missing_modality import replace_modality
 from cfnsr.evaluation.predict import Predictor
+from cfnsr.inference.card import Card
 from cfnsr.inference.model import Model
 from cfnsr.preprocessing import media
 from tests.inference.conftest import Saved
 from tests.support import networks, zoo
+from tests.support.media import numbered, remuxed, tone
 
 NAMES = ["video", "audio", *zoo.OPTIONS]
 
@@ -55,3 +63,83 @@ def test_detected_faces_are_those_of_the_pipeline(
     np.testing.assert_allclose(probabilities(table), expected, atol=1e-5)
     assert model.predict(clips[0].path).attrs["landmarks"] == {str(clips[0].path): "face_mesh"}
     assert (table["person"] == 0).all() and table["box_side"].between(50, 300).all()
+
+
+def without_sound(path: Path, out: Path) -> Path:
+    return remuxed(out, [path], keep=lambda packet: packet.stream.type == "video")
+
+
+def test_what_is_missing_is_said(saved: Callable[..., Saved], studio_actor: Path, tmp_path: Path) -> None:
+    path, _ = saved("averaging", "face_mesh")
+    model = cfnsr.load(path, device="cpu")
+    whole = sorted(studio_actor.glob("*.mp4"))[0]
+    given = [
+        whole,
+        without_sound(whole, tmp_path / "mute.mp4"),
+        numbered(tmp_path / "nobody.mp4", frames=60, sound_s=None),
+        tone(tmp_path / "tone.wav", pitch_hz=220, length_s=3),
+    ]
+    both, mute, nobody, steady_tone = model.predict(given).itertuples()
+    assert [row.missing for row in (both, mute, nobody, steady_tone)] == ["", "voice", "face voice", "face voice"]
+    assert mute.emotion is not None and np.isnan(mute.voice_happy) and mute.face_happy == pytest.approx(both.face_happy)
+    assert nobody.emotion is None and np.isnan(nobody.p_happy) and np.isnan([nobody.person, nobody.box_x]).all()
+    assert np.isnan(steady_tone.confidence) and steady_tone.start_s == 0
+
+
+def test_missing_modality_is_replaced_by_its_mean(
+    saved: Callable[..., Saved], by_openface: tuple[list[Clip], Clips], tmp_path: Path
+) -> None:
+    path, network = saved("concat")
+    clips, arrays = by_openface
+    mute = without_sound(clips[0].path, tmp_path / "mute.mp4")
+    shutil.copy(clips[0].path.with_suffix(".csv"), mute.with_suffix(".csv"))
+    duration_s = media.timeline(clips[0].path).duration_s
+    (row,) = cfnsr.load(path, device="cpu").predict(mute, window_s=duration_s).itertuples()
+    assert row.missing == "voice" and row.emotion is None
+    predictor = Predictor(network, networks.NORMALISE, 4)
+    reference = module_features.describe(network, predictor.batches(arrays))
+    reference.write(path)
+    table = cfnsr.load(path, device="cpu").predict(mute, window_s=duration_s)
+    with replace_modality(network, "audio", reference.means):
+        expected = np.exp(predictor.predict(arrays))[:1]
+    np.testing.assert_allclose(probabilities(table), expected, atol=1e-5)
+    assert np.isnan(table["distance"][0])  # of a part of the features, no distance of the training clips is known
+
+
+def test_distance_is_that_of_the_clip(saved: Callable[..., Saved], by_openface: tuple[list[Clip], Clips]) -> None:
+    path, network = saved("cfnsr")
+    clips, arrays = by_openface
+    batches = Predictor(network, networks.NORMALISE, 4).batches(arrays)
+    reference = module_features.describe(network, batches)
+    order = np.argsort(np.argsort(reference.distances))
+    replace(reference, distances=reference.distances + 1e-3).write(path)
+    table = predict(cfnsr.load(path, device="cpu"), clips)
+    np.testing.assert_allclose(table["distance"], 100 * order / len(clips), atol=0.1)
+    replace(reference, mean=reference.mean + 100).write(path)
+    assert predict(cfnsr.load(path, device="cpu"), clips[:1])["far"].all()
+
+
+def test_temperature_softens_all_probabilities(
+    saved: Callable[..., Saved], by_openface: tuple[list[Clip], Clips]
+) -> None:
+    path, _ = saved("averaging")
+    clips, _ = by_openface
+    before = predict(cfnsr.load(path, device="cpu"), clips[:1])
+    Card("small", temperature=2.0).write(path.parent)
+    after = predict(cfnsr.load(path, device="cpu"), clips[:1])
+    for prefix in ("p_", "voice_", "face_"):
+        softer = np.sqrt(probabilities(before, prefix))
+        np.testing.assert_allclose(probabilities(after, prefix), softer / softer.sum(), atol=1e-6)
+
+
+def test_network_on_sequences_is_refused(saved: Callable[..., Saved]) -> None:
+    encoders = {"audio": {"name": "sequence", "channels": 4, "dropout": 0.0}}
+    path, _ = saved("audio", encoders=encoders, inputs={"audio_sequence": [6, 12]})
+    with pytest.raises(CfnsrError, match="reads audio_sequence, and does not say by which frozen encoder"):
+        cfnsr.load(path)
+
+
+def test_network_without_preprocessing_is_refused(saved: Callable[..., Saved]) -> None:
+    path, _ = saved("audio", preprocessing={})
+    with pytest.raises(CfnsrError, match=r"lacks preprocessing\.extract"):
+        cfnsr.load(path)

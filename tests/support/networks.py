@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from cfnsr.data.manifest import Manifest
+from cfnsr.data.shards import Sample
 from cfnsr.data.splits import Trial
 from cfnsr.evaluation.predict import Normalise
 from cfnsr.models.spec import ModelSpec
+from cfnsr.models.types import Batch
 from tests.support import zoo
 
 CPU = torch.device("cpu")
@@ -45,3 +47,9 @@ def network(model_spec: ModelSpec, seed: int = 0) -> nn.Module:
     """Build a network with random weights, in evaluation mode."""
     torch.manual_seed(seed)
     return model_spec.build().eval()
+
+
+def batch_of(sample: Sample) -> Batch:
+    """Return a batch of one clip."""
+    arrays = {name: torch.from_numpy(array[None]) for name, array in sample.arrays.items()}
+    return Batch(arrays, torch.zeros(1, dtype=torch.int64))
