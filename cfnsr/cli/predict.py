@@ -50,7 +50,9 @@ def predict(
     json_file: Path | None,
     device: str,
 ) -> None:
-    """Say which emotions voice and face show in videos and files of sound, window after window.
+    """Say which emotions voice and face show in the recordings PATH..., window after window.
+
+    Videos, files of sound, and folders of these.
 
     Not for decisions about people: a model tells acted emotions apart, as the figures under the result say
     (docs/predict.md).

@@ -47,3 +47,13 @@ def test_people_who_pass_each_other_are_not_mixed() -> None:
 def test_fast_face_is_the_same_within_reach(distance: int) -> None:
     frames = [[square(100 + distance * step, 100, 80), square(900, 100, 20)] for step in range(5)]
     assert people.follow(frames) == [0] * 5
+
+
+def test_everybody_who_is_seen_often_may_be_chosen() -> None:
+    seen = people.People()
+    for frame in range(4):
+        seen.add(frame, [square(50, 100, 30), square(400, 100, 60)])
+    seen.add(4, [square(400, 100, 60), square(900, 100, 200)])
+    assert seen.choose("all", range(5)) == [0, 1] and seen.choose("all", [4]) == [1, 2]
+    assert seen.choose("left", [4]) == [1] and seen.choose("largest", []) == []
+    assert seen.face(2, 4) == 1 and seen.face(2, 0) is None

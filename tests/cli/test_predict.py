@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from cfnsr.cli import main
+from cfnsr.inference.card import NOT_FOR, Card, HeldOut
+from tests.inference.conftest import Saved, saved
+from tests.support.media import tone
+
+__all__ = ["saved"]  # a fixture
+
+
+@pytest.fixture
+def model(saved: Callable[..., Saved]) -> Path:
+    path, _ = saved("averaging", "face_mesh")
+    held_out = HeldOut(0.5, 0.4, 0.6, 0.49, 64, 8, "held_out")
+    Card("small", corpus="studio", labels=["a", "b"], temperature=1.5, held_out=held_out).write(path.parent)
+    return path
+
+
+def predict(model: Path, *arguments: object) -> Result:
+    return CliRunner().invoke(main, ["predict", "--model", str(model), "--device", "cpu", *map(str, arguments)])
+
+
+def test_each_window_has_a_line_and_a_row(model: Path, studio_actor: Path, tmp_path: Path) -> None:
+    clip = sorted(studio_actor.glob("*.mp4"))[0]
+    outputs = {name: tmp_path / "out" / f"table.{name}" for name in ("csv", "parquet", "json")}
+    result = predict(
+        model, clip, "--every", 0.6, *(part for name, path in outputs.items() for part in (f"--{name}", path))
+    )
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{clip}  (faces: face_mesh)" and lines[1].strip().startswith("0.0–2.") and "face " in lines[1]
+    assert lines[-1] == f"{NOT_FOR}." and "50.0 % (40.0–60.0)" in lines[-2] and "windows: " in lines[-3]
+    table, same = pd.read_csv(outputs["csv"]), pd.read_parquet(outputs["parquet"])
+    content = json.loads(outputs["json"].read_text())
+    assert len(table) == len(same) == len(content["rows"]) == len(lines) - 4 > 1
+    assert content["model"]["temperature"] == 1.5 and content["landmarks"] == {str(clip): "face_mesh"}
+    assert table["p_happy"][0] == pytest.approx(same["p_happy"][0]) == pytest.approx(content["rows"][0]["p_happy"])
+
+
+def test_bad_file_is_one_line_and_the_rest_goes_on(model: Path, studio_actor: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.mp4").write_text("text")
+    (folder / "b\x1b[31m\n.mp4").write_text("a name that would colour the terminal")
+    tone(folder / "c.wav", pitch_hz=200)
+    (folder / "d.mp4").symlink_to(sorted(studio_actor.glob("*.mp4"))[0])
+    result = predict(model, tmp_path / "none.mp4", folder, "--json", tmp_path / "table.json")
+    assert result.exit_code == 1
+    errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert [error.split(": ")[1].removeprefix(str(tmp_path)) for error in errors] == [
+        "/none.mp4",
+        "/folder/a.mp4",
+        "/folder/b\\x1b[31m\\n.mp4",
+    ]
+    assert "\x1b[31m" not in result.output and "Traceback" not in result.output
+    assert "no opinion, no face, no voice" in result.stdout and "d.mp4" in result.stdout
+    content = json.loads((tmp_path / "table.json").read_text())
+    assert len(content["failed"]) == 3 and [row["emotion"] is None for row in content["rows"]] == [True, False]
+
+
+@pytest.mark.parametrize("arguments", [["--window", "0"], ["--every", "nan"], ["--model", "nothing"]])
+def test_wrong_option_is_one_line(model: Path, studio_actor: Path, arguments: list[str]) -> None:
+    result = predict(model, sorted(studio_actor.glob("*.mp4"))[0], *arguments)
+    assert result.exit_code == 1 and result.stderr.count("Error: ") == 1 and "Traceback" not in result.output
+
+
+def test_help_says_what_it_is_not_for() -> None:
+    result = CliRunner().invoke(main, ["predict", "--help"])
+    assert "Not for decisions about people" in result.output and "cfnsr predict interview.mp4" in result.output
