@@ -172,5 +172,10 @@ class Card:
             )
 
 
+def shipped() -> list[Path]:
+    """List the files of the models that come with cfnsr; each is named by its folder."""
+    return sorted(Path(__file__).parent.glob("shipped/*/model.safetensors"))
+
+
 def _percent(figure: HeldOut | CrossFigure) -> str:
     return f"{100 * figure.accuracy:.1f} % ({100 * figure.ci_low:.1f}–{100 * figure.ci_high:.1f})"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from pathlib import Path
 
 from cfnsr.errors import CfnsrError
-from cfnsr.inference.card import Card
+from cfnsr.inference.card import Card, shipped
 from cfnsr.inference.model import Model
 from cfnsr.inference.reference import Reference
 from cfnsr.runtime import model_header
@@ -42,9 +41,9 @@ def find(name: str | Path) -> Path:
         path = path / FILE
     if path.is_file():
         return path
-    shipped = Path(str(files("cfnsr.inference"))) / "shipped" / str(name) / FILE
-    if re.fullmatch(r"\w+", str(name)) and shipped.is_file():
-        return shipped
+    for file in shipped():
+        if file.parent.name == str(name):
+            return file
     raise CfnsrError(name, "there is no such model", _REMEDY)
 
 

@@ -62,7 +62,7 @@ def card(
         trained_speakers=len(trained),
         temperature=round(metrics.temperature(validation, manifest.labels), 4),
         held_out=_held_out(selected, manifest.labels, trial.protocol, ci_level),
-        cross=_cross(folder, manifest, [row for row in cross_rows if row == name], ci_level),
+        cross=cross_figures(folder, manifest, [row for row in cross_rows if row == name], ci_level),
         licence="; ".join(f"{what}: {licence}" for what, licence in licences if licence),
     )
 
@@ -81,8 +81,20 @@ def _held_out(selected: pd.DataFrame, labels: list[str], protocol: str, ci_level
     )
 
 
-def _cross(folder: Path, manifest: Manifest, names: list[str], ci_level: float) -> list[CrossFigure]:
-    """Read how the same encoder's classifiers do that were trained on other corpora, and tested on this one."""
+def cross_figures(folder: Path, manifest: Manifest, names: list[str], ci_level: float) -> list[CrossFigure]:
+    """Read how an encoder's classifiers do that were trained on other corpora and tested on this one.
+
+    Only of those that are standardised by their training clips: one recording alone cannot be standardised otherwise.
+
+    Args:
+        folder: of the tested corpus, with ``jobs``.
+        manifest: of that corpus.
+        names: the encoders.
+        ci_level: nominal coverage of the intervals.
+
+    Raises:
+        CfnsrError: a file is missing or damaged.
+    """
     return [
         CrossFigure(
             trained_on=row.trained_on,
@@ -95,4 +107,5 @@ def _cross(folder: Path, manifest: Manifest, names: list[str], ci_level: float) 
             standardised=row.standardise,
         )
         for row in cross.gather(folder, manifest, names, {}, ci_level)
+        if row.standardise == "training"
     ]
