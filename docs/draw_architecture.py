@@ -15,9 +15,9 @@ import grimp
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs/architecture.svg"
 
-BOX_WIDTH, BOX_HEIGHT, GAP, ROW_HEIGHT, MARGIN = 250, 66, 70, 112, 24  # pixels
+BOX_WIDTH, BOX_HEIGHT, GAP, ROW_HEIGHT, MARGIN = 250, 66, 40, 112, 24  # pixels
 MANY = 6  # imports of a package, from which on they are listed and not drawn
-WIDTH = 3 * BOX_WIDTH + 2 * GAP + 2 * MARGIN
+WIDTH = 4 * BOX_WIDTH + 3 * GAP + 2 * MARGIN
 
 
 def layers() -> list[list[str]]:

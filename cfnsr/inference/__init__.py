@@ -1,4 +1,4 @@
-"""Use of trained models on recordings, outside the pipeline: no params.yaml is read, and DVC is not imported."""
+"""Trained models asked about any recording: neither params.yaml nor DVC is needed."""
 
 from __future__ import annotations
 
