@@ -13,12 +13,13 @@ import numpy as np
 from cfnsr.corpora.clip import FACES
 from cfnsr.errors import CfnsrError
 from cfnsr.inference.windows import Window
-from cfnsr.preprocessing import detection, face_boxes, openface_csv, sources, video
+from cfnsr.preprocessing import detection, face_boxes, openface_csv, video
 from cfnsr.preprocessing.detection import Face, Image
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.preprocessing.landmarks import Landmarks, face_align, face_mesh, openface
 from cfnsr.preprocessing.media import Timeline
 from cfnsr.preprocessing.people import People
+from cfnsr.runtime import sources
 
 ALL = "all"
 WHO = ("largest", ALL, "left", "right")  # that a user may ask for

@@ -21,8 +21,7 @@ from cfnsr.inference import faces
 from cfnsr.inference.faces import Detect, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.kinds import Inputs, Opinion
 from cfnsr.inference.windows import Window, Windowing
-from cfnsr.preprocessing import sources
-from cfnsr.runtime import model_header
+from cfnsr.runtime import model_header, sources
 
 _WINDOW_S = 3.0  # as long as a short sentence
 _FEATURES = "features"

@@ -24,7 +24,8 @@ from cfnsr.inference.reference import Reference
 from cfnsr.inference.windows import Window, Windowing
 from cfnsr.models import checkpoint
 from cfnsr.models.types import Batch
-from cfnsr.preprocessing import audio, extract, sources
+from cfnsr.preprocessing import audio, extract
+from cfnsr.runtime import sources
 
 _AGAIN = "Train it again with this version of cfnsr"
 

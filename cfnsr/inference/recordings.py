@@ -73,7 +73,7 @@ def files(path: Path) -> list[Path]:
 
 
 class FileSource:
-    """A file that is decoded once; see ``cfnsr.preprocessing.sources.Source``.
+    """A file that is decoded once; see ``cfnsr.runtime.sources.Source``.
 
     Args:
         path: the file.
@@ -186,7 +186,7 @@ class _KeptSound:
 
 
 class ArraySource:
-    """A recording in memory; see ``cfnsr.preprocessing.sources.Source``.
+    """A recording in memory; see ``cfnsr.runtime.sources.Source``.
 
     Args:
         recording: the recording.

@@ -16,7 +16,8 @@ from cfnsr.inference.reference import FAR, Reference
 from cfnsr.inference.table import Row
 from cfnsr.inference.voice_activity import VoiceActivity
 from cfnsr.inference.windows import Window, Windowing
-from cfnsr.preprocessing import container, sources
+from cfnsr.preprocessing import container
+from cfnsr.runtime import sources
 
 _BATCH = 16  # windows that are predicted together
 _NAMES = {"video": "face", "audio": "voice"}

@@ -17,9 +17,9 @@ from torchaudio.functional import create_dct
 from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import sources
 from cfnsr.preprocessing.container import decode_sound, open_media
 from cfnsr.preprocessing.media import Timeline
+from cfnsr.runtime import sources
 
 _JITTER_S = 0.015  # by which the times of frames that follow each other may be off: containers round them
 _MARGIN_S = 0.1  # of sound around a window, for the resampler's filter

@@ -10,9 +10,10 @@ from jaxtyping import Float32
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import audio, media, sources
+from cfnsr.preprocessing import audio, media
 from cfnsr.preprocessing.container import open_media, pictures
 from cfnsr.preprocessing.media import Timeline
+from cfnsr.runtime import sources
 
 _SHORTEST_S = 0.1  # every encoder has at least one frame of it
 _LONGEST_S = 3600.0

@@ -18,8 +18,8 @@ from av.container import InputContainer
 from jaxtyping import Float64
 
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import sources
 from cfnsr.preprocessing.container import decode_sound, open_media, pictures
+from cfnsr.runtime import sources
 
 _REMEDY = "Fetch or record the clip again"
 _UNTIMED = {"avi"}  # containers without presentation times: libav guesses them, up to three frames off

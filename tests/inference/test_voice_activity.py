@@ -7,7 +7,8 @@ import pytest
 
 from cfnsr.inference.recordings import ArraySource, Recording
 from cfnsr.inference.voice_activity import VoiceActivity, levels
-from cfnsr.preprocessing import media, sources
+from cfnsr.preprocessing import media
+from cfnsr.runtime import sources
 
 RATE_HZ = 16000
 PATH = Path("sound")

@@ -16,9 +16,8 @@ from jaxtyping import Float64, UInt8
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.preprocessing import sources
 from cfnsr.preprocessing.media import Timeline
-from cfnsr.runtime import registry
+from cfnsr.runtime import registry, sources
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    from av import AudioFrame
-
-    from cfnsr.preprocessing.media import Timeline
-    from cfnsr.preprocessing.video import Frame
+from typing import Any, Protocol, runtime_checkable
 
 
 @runtime_checkable
@@ -24,16 +18,16 @@ class Source(Protocol):
     """What clips are read from; windows come in order of their start.
 
     Attributes:
-        timeline: the times of the picture, where there is one, and of the sound.
+        timeline: times of picture and sound, a ``cfnsr.preprocessing.media.Timeline``.
     """
 
-    timeline: Timeline
+    timeline: Any
 
-    def frames(self, indices: list[int]) -> Iterator[Frame]:
+    def frames(self, indices: list[int]) -> Iterator[Any]:
         """Yield the frames at ascending indices; see ``cfnsr.preprocessing.video.frames``."""
         ...
 
-    def sound(self, stream: int, from_s: float) -> Iterator[tuple[float, AudioFrame]]:
+    def sound(self, stream: int, from_s: float) -> Iterator[tuple[float, Any]]:
         """Yield decoded sound, each frame with its time on the file's clock in seconds.
 
         Args:
