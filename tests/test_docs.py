@@ -22,6 +22,7 @@ from cfnsr import cli
 from tests.conftest import made_once
 from tests.corpora.test_folder import crema_d, sheet_of
 from tests.support import published, store
+from tests.support.media import tone
 from tests.support.repository import ROOT, Repository
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -114,8 +115,18 @@ def a_remote(repository: Repository) -> None:
         run(repository, command)
 
 
+def recordings(repository: Repository) -> None:
+    """A reader's own recordings: without the CSV that lies beside studio's clips."""
+    clip = min((repository.folder / "data/studio/raw").rglob("*.mp4"))
+    (repository.folder / "clips").mkdir()
+    for name in ("interview.mp4", "talk.mp4", "clips/one.mp4"):
+        shutil.copyfile(clip, repository.folder / name)
+    tone(repository.folder / "call.wav", pitch_hz=200)
+
+
 NEEDS: dict[str, Callable[[Repository], None]] = {
     "cfnsr launch": stale_jobs,
+    "cfnsr predict": recordings,
     "make repro": environment,
     "make repro PRESET=test_selected": small_preset,
     "cfnsr folder": videos,

@@ -149,7 +149,8 @@ def _summary(rows: list[Row], labels: list[str]) -> str:
     emotions = Counter(row.values(labels)["emotion"] or "no opinion" for row in rows)
     far = sum(row.is_far for row in rows)
     said = ", ".join(f"{emotion} {count}" for emotion, count in emotions.most_common())
-    return f"{len(rows)} windows: {said}" + (f"; {far} far from the training clips" if far else "")
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    return f"{count}: {said}" + (f"; {far} far from the training clips" if far else "")
 
 
 def _write_json(path: Path, table: pd.DataFrame, model: Model, failed: dict[str, str]) -> None:

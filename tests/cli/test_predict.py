@@ -37,7 +37,7 @@ def test_each_window_has_a_line_and_a_row(model: Path, studio_actor: Path, tmp_p
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == f"{clip}  (faces: face_mesh)" and lines[1].strip().startswith("0.0–2.") and "face " in lines[1]
-    assert lines[-1] == f"{NOT_FOR}." and "50.0 % (40.0–60.0)" in lines[-2] and "windows: " in lines[-3]
+    assert lines[-1] == f"{NOT_FOR}." and "50.0 % (40.0–60.0)" in lines[-2] and " rows: " in lines[-3]
     table, same = pd.read_csv(outputs["csv"]), pd.read_parquet(outputs["parquet"])
     content = json.loads(outputs["json"].read_text())
     assert len(table) == len(same) == len(content["rows"]) == len(lines) - 4 > 1
