@@ -11,7 +11,7 @@ from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
-from cfnsr.evaluation import device, imported
+from cfnsr.evaluation import device, imported, module_features
 from cfnsr.evaluation.missing_modality import predict_without_each
 from cfnsr.evaluation.outputs import write_outputs
 from cfnsr.evaluation.predict import Normalise, Predictor
@@ -43,8 +43,10 @@ def main(
     normalise = Normalise(**spec.pixels, device=selected)
     predictor = Predictor(network.to(selected), normalise, params.evaluate.batch_size)
     choices = {"selected": predictor.predict(datasets.test)}
-    choices |= predict_without_each(predictor, datasets.test, datasets.train)
-    write_outputs(paths, network, spec, datasets, choices, attention=predictor.attention(datasets.test))
+    reference = module_features.describe(network, predictor.batches(datasets.train))
+    choices |= predict_without_each(predictor, datasets.test, reference.means)
+    attention = predictor.attention(datasets.test)
+    write_outputs(paths, network, spec, datasets, choices, attention=attention, reference=reference)
 
 
 if __name__ == "__main__":

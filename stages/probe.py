@@ -8,6 +8,7 @@ from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.evaluation.outputs import write_predictions
+from cfnsr.evaluation.reference import Reference
 from cfnsr.features import fold, probe
 from cfnsr.features.fold import FoldFeatures
 
@@ -28,8 +29,19 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
     chosen = probe.choose(train, selection, params.probe.c, classes)
     choices = {VALIDATION: chosen.predict(selection)} if datasets.validation else {}
     if params.probe.refit and datasets.validation:
-        chosen = probe.fit(train.joined(selection), chosen.layer, chosen.c, classes)
-    probe.save(paths.checkpoint, chosen, train.facts, manifest.labels, trial, manifest.fingerprint)
+        train = train.joined(selection)
+        chosen = probe.fit(train, chosen.layer, chosen.c, classes)
+    probe.save(
+        paths.checkpoint,
+        chosen,
+        train.facts,
+        manifest.labels,
+        trial,
+        manifest.fingerprint,
+        options=params.frozen(name).options,
+        preprocessing=manifest.preprocessing,
+    )
+    Reference.of(train.means[:, chosen.layer]).write(paths.checkpoint)
     write_predictions(paths, name, datasets, {"selected": chosen.predict(test), **choices})
     JobRecord(
         name=name,

@@ -18,7 +18,7 @@ COMMANDS = {
     "launch": ("launch", "Run the stale jobs of STAGES in parallel."),
     "results": ("results", "Print the results of the last run, and how long each stage took."),
     "report": ("report", "Print the path of the last run's page."),
-    "models": ("models", "List the networks with their sizes and published figures."),
+    "models": ("models", "List the networks with sizes and published figures, and the trained models with cards."),
     "import-checkpoint": ("models", "Convert a PUBLISHED state dict (.pth) to a model of this pipeline, OUT."),
     "export-checkpoint": ("models", "Write MODEL (safetensors) as a state dict (.pth) for the published code."),
     "profile": ("profile", "Train the row NAME for a few steps, and print where their time goes."),

@@ -9,10 +9,11 @@ import click
 from rich.table import Column, Table
 
 from cfnsr import config, corpora
-from cfnsr.cli.options import IN_FILE, OUT_FILE, params_option, presets_option
+from cfnsr.cli.options import IN_FILE, OUT_FILE, data_option, params_option, presets_option
 from cfnsr.cli.stage import console
 from cfnsr.config import preset
 from cfnsr.errors import CfnsrError
+from cfnsr.inference.card import Card, shipped
 from cfnsr.runtime.outputs import writing
 
 if TYPE_CHECKING:
@@ -24,18 +25,31 @@ if TYPE_CHECKING:
 @params_option
 @click.option("--preset", "preset_name", help="List the sizes of this preset, not of params.yaml.")
 @presets_option
+@data_option
 @click.option(
     "--depth", default=4, show_default=True, type=click.IntRange(1), help="How many levels of layers to show."
 )
-def models(name: str | None, params: Path, preset_name: str | None, presets: Path, depth: int) -> None:
-    """List the networks with their sizes and published figures; with NAME, list one network's layers.
+@click.option("--cards", is_flag=True, help="List the trained models alone, which is quicker.")
+def models(
+    name: str | None, params: Path, preset_name: str | None, presets: Path, data: Path, depth: int, cards: bool
+) -> None:
+    """List the networks with sizes and published figures, and the trained models with cards.
+
+    With NAME, list one network's layers. A card says what a model was trained on, how well it does on other speakers
+    and on other corpora, and what it is not for.
 
     \b
     Examples:
       cfnsr models                        at the sizes of params.yaml
+      cfnsr models --cards                the models that predict, alone
       cfnsr models --preset paper_scale   at the published sizes
       cfnsr models cfnsr --depth 3        its layers
     """
+    if cards:
+        if name is not None:
+            raise CfnsrError("--cards", "lists trained models, and NAME is a network's", "Leave one of the two out")
+        _print_cards(data)
+        return
     from cfnsr.models import summary  # imports torch
 
     if preset_name is None:
@@ -49,6 +63,7 @@ def models(name: str | None, params: Path, preset_name: str | None, presets: Pat
         terminal.print(table)
         for note in notes:
             terminal.print(note, style="dim", highlight=False, markup=False)
+        _print_cards(data)
     elif name in summary.names():
         click.echo(summary.layers(untrained_spec(values, name), depth))
     else:
@@ -123,6 +138,28 @@ def untrained_spec(values: config.Params, name: str, options: dict[str, Any] | N
     shapes = clip_shapes(ExtractOptions(**values.extract.model_dump()))
     encoders = {modality: values.encoders.of(modality) for modality in modalities}
     return ModelSpec.untrained(name, labels, encoders, options, shapes)
+
+
+def _print_cards(data: Path) -> None:
+    """Print the card of each model that predicts: the best of each corpus, and those that come with cfnsr."""
+    best = sorted(data.glob("*/best/model.safetensors"))
+    models = {str(path.parent): path for path in best} | {path.parent.name: path for path in shipped()}
+    terminal = console()
+
+    def line(text: str, **style: Any) -> None:
+        terminal.print(text, highlight=False, markup=False, soft_wrap=True, **style)
+
+    line("\nTrained models: cfnsr predict --model NAME. best is that of the corpus in params.yaml.")
+    for name, path in models.items():
+        card = Card.of(path)
+        line(f"\n{name}" + (f": {card.row}" if card.row else ""), style="bold")
+        line(f"  emotions: {', '.join(card.labels) or 'not known'}")
+        line(f"  trained on {card.trained_on()}")
+        for figure in card.figures():
+            line(f"  {figure}")
+        line(f"  {card.not_for}. Licences: {card.licence or 'not known'}")
+    if not best:
+        line(f"\n{data} has no best model yet: dvc repro chooses it.", style="dim")
 
 
 def _overview(values: config.Params) -> tuple[Table, list[str]]:

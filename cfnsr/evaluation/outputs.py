@@ -12,6 +12,7 @@ import pandas as pd
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord
 from cfnsr.errors import CfnsrError
+from cfnsr.evaluation.reference import Reference
 from cfnsr.evaluation.types import Attention, LogProbabilities
 from cfnsr.runtime.outputs import atomic_file
 
@@ -29,6 +30,7 @@ def write_outputs(
     choices: dict[str, LogProbabilities],
     *,
     attention: Attention | None = None,
+    reference: Reference | None = None,
     epochs: int = 0,
     selected_epoch: int = 0,
     best_test_epoch: int = 0,
@@ -43,6 +45,7 @@ def write_outputs(
         datasets: the clips that the predictions are of.
         choices: log-probabilities by choice: of the validation clips for ``VALIDATION``, else of the test clips.
         attention: of the test clips, in the ``selected`` network; goes into the rows of that choice.
+        reference: of the training clips, in the network; goes beside it.
         epochs, selected_epoch, best_test_epoch: see ``JobRecord``.
         record: fields of the ``JobRecord`` that differ from the network's own.
 
@@ -52,6 +55,8 @@ def write_outputs(
     from cfnsr.models import checkpoint
 
     checkpoint.save(paths.checkpoint, network, spec)
+    if reference is not None:
+        reference.write(paths.checkpoint)
     write_predictions(paths, spec.name, datasets, choices, attention=attention)
     system: Any = network
     accuracy = system.publication.accuracy

@@ -6,6 +6,7 @@ Alain and Bengio, "Understanding intermediate layers using linear classifier pro
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,17 @@ def choose(train: FrozenFeatures, selection: FrozenFeatures, c: list[float], cla
     return max(probes, key=lambda probe: probe.accuracy(selection))
 
 
-def save(path: Path, probe: Probe, facts: Facts, labels: list[str], trial: Trial, data: str) -> None:
+def save(
+    path: Path,
+    probe: Probe,
+    facts: Facts,
+    labels: list[str],
+    trial: Trial,
+    data: str,
+    *,
+    options: Mapping[str, Any],
+    preprocessing: Mapping[str, Any],
+) -> None:
     """Write a classifier, with all that is needed to use it.
 
     Args:
@@ -107,10 +118,14 @@ def save(path: Path, probe: Probe, facts: Facts, labels: list[str], trial: Trial
         labels: the emotions in the order of their class index.
         trial: protocol, fold and seed.
         data: fingerprint of the corpus as prepared.
+        options: the extractor's.
+        preprocessing: how the corpus's clips were prepared: an extractor of faces reads the face boxes.
     """
     description: dict[str, Any] = {
         "kind": "linear probe",
         "extractor": asdict(facts),
+        "options": dict(options),
+        "preprocessing": dict(preprocessing),
         "layer": probe.layer,
         "c": probe.c,
         "labels": labels,

@@ -12,6 +12,7 @@ import pandas as pd
 
 from cfnsr.data.jobs import VALIDATION, JobPaths, read_predictions
 from cfnsr.data.splits import Trial
+from cfnsr.inference.card import Card
 from cfnsr.runtime.outputs import atomic_folder
 
 
@@ -59,20 +60,23 @@ def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
     return BestModel(name, trial, of_system[name], of_fold[trial])
 
 
-def write(out: Path, best: BestModel | None, folder: Path) -> None:
-    """Copy the model into ``out``, and its figures into ``best.json``.
+def write(out: Path, best: BestModel | None, folder: Path, card: Card | None) -> None:
+    """Copy the model and what lies beside it into ``out``; write its figures into ``best.json``, and its card.
 
     Args:
         out: the folder to write; left empty if there is no best.
         best: from ``choose``.
         folder: of the corpus, with ``models``.
+        card: of the best model.
     """
     with atomic_folder(out) as partial:
-        if best is None:
+        if best is None or card is None:
             return
-        shutil.copyfile(JobPaths.of(folder, best.name, best.trial).checkpoint, partial / "model.safetensors")
+        for path in sorted(JobPaths.of(folder, best.name, best.trial).model.iterdir()):
+            shutil.copyfile(path, partial / path.name)
         figures = {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(best).items()}
         (partial / "best.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        card.write(partial)
 
 
 def _correct(folder: Path, name: str, trial: Trial) -> pd.Series:

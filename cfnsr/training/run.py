@@ -19,9 +19,10 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation import device as devices
-from cfnsr.evaluation import missing_modality
+from cfnsr.evaluation import missing_modality, module_features
 from cfnsr.evaluation.outputs import write_outputs
 from cfnsr.evaluation.predict import LogProbabilities, Normalise, Predictor, TestMonitor
+from cfnsr.evaluation.reference import Reference
 from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.outputs import atomic_folder
 from cfnsr.training import distributed, torchrun
@@ -90,13 +91,15 @@ def run(
                 fitted = fit(trainer, fold, shared_predictor, resume=resume, report=report)
             _write_test_curve(curves / "test.csv", fitted)
         predictor = Predictor(network, normalise, settings.batch_size)
+        reference = module_features.describe(network, predictor.batches(fold.train))
         write_outputs(
             paths,
             network,
             spec,
             fold,
-            _predict_choices(predictor, fold, fitted.test_monitor),
+            _predict_choices(predictor, fold, fitted.test_monitor, reference),
             attention=predictor.attention(fold.test) if "frames" in spec.inputs else None,  # on frames it is shown
+            reference=reference,
             epochs=len(fitted.epochs),
             selected_epoch=fitted.selected_epoch,
             best_test_epoch=fitted.test_monitor.best_epoch,
@@ -148,14 +151,16 @@ def _epoch_log(folder: Path) -> Iterator[Callable[[Epoch], None]]:
         yield report
 
 
-def _predict_choices(predictor: Predictor, fold: FoldDatasets, monitor: TestMonitor) -> dict[str, LogProbabilities]:
+def _predict_choices(
+    predictor: Predictor, fold: FoldDatasets, monitor: TestMonitor, reference: Reference
+) -> dict[str, LogProbabilities]:
     """Predict with the selected weights; add the predictions that were kept of other epochs."""
     assert monitor.last is not None and monitor.best is not None
     choices = {
         "selected": predictor.predict(fold.test),
         "last_epoch": monitor.last,
         "best_test_epoch": monitor.best,
-        **missing_modality.predict_without_each(predictor, fold.test, fold.train),
+        **missing_modality.predict_without_each(predictor, fold.test, reference.means),
     }
     if fold.validation is not None:
         choices[VALIDATION] = predictor.predict(fold.validation)

@@ -12,8 +12,10 @@ from torch import nn
 from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.data.manifest import Manifest
 from cfnsr.evaluation import missing_modality
-from cfnsr.evaluation.missing_modality import MeanFeatures, mean_features, replace_modality
+from cfnsr.evaluation.missing_modality import replace_modality
+from cfnsr.evaluation.module_features import describe
 from cfnsr.evaluation.predict import Predictor
+from cfnsr.evaluation.reference import MeanFeatures
 from cfnsr.models import fusion
 from cfnsr.models.types import Batch
 from tests.support import corpus, networks
@@ -26,16 +28,14 @@ TRIAL = corpus.trial("fold_1")
 
 def means_of(network: nn.Module, batch_size: int = 3) -> MeanFeatures:
     whole = clips(6)
-    return mean_features(
-        network,
-        [
-            Batch(
-                {name: array[start : start + batch_size] for name, array in whole.arrays.items()},
-                whole.label[start : start + batch_size],
-            )
-            for start in range(0, 6, batch_size)
-        ],
-    )
+    parts = [
+        Batch(
+            {name: array[start : start + batch_size] for name, array in whole.arrays.items()},
+            whole.label[start : start + batch_size],
+        )
+        for start in range(0, 6, batch_size)
+    ]
+    return describe(network, parts).means
 
 
 @pytest.mark.parametrize("name", BIMODAL)
@@ -74,12 +74,12 @@ def test_mean_features_ignore_the_batch_size(name: str) -> None:
     modules = [module for names in network.modality_modules.values() for module in names]
     assert network.training and sorted(in_threes) == sorted(modules)
     for module, mean in in_threes.items():
-        torch.testing.assert_close(mean, in_ones[module], atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(mean, in_ones[module], atol=1e-5, rtol=1e-5)
     network.eval()
     first = network.modality_modules["video"][0]
     with torch.inference_mode():
         expected = network.get_submodule(first)(clips(6)["frames"]).mean(dim=0)
-    torch.testing.assert_close(in_threes[first], expected, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(in_threes[first], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_computing_means_changes_no_batch_statistics() -> None:
@@ -92,7 +92,8 @@ def test_computing_means_changes_no_batch_statistics() -> None:
 def test_a_single_modality_cannot_be_removed(manifest: Manifest, datasets: FoldDatasets) -> None:
     assert missing_modality.removable(small_scale("eranns")) == []
     predictor = Predictor(networks.network(networks.spec("audio", manifest, TRIAL)), networks.NORMALISE, 4)
-    assert missing_modality.predict_without_each(predictor, datasets.test, datasets.train) == {}
+    means = describe(predictor.network, predictor.batches(datasets.train)).means
+    assert missing_modality.predict_without_each(predictor, datasets.test, means) == means == {}
 
 
 class OtherAudio(Clips):
@@ -109,9 +110,11 @@ class OtherAudio(Clips):
 def test_the_test_speakers_features_replace_nothing(manifest: Manifest, datasets: FoldDatasets) -> None:
     """The mean is that of the training speakers: other test audio changes no prediction without audio."""
     predictor = Predictor(networks.network(networks.spec("cfnsr", manifest, TRIAL)), networks.NORMALISE, 4)
-    original = missing_modality.predict_without_each(predictor, datasets.test, datasets.train)
-    changed = missing_modality.predict_without_each(predictor, OtherAudio(datasets.test), datasets.train)
+    means = describe(predictor.network, predictor.batches(datasets.train)).means
+    original = missing_modality.predict_without_each(predictor, datasets.test, means)
+    changed = missing_modality.predict_without_each(predictor, OtherAudio(datasets.test), means)
     assert np.array_equal(original["without_audio"], changed["without_audio"])
     assert not np.array_equal(original["without_video"], changed["without_video"])
-    trained = missing_modality.predict_without_each(predictor, datasets.test, datasets.test)
-    assert not np.array_equal(original["without_audio"], trained["without_audio"])
+    other = describe(predictor.network, predictor.batches(datasets.test)).means
+    of_test = missing_modality.predict_without_each(predictor, datasets.test, other)
+    assert not np.array_equal(original["without_audio"], of_test["without_audio"])

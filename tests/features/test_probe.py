@@ -14,11 +14,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from cfnsr.data import shards
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord, read_predictions
 from cfnsr.errors import CfnsrError
+from cfnsr.evaluation import reference
+from cfnsr.evaluation.reference import Reference
 from cfnsr.features import files, fold, probe
 from cfnsr.features.fold import FrozenFeatures
 from stages.probe import main
@@ -65,7 +68,7 @@ def opened(folder: Path, actors: list[str]) -> FrozenFeatures:
 def test_validation_speakers_choose_the_layer(folder: Path) -> None:
     run(folder)
     described = description(folder)
-    assert described["layer"] == frozen.KNOWING and described["labels"] == list(corpus.LABELS)
+    assert described["options"] and described["layer"] == frozen.KNOWING and described["labels"] == list(corpus.LABELS)
     table = read_predictions(paths(folder).predictions)
     selected = table[table["choice"] == "selected"]
     assert set(selected["actor"]) == {"01"} and (selected["label"] == selected["predicted"]).all()
@@ -82,6 +85,19 @@ def test_test_speakers_change_nothing_that_is_learned(folder: Path) -> None:
     np.save(of_test / files.ARRAY, 1e6 * np.load(of_test / files.ARRAY)[:, ::-1])
     run(folder)
     assert paths(folder).checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_reference_is_of_the_clips_learned_from(folder: Path, refit: bool) -> None:
+    run(folder, **{"probe.refit": refit})
+    before = paths(folder).checkpoint.with_name(reference.FILE).read_bytes()
+    known, fitted = Reference.beside(paths(folder).checkpoint), load_file(paths(folder).checkpoint)
+    assert known is not None and len(known.distances) == (24 if refit else 16)
+    assert np.array_equal(known.mean, fitted["mean"]) and np.array_equal(known.std, fitted["scale"])
+    of_test = folder / "features" / NAME / "01"
+    np.save(of_test / files.ARRAY, 1e6 * np.load(of_test / files.ARRAY))
+    run(folder, **{"probe.refit": refit})
+    assert paths(folder).checkpoint.with_name(reference.FILE).read_bytes() == before
 
 
 @pytest.mark.parametrize("refit", [True, False])

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
+from cfnsr.inference.card import Card
 from cfnsr.report import best_model
 from cfnsr.report.best_model import BestModel
 
@@ -86,7 +87,11 @@ def test_model_and_figures_are_written(tmp_path: Path) -> None:
     checkpoint = JobPaths.of(tmp_path, "a", TRIALS[1]).checkpoint
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"weights")
-    best_model.write(tmp_path / "best", BestModel("a", TRIALS[1], 12 / 22, 0.6), tmp_path)
+    checkpoint.with_name("reference.safetensors").write_bytes(b"distances")
+    card = Card("a", "emodb", temperature=1.5)
+    best_model.write(tmp_path / "best", BestModel("a", TRIALS[1], 12 / 22, 0.6), tmp_path, card)
+    assert (tmp_path / "best/reference.safetensors").read_bytes() == b"distances"
+    assert Card.of(tmp_path / "best/model.safetensors") == card
     assert (tmp_path / "best/model.safetensors").read_bytes() == b"weights"
     assert json.loads((tmp_path / "best/best.json").read_text()) == {
         "name": "a",
@@ -99,7 +104,7 @@ def test_model_and_figures_are_written(tmp_path: Path) -> None:
 def test_without_a_best_the_folder_is_empty(tmp_path: Path) -> None:
     (tmp_path / "best").mkdir()
     (tmp_path / "best/model.safetensors").touch()
-    best_model.write(tmp_path / "best", None, tmp_path)
+    best_model.write(tmp_path / "best", None, tmp_path, None)
     assert list((tmp_path / "best").iterdir()) == []
 
 
@@ -120,12 +125,14 @@ def test_dvc_shares_the_model_as_an_artifact(root: Path, tmp_path: Path) -> None
     model = tmp_path / "data/studio/best/model.safetensors"
     model.parent.mkdir(parents=True)
     model.write_bytes(b"weights")
+    Card("shared", "studio").write(model.parent)
     run(*dvc_command, "add", "-q", "data/studio/best")
     run("git", "add", "-A")
     run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "run")
     run("git", "-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "to share", "best@v1.0.0")
     shared = dvc.api.artifacts_show("best", repo=str(tmp_path))
     assert shared["rev"] == run("git", "rev-parse", "best@v1.0.0^{}")
-    assert shared["path"] == "data/studio/best/model.safetensors"
-    run(*dvc_command, "artifacts", "get", ".", "best", "-o", "fetched.safetensors")
-    assert (tmp_path / "fetched.safetensors").read_bytes() == b"weights"
+    assert shared["path"] == "data/studio/best"
+    run(*dvc_command, "artifacts", "get", ".", "best", "-o", "fetched")
+    assert (tmp_path / "fetched/model.safetensors").read_bytes() == b"weights"
+    assert Card.of(tmp_path / "fetched/model.safetensors").name == "shared"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
+from safetensors.numpy import save_file
 
-from cfnsr.data.jobs import JobPaths
+from cfnsr.data.jobs import JobPaths, read_predictions
 from cfnsr.data.splits import Trial
+from cfnsr.inference.card import Card
 from cfnsr.report import files
 from tests.support import corpus, made_up_results
 
@@ -64,7 +68,31 @@ def test_best_copies_the_chosen_model(data: Path, params: dict[str, Any]) -> Non
     assert "cfnsr, fold_" in result.output and "held_out/old, which params.yaml no longer lists" in result.output
     fold = result.output.partition("cfnsr, ")[2].partition(",")[0]
     assert (data / "best/model.safetensors").read_text() == f"held_out/cfnsr/{fold}/7"
+    card = Card.of(data / "best/model.safetensors")
+    assert (card.row, card.fold, card.corpus, card.language) == ("cfnsr", fold, "studio", "English, synthetic")
     assert not (data / "models/held_out/old").exists() and not (data / "jobs/held_out/video/fold_1/99").exists()
+
+
+def test_linear_classifiers_may_be_the_best(data: Path, params: dict[str, Any]) -> None:
+    """Not those on features that a new recording lacks, and not those whose encoder has seen the corpus."""
+    from stages.best import main
+
+    params["run"]["probe"] = ["action_units", "speaker", "whisper_tiny"]
+    for number in (1, 2, 3, 4):
+        trial = Trial("held_out", f"fold_{number}", made_up_results.SEED)
+        for name in ("whisper_tiny", "action_units", "speaker"):
+            seen = "yes" if name == "speaker" else "unknown"
+            made_up_results.write_job(data, name, trial, reads=["audio"], seen=seen)
+            paths = JobPaths.of(data, name, trial)
+            table = read_predictions(paths.predictions).assign(predicted=lambda table: table["label"])
+            table.to_parquet(paths.predictions, index=False)
+            paths.model.mkdir(parents=True)
+            described = {"extractor": {"name": name, "licence": "MIT"}}
+            save_file({"mean": np.zeros(2)}, paths.checkpoint, {"cfnsr": json.dumps(described)})
+    assert "whisper_tiny, fold_" in run(main, params, data).output
+    card = Card.of(data / "best/model.safetensors")
+    assert card.row == "whisper_tiny" and card.licence == "weights of the encoder: MIT" and card.modalities == ["audio"]
+    assert card.trained_speakers == 3, "the validation speakers too, as probe.refit is set"
 
 
 def test_best_is_empty_without_held_out_rows(data: Path, params: dict[str, Any]) -> None:

@@ -17,8 +17,10 @@ from cfnsr.data import shards
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
+from cfnsr.evaluation import module_features, reference
 from cfnsr.evaluation.outputs import from_table
 from cfnsr.evaluation.predict import Predictor
+from cfnsr.evaluation.reference import Reference
 from cfnsr.models import checkpoint
 from cfnsr.training import run as run_module
 from cfnsr.training.resume import ResumeCheckpoint, fingerprint
@@ -105,6 +107,18 @@ def test_the_same_job_gives_the_same_bytes(made_up: tuple[Path, Manifest], tmp_p
         assert all((first / name).read_bytes() == (second / name).read_bytes() for name in files)
 
 
+def test_reference_is_that_of_the_saved_network(
+    audio: JobPaths, made_up: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    """Distances of the training clips alone; the network that was saved gives the same features again."""
+    fold = FoldDatasets.open(corpus.trial("fold_1"), made_up[0] / "shards", made_up[1])
+    network = checkpoint.load(audio.checkpoint)
+    known = Reference.beside(audio.checkpoint)
+    assert known is not None and known.modules == ("encoder.stages",) and len(known.distances) == len(fold.train)
+    again = module_features.describe(network, Predictor(network, NORMALISE, 3).batches(fold.train))
+    np.testing.assert_allclose(again.distances, known.distances, rtol=1e-4)
+
+
 # --- whose clips decide what
 
 
@@ -127,6 +141,8 @@ def test_each_set_decides_only_its_part(tmp_path: Path, audio: JobPaths, actor: 
     assert equal("test.csv") == (role == "validation")
     weights = [checkpoint.load(paths.checkpoint).state_dict().values() for paths in (audio, other)]
     same = all(map(torch.equal, *weights))
+    references = [paths.checkpoint.with_name(reference.FILE).read_bytes() for paths in (audio, other)]
+    assert references[0] == references[1] or role != "test"
     assert same if role == "test" else role == "validation" or not same
 
 
