@@ -1,0 +1,1 @@
+"""Use of trained networks outside the pipeline."""
