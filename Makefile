@@ -45,4 +45,4 @@ bench: setup ## measure what is slow; each figure is a ratio within one run
 
 lock: setup ## resolve pyproject.toml into requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --annotation-style line --extra dev --extra decord --extra face-align --extra dlib --extra face-mesh --extra whisper-tiny --extra speech-transformer --extra image-transformer --extra xlsx --extra s3 --extra ray --extra slurm pyproject.toml --output-file requirements.lock
+	  --annotation-style line --extra dev --extra decord --extra face-align --extra dlib --extra face-mesh --extra whisper-tiny --extra speech-transformer --extra image-transformer --extra onnx --extra xlsx --extra s3 --extra ray --extra slurm pyproject.toml --output-file requirements.lock
