@@ -35,12 +35,14 @@ lint: setup ## check style, types and import directions
 	basedpyright
 	lint-imports
 
-docs: setup ## write the reference of all modules, from their docstrings, into build/api
-	python -W error -m pdoc --docformat google --output-directory build/api cfnsr stages
+docs: export NO_MKDOCS_2_WARNING := 1  # the theme's advertisement
+docs: setup ## build the site, with the reference of all modules, in build/site; it opens without a server
+	mkdocs build --strict
+	python -W error -m pdoc --docformat google --template-directory docs/site/pdoc --output-directory build/site/api cfnsr stages
 
 bench: setup ## measure what is slow; each figure is a ratio within one run
 	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
 
 lock: setup ## resolve pyproject.toml into requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --annotation-style line --extra dev --extra decord --extra face-align --extra dlib --extra face-mesh --extra whisper-tiny --extra speech-transformer --extra image-transformer --extra xlsx --extra s3 --extra ray --extra slurm pyproject.toml --output-file requirements.lock
+	  --annotation-style line --extra dev --extra decord --extra face-align --extra dlib --extra face-mesh --extra whisper-tiny --extra speech-transformer --extra image-transformer --extra onnx --extra xlsx --extra s3 --extra ray --extra slurm pyproject.toml --output-file requirements.lock

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -36,15 +37,15 @@ def main(params: Params, corpus: Path) -> None:
         click.echo("no row was trained here and validated, so none is the best")
         return
     linear = best.name in run.probe
-    described = model_header.read(JobPaths.of(corpus, best.name, best.trial).checkpoint) if linear else {}
+    encoder = _encoder(corpus, best.name, best.trial) if linear else {}
     card = model_card.card(
         corpus,
         manifest,
         best.name,
         best.trial,
         candidates[best.name],
-        refit=linear and params.probe.refit,
-        encoder_licence=described.get("extractor", {}).get("licence", ""),
+        refit=params.probe.refit and linear,
+        encoder_licence=encoder.get("licence", ""),
         cross_rows=expected.cross,
         ci_level=params.report.ci_level,
     )
@@ -62,14 +63,19 @@ def _candidates(params: Params, corpus: Path, expected: ExpectedOutputs) -> Mapp
     frozen encoder's sequences does not hold the encoder, and a fused row has no model.
     """
     run = params.run
-    names = {*run.pretrain, *run.combine, *run.train}
-    names |= {name for name in run.probe if params.frozen(name).extractor not in _NEEDS_OTHER_FILES}
+    names, linear = {*run.pretrain, *run.combine, *run.train, *run.probe}, {*run.probe}
     trials = {name: of for (protocol, name), of in expected.rows.items() if protocol == "held_out" and name in names}
     return {
         name: of_name
         for name, of_name in trials.items()
         if JobRecord.read(JobPaths.of(corpus, name, of_name[0]).record).seen != "yes"  # their figures are worth nothing
+        and (name not in linear or _encoder(corpus, name, of_name[0]).get("name") not in _NEEDS_OTHER_FILES)
     }
+
+
+def _encoder(corpus: Path, name: str, trial: Trial) -> dict[str, Any]:
+    """Return what a linear classifier's file says of its frozen encoder."""
+    return model_header.read(JobPaths.of(corpus, name, trial).checkpoint).get("extractor", {})
 
 
 if __name__ == "__main__":

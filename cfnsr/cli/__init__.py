@@ -22,6 +22,7 @@ COMMANDS = {
     "models": ("models", "List the networks with sizes and published figures, and the trained models with cards."),
     "import-checkpoint": ("models", "Convert a PUBLISHED state dict (.pth) to a model of this pipeline, OUT."),
     "export-checkpoint": ("models", "Write MODEL (safetensors) as a state dict (.pth) for the published code."),
+    "export": ("export", "Write MODEL (safetensors) as OUT.onnx for other runtimes, or as OUT.pt2 of torch.export."),
     "profile": ("profile", "Train the row NAME for a few steps, and print where their time goes."),
     "sheet": ("contact_sheet", "Draw all face crops of ACTOR into the picture OUT."),
 }

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def models(
     name: str | None, params: Path, preset_name: str | None, presets: Path, data: Path, depth: int, cards: bool
 ) -> None:
-    """List the networks with their sizes and published figures, and the trained models with their cards.
+    """List the networks with sizes and published figures, and the trained models with cards.
 
     With NAME, list one network's layers. A card says what a model was trained on, how well it does on other speakers
     and on other corpora, and what it is not for.

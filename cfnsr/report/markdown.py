@@ -32,12 +32,16 @@ def write(rows: list[ResultRow], differences: list[Difference], corpus: str, ski
     if skipped:
         lines += ["", _line(["Skipped clip", "Reason"]), "|---|---|"]
         lines += [_line([_escape(clip), _escape(reason)]) for clip, reason in skipped.items()]
-    headers, figures = published.figures(corpus)
-    if figures:
-        marks = ["---:" if header == published.ACCURACY else "---" for header in headers]
-        lines += ["", "## Published figures", "", published.NOTE, ""]
-        lines += [_line(headers), f"|{'|'.join(marks)}|", *(_line(row) for row in figures)]
+    if others := published_figures(corpus):
+        lines += ["", "## Published figures", "", published.NOTE, "", *others]
     return "\n".join(lines) + "\n"
+
+
+def published_figures(corpus: str) -> list[str]:
+    """Write the table of the figures that others published on a corpus, line by line; empty where none is known."""
+    headers, figures = published.figures(corpus)
+    marks = ["---:" if header == published.ACCURACY else "---" for header in headers]
+    return [_line(headers), f"|{'|'.join(marks)}|", *(_line(row) for row in figures)] if figures else []
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from cfnsr import cli, config
 from cfnsr.cli.models import untrained_spec
+from cfnsr.inference.card import NOT_FOR, Card
 from cfnsr.models import summary
 from tests.support import zoo
 
@@ -49,11 +52,30 @@ def test_layers_of_one_network(root: Path) -> None:
     assert "stages" in result.output and "conv1" not in result.output
 
 
+def test_trained_models_are_listed_with_cards(root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "emodb/best"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").touch()
+    Card("audio, emodb", "emodb", row="[b]audio[/b]", trained_clips=428).write(folder)
+    printed = run(root, "--cards", "--data", str(tmp_path)).output
+    assert f"{folder}: [b]audio[/b]" in printed and "trained on emodb: 428 clips" in printed
+    assert "voice_emodb: whisper_tiny" in printed and "tested on ravdess_speech: 33.6 % (32.0–35.2)" in printed
+    assert printed.count(NOT_FOR) == 2 and "has no best model yet" not in printed and "GFLOPs" not in printed
+    whole = run(root, "--data", str(tmp_path / "nothing")).output
+    assert "GFLOPs" in whole and "voice_emodb: whisper_tiny" in whole and "nothing has no best model yet" in whole
+
+
+def test_cards_are_listed_without_torch(root: Path) -> None:
+    code = "import sys; from cfnsr.cli import main; main(['models', '--cards'], standalone_mode=False); "
+    subprocess.run([sys.executable, "-c", f"{code} sys.exit('torch' in sys.modules)"], cwd=root, check=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["ghost"], "ghost: there is no such network. Choose one of: video, audio, averaging"),
         (["--preset", "ghost"], "there is no such preset"),
+        (["audio", "--cards"], "--cards: lists trained models, and NAME is a network's"),
     ],
 )
 def test_unknown_names_are_errors_in_one_line(root: Path, arguments: list[str], message: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import CHOICES, VALIDATION, JobPaths
 from cfnsr.data.manifest import Manifest
+from cfnsr.evaluation.module_features import describe
 from cfnsr.evaluation.outputs import write_outputs
 from cfnsr.evaluation.predict import LogProbabilities, Predictor
 from tests.support import corpus, networks
@@ -28,10 +29,13 @@ def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             datasets = FoldDatasets.open(trial, folder / "shards", manifest)
             spec = networks.spec(modality, manifest, trial)
             network = networks.network(spec, seed)
-            predicted = Predictor(network, networks.NORMALISE, 4).predict(datasets.test)
+            predictor = Predictor(network, networks.NORMALISE, 4)
+            predicted = predictor.predict(datasets.test)
             choices = {choice: predicted if choice == "selected" else at_random(seed) for choice in CHOICES}
             paths = JobPaths.of(folder, modality, trial)
-            write_outputs(paths, network, spec, datasets, {**choices, VALIDATION: at_random(seed)})
+            choices[VALIDATION] = at_random(seed)
+            reference = describe(network, predictor.batches(datasets.train))
+            write_outputs(paths, network, spec, datasets, choices, reference=reference)
     return folder
 
 

@@ -16,8 +16,10 @@ from click.testing import CliRunner
 from cfnsr.data.dataset import FoldDatasets
 from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
+from cfnsr.evaluation.module_features import describe
 from cfnsr.evaluation.outputs import from_table
 from cfnsr.evaluation.predict import Predictor
+from cfnsr.evaluation.reference import Reference
 from cfnsr.models import checkpoint
 from stages import combine, evaluate, fuse
 from tests.support import corpus, networks
@@ -44,11 +46,23 @@ def check(folder: Path, name: str, manifest: Manifest, datasets: FoldDatasets) -
     return JobRecord.read(paths.record)
 
 
+def check_reference(folder: Path, name: str, datasets: FoldDatasets) -> None:
+    """Check that the training clips' distances and means are those in the network written."""
+    path = JobPaths.of(folder, name, TRIAL).checkpoint
+    network, known = checkpoint.load(path), Reference.beside(path)
+    expected = describe(network, Predictor(network, networks.NORMALISE, 3).batches(datasets.train))
+    assert known is not None and known.modules == expected.modules and known.means.keys() == expected.means.keys()
+    np.testing.assert_allclose(known.distances, expected.distances, rtol=1e-3)
+    for module, mean in expected.means.items():
+        np.testing.assert_allclose(known.means[module], mean, atol=1e-5)
+
+
 def test_combine_writes_a_late_fusion_job(folder: Path, root: Path, manifest: Manifest, datasets: FoldDatasets) -> None:
     params = ("--params", str(root / "params.yaml"))
     result = CliRunner().invoke(combine.main, ["averaging", *JOB, str(folder), *params])
     assert result.exit_code == 0, result.output
     record = check(folder, "averaging", manifest, datasets)
+    check_reference(folder, "averaging", datasets)
     assert (record.name, record.protocol, record.epochs) == ("averaging", "held_out", 0)
 
 
@@ -61,6 +75,7 @@ def test_evaluate_writes_a_job_of_an_imported_network(
     result = CliRunner().invoke(evaluate.main, ["cfnsr", *JOB, str(folder), *options])
     assert result.exit_code == 0, result.output
     record = check(folder, "cfnsr", manifest, datasets)
+    check_reference(folder, "cfnsr", datasets)
     assert (record.name, record.protocol) == ("cfnsr", "imported")
     assert record.imported[0]["file"] == "imported.safetensors"
     predictions = pd.read_parquet(JobPaths.of(folder, "cfnsr", TRIAL).predictions)

@@ -1,3 +1,5 @@
+"""Saved models, one that is exported once, and clips that the pipeline's functions prepared."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from torch import nn
 from cfnsr.corpora import studio
 from cfnsr.corpora.clip import Clip
 from cfnsr.data.dataset import Clips
+from cfnsr.inference import export, formats
 from cfnsr.models import checkpoint
 from cfnsr.models.spec import ModelSpec
 from tests.support import networks, prepared, zoo
@@ -35,7 +38,7 @@ def by_face_mesh(tmp_path_factory: pytest.TempPathFactory, studio_actor: Path) -
 def saved(tmp_path: Path) -> Callable[..., Saved]:
     """Write a network with random weights; return its path, and the network."""
 
-    def save(name: str, source: str = "openface", **changes: Any) -> Saved:
+    def write(name: str, source: str = "openface", **changes: Any) -> Saved:
         preprocessing = prepared.preprocessing(source)
         sizes = preprocessing["extract"]["video"]
         shapes = {**zoo.SHAPES, "frames": [sizes["frames"], sizes["side_px"], sizes["side_px"], 3]}
@@ -56,4 +59,26 @@ def saved(tmp_path: Path) -> Callable[..., Saved]:
         checkpoint.save(path, network, spec)
         return path, network
 
-    return save
+    return write
+
+
+def save(path: Path, spec: ModelSpec) -> Path:
+    """Save a network whose BatchNorm has statistics of made-up clips, not those at the start."""
+    torch.manual_seed(0)
+    network = export.FromShards(spec.build(), spec.pixels)
+    network.train()(formats.tensors(export.example_arrays(spec, list(spec.inputs), 4)))
+    checkpoint.save(path, network.network, spec)
+    return path
+
+
+@pytest.fixture(scope="session")
+def audio_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network on MFCC."""
+    return save(tmp_path_factory.mktemp("exported") / "model.safetensors", zoo.spec("audio"))
+
+
+@pytest.fixture(scope="session")
+def audio_onnx(audio_model: Path) -> Path:
+    """The same, exported."""
+    export.export(audio_model, audio_model.with_name("audio.onnx"))
+    return audio_model.with_name("audio.onnx")

@@ -125,12 +125,14 @@ def test_dvc_shares_the_model_as_an_artifact(root: Path, tmp_path: Path) -> None
     model = tmp_path / "data/studio/best/model.safetensors"
     model.parent.mkdir(parents=True)
     model.write_bytes(b"weights")
+    Card("shared", "studio").write(model.parent)
     run(*dvc_command, "add", "-q", "data/studio/best")
     run("git", "add", "-A")
     run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "run")
     run("git", "-c", "user.name=a", "-c", "user.email=a@b", "tag", "-a", "-m", "to share", "best@v1.0.0")
     shared = dvc.api.artifacts_show("best", repo=str(tmp_path))
     assert shared["rev"] == run("git", "rev-parse", "best@v1.0.0^{}")
-    assert shared["path"] == "data/studio/best/model.safetensors"
-    run(*dvc_command, "artifacts", "get", ".", "best", "-o", "fetched.safetensors")
-    assert (tmp_path / "fetched.safetensors").read_bytes() == b"weights"
+    assert shared["path"] == "data/studio/best"
+    run(*dvc_command, "artifacts", "get", ".", "best", "-o", "fetched")
+    assert (tmp_path / "fetched/model.safetensors").read_bytes() == b"weights"
+    assert Card.of(tmp_path / "fetched/model.safetensors").name == "shared"

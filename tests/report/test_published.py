@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from cfnsr.report import published
+from pathlib import Path
+
+from cfnsr.report import markdown, published
 
 
 def test_every_figure_says_how_it_was_measured() -> None:
@@ -13,3 +15,8 @@ def test_every_figure_says_how_it_was_measured() -> None:
 
 def test_other_corpora_have_no_published_figures() -> None:
     assert published.figures("emodb")[1] == []
+
+
+def test_the_documentation_has_the_same_table(root: Path) -> None:
+    text = (root / "docs/protocol.md").read_text(encoding="utf-8")
+    assert "\n".join(markdown.published_figures("ravdess")) in text

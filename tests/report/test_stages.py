@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -86,7 +87,8 @@ def test_linear_classifiers_may_be_the_best(data: Path, params: dict[str, Any]) 
             table = read_predictions(paths.predictions).assign(predicted=lambda table: table["label"])
             table.to_parquet(paths.predictions, index=False)
             paths.model.mkdir(parents=True)
-            save_file({"mean": np.zeros(2)}, paths.checkpoint, {"cfnsr": '{"extractor": {"licence": "MIT"}}'})
+            described = {"extractor": {"name": name, "licence": "MIT"}}
+            save_file({"mean": np.zeros(2)}, paths.checkpoint, {"cfnsr": json.dumps(described)})
     assert "whisper_tiny, fold_" in run(main, params, data).output
     card = Card.of(data / "best/model.safetensors")
     assert card.row == "whisper_tiny" and card.licence == "weights of the encoder: MIT" and card.modalities == ["audio"]

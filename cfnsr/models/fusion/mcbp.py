@@ -98,7 +98,7 @@ class CountSketch(nn.Module):
     def forward(self, vectors: Float[Tensor, "batch incoming"]) -> Float[Tensor, "batch outgoing"]:
         """Compute the sketches, in fp32."""
         signed = vectors.float() * self.signs
-        return signed.new_zeros(len(signed), self.outgoing).index_add(1, self.positions, signed)
+        return signed.new_zeros(signed.shape[0], self.outgoing).index_add(1, self.positions, signed)
 
 
 def bilinear(

@@ -116,7 +116,7 @@ class SplitAttention(nn.Module):
         """Compute the attention on each channel of each block; it sums to one over the blocks of both modalities."""
         descriptor = video.sum(dim=1).mean(dim=2) + audio.sum(dim=1).mean(dim=2)
         joint = self.norm(self.joint(descriptor)).relu()
-        scores = self.scores(joint).view(len(joint), -1, self.width)
+        scores = self.scores(joint).unflatten(1, (-1, self.width))
         return scores.softmax(dim=1, dtype=torch.float32)
 
     def _split(self, features: Float[Tensor, "batch channel *shape"]) -> Float[Tensor, "batch block width position"]:

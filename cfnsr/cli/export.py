@@ -1,0 +1,42 @@
+"""``cfnsr export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cfnsr.cli.options import IN_FILE, OUT_FILE
+from cfnsr.runtime.outputs import writing
+
+
+@click.command()
+@click.argument("model", type=IN_FILE)
+@click.argument("out", type=OUT_FILE)
+def export(model: Path, out: Path) -> None:
+    """Write MODEL (safetensors) as OUT.onnx for other runtimes, or as OUT.pt2 of torch.export.
+
+    OUT takes frames, MFCC or log-mel as they are stored in the shards, any number of clips at a time, and returns
+    log-probabilities. Its metadata say how clips are prepared, and name the emotions. OUT is compared with MODEL on
+    made-up clips, and not kept if it differs. ONNX needs `pip install 'cfnsr[onnx]'`.
+
+    \b
+    Examples:
+      cfnsr export data/studio/best/model.safetensors cfnsr.onnx
+      cfnsr export data/studio/best/model.safetensors cfnsr.pt2
+    """
+    from cfnsr.inference import export as exporting  # imports torch
+
+    with writing(out):
+        written = exporting.export(model, out)
+    spec = written.spec
+    shapes = (f"{name} ({dtype}, {_shape(spec.inputs[name])} a clip)" for name, dtype in written.inputs.items())
+    click.echo(f"{out}: {spec.name}, {written.size / 1e6:.1f} MB")
+    click.echo(f"reads {', '.join(shapes)}")
+    click.echo(f"returns {', '.join(written.outputs)} of {', '.join(spec.labels)}")
+    checked = " and ".join(map(str, exporting.CHECKED))
+    click.echo(f"differs from torch by at most {written.difference:.1g} on batches of {checked} made-up clips")
+
+
+def _shape(sizes: list[int]) -> str:
+    return "x".join(map(str, sizes))
