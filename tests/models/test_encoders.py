@@ -13,18 +13,24 @@ from cfnsr.models import encoders
 from cfnsr.models.types import Batch
 from tests.support.zoo import SHAPES, SMALLER_ENCODERS, clips, encoder
 
+SEQUENCE = {"name": "sequence", "channels": 16, "dropout": 0.3}
+WIDTH = 20  # of a sequence
 EVERY = [(modality, name) for modality in ("video", "audio") for name in encoders.names(modality)]
 
 
 @pytest.fixture(params=EVERY, ids="-".join)
 def small(request: pytest.FixtureRequest) -> encoders.Encoder:
     modality, name = request.param
-    assert SMALLER_ENCODERS[modality]["name"] == name
     torch.manual_seed(0)
+    if name == SEQUENCE["name"]:
+        return encoders.build(modality, classes=8, shape=[12, WIDTH], **SEQUENCE).eval()
+    assert SMALLER_ENCODERS[modality]["name"] == name
     return encoder(modality, SMALLER_ENCODERS[modality]).eval()
 
 
 def inputs(encoder: encoders.Encoder, count: int) -> Tensor:
+    if encoder.reads.endswith("_sequence"):
+        return torch.randn(count, 12, WIDTH, generator=torch.Generator().manual_seed(0))
     return clips(count)[encoder.reads]
 
 

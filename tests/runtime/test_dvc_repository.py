@@ -33,6 +33,7 @@ def test_stages_are_named_and_counted_as_dvc_does(repository: JobRepository) -> 
         "combine",
         "ablate",
         "evaluate",
+        *("features", "probe", "sequence", "train_frozen", "fuse"),
     ]
     listed = repository.dvc("stage", "list", "--name-only").split()
     assert dvc_repository.stage_count(repository.folder, {}) == len(listed) == 4
