@@ -14,10 +14,10 @@ from cfnsr.data.jobs import JobPaths
 from tests.support.stubs.payload import Call, expected, held, run
 
 
-def fields(name: str) -> dict[str, str]:
-    """Read the fields of a dataclass of ``cfnsr/report/rows.py`` and their types, without its import of SciPy."""
-    module = ast.parse(Path("cfnsr/report/rows.py").read_text())
-    (body,) = [node.body for node in module.body if isinstance(node, ast.ClassDef) and node.name == name]
+def fields(name: str, module: str = "rows") -> dict[str, str]:
+    """Read the fields of a dataclass of ``cfnsr/report`` and their types, without its import of SciPy."""
+    parsed = ast.parse(Path(f"cfnsr/report/{module}.py").read_text())
+    (body,) = [node.body for node in parsed.body if isinstance(node, ast.ClassDef) and node.name == name]
     return {ast.unparse(node.target): ast.unparse(node.annotation) for node in body if isinstance(node, ast.AnnAssign)}
 
 
@@ -43,22 +43,23 @@ def report(call: Call) -> None:
                 for name, accuracy in accuracies.items():
                     _write(partial / f"{name}.csv", ["epoch", "validation_accuracy"], [(1, accuracy), (2, accuracy)])
             elif output.name == "results.csv":
-                _write(partial, fields("ResultRow"), map(_row, accuracies.items()))
+                _write(partial, fields("ResultRow"), (_row(line, fields("ResultRow")) for line in accuracies.items()))
             elif output.name == "recall.csv":
                 _write(partial, ["name", "label", "recall", "clips"], ((name, "happy", 0.5, 8) for name in names))
             elif output.name == "comparisons.csv":
                 pairs = [(first, second, 0.1, 0.5, 0.5) for first, second in pairwise(names)]
                 _write(partial, fields("Difference"), pairs)
             elif output.name == "cross.csv":
-                _write(partial, ["name", "accuracy"], [(name, 0.5) for name in expected(data).cross])
+                header = fields("CrossRow", "cross")
+                _write(partial, header, (_row((name, 0.5), header) for name in expected(data).cross))
             else:
                 partial.write_text(f"{call.digest}\n{names}\n")
 
 
-def _row(line: tuple[str, float]) -> list[object]:
+def _row(line: tuple[str, float], header: dict[str, str]) -> list[object]:
     values = {"str": "", "float": line[1], "int": 1}
     known = {"name": line[0], "reads": "audio video", "protocol": "held_out", "seeds": "1234"}
-    return [known.get(name, values.get(kind, "")) for name, kind in fields("ResultRow").items()]
+    return [known.get(name, values.get(kind, "")) for name, kind in header.items()]
 
 
 def _write(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
