@@ -72,7 +72,10 @@ def feature(repository: Repository) -> None:
 
 def frozen_encoder(repository: Repository) -> None:
     write(repository, "cfnsr/features/extractors/loudness.py", toys.FROZEN_ENCODER)
-    section = "  loudness:\n    extractor: loudness\n    options:\n      steps: 10 # of a clip\n"
+    section = (
+        "  loudness:\n    extractor: loudness\n    sequence:\n      layer: 0\n      steps: 0\n"
+        "    options:\n      steps: 10 # of a clip\n"
+    )
     add_to_params(repository, "^features:\n", f"features:\n{section}")
 
 
