@@ -13,7 +13,7 @@ setup: $(VENV)/.installed ## create .venv with the pinned dependencies
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing 7 GB of pinned packages into $(VENV): two minutes where the network is fast"
+	@echo "Installing 8 GB of pinned packages into $(VENV): two minutes where the network is fast"
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@# If Python may not write bytecode, every stage would compile torch again, half of its start-up time. pip would

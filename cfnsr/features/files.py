@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,16 @@ class Facts:
     licence: str = ""
     parameters: int = 0
     rate_hz: int = 0
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Facts:
+        """Return the facts whose fields were read from JSON.
+
+        Raises:
+            KeyError, TypeError: a field is missing or unknown.
+        """
+        trained_on = values["trained_on"]
+        return cls(**{**values, "trained_on": None if trained_on is None else tuple(trained_on)})
 
 
 @dataclass(frozen=True)
@@ -153,9 +164,7 @@ def read(folder: Path) -> SpeakerFeatures:
         means = np.load(folder / ARRAY)
         has_sequences = (folder / SEQUENCES).is_file()
         sequences = np.load(folder / SEQUENCES, mmap_mode="r") if has_sequences else None
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        trained_on = facts.pop("trained_on")
-        known = Facts(**facts, trained_on=None if trained_on is None else tuple(trained_on))
+        facts = Facts.of(json.loads((folder / FACTS).read_text(encoding="utf-8")))
         used = rows["skipped"].isna()
         skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
         index = pd.DataFrame(rows[used]).drop(columns="skipped").reset_index(drop=True)
@@ -169,4 +178,25 @@ def read(folder: Path) -> SpeakerFeatures:
         raise CfnsrError(folder, f"has sequences of shape {sequences.shape} for {len(index)} clips", _AGAIN)
     if not np.isfinite(means).all() or (sequences is not None and not np.isfinite(sequences).all()):
         raise CfnsrError(folder, "contains NaN or infinity", _AGAIN)
-    return SpeakerFeatures(known, index, skipped, means, sequences)
+    return SpeakerFeatures(facts, index, skipped, means, sequences)
+
+
+def read_speakers(folder: Path, speakers: Iterable[str], remedy: str = _AGAIN) -> Iterator[tuple[str, SpeakerFeatures]]:
+    """Read the features of some speakers, which must be of one extractor.
+
+    Args:
+        folder: holds one folder a speaker.
+        speakers: their names.
+        remedy: for the error.
+
+    Raises:
+        CfnsrError: see ``read``; or a speaker's features are of another extractor than the first one's.
+    """
+    facts: Facts | None = None
+    for speaker in speakers:
+        features = read(folder / speaker)
+        facts = facts or features.facts
+        if features.facts != facts:
+            problem = "was made by another extractor, or with other weights, than the first speaker's features"
+            raise CfnsrError(folder / speaker, problem, remedy)
+        yield speaker, features

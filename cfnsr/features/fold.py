@@ -43,28 +43,26 @@ class FrozenFeatures:
         Raises:
             CfnsrError: a clip has no features; or they are of another file, or of other weights than the first's.
         """
-        means, over_time, facts = [], [], None
-        for actor, of_actor in clips.index.groupby("actor", sort=False):
-            known = files.read(folder / str(actor))
-            facts = facts or known.facts
-            if known.facts != facts:
-                problem = "was made by another extractor, or with other weights, than the first speaker's features"
-                raise CfnsrError(folder / str(actor), problem, "Run `dvc repro -f features`")
+        of_actors = dict(iter(clips.index.groupby("actor", sort=False)))
+        means, over_time = [], []
+        facts: Facts | None = None
+        for actor, known in files.read_speakers(folder, map(str, of_actors)):
+            of_actor, facts = of_actors[actor], known.facts
             rows = known.index.reset_index().set_index("clip")
             for clip, source in zip(of_actor["clip"], of_actor["source_md5"], strict=True):
                 if clip not in rows.index:
                     reason = known.skipped.get(clip, "is not in its index")
                     problem = f"clip {clip} has no features: {reason}"
-                    raise CfnsrError(folder / str(actor), problem, "Remove the clip, or the row from run.probe")
+                    raise CfnsrError(folder / actor, problem, "Remove the clip, or the row from run.probe")
                 if rows.at[clip, "source_md5"] != source:
                     problem = f"clip {clip} has the features of another file"
-                    raise CfnsrError(folder / str(actor), problem, "Run `dvc repro -f features`")
+                    raise CfnsrError(folder / actor, problem, "Run `dvc repro -f features`")
             numbers = rows.loc[of_actor["clip"], "index"].to_numpy()
             means.append(known.means[numbers])
             if sequences and known.sequences is None:
                 problem = "has no sequences"
                 remedy = f"Set features.{folder.name}.sequence.steps, and run `dvc repro`"
-                raise CfnsrError(folder / str(actor), problem, remedy)
+                raise CfnsrError(folder / actor, problem, remedy)
             if sequences and known.sequences is not None:
                 over_time.append(known.sequences[numbers])
         if len({array.shape[1:] for array in over_time}) > 1:

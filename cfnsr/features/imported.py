@@ -85,16 +85,14 @@ def _of_speakers(
     """Read the features of all clips that the corpus's own rows use."""
     indices, means = [], []
     facts: Facts | None = None
-    for actor, clips in source.clips.items():
-        of_actor = folder / "features" / row / actor
-        known = files.read(of_actor)
-        facts = facts or known.facts
-        if known.facts != facts:
-            problem = "was made by another extractor, or with other weights, than the first speaker's features"
-            raise CfnsrError(of_actor, problem, again)
+    of_row = folder / "features" / row
+    for actor, known in files.read_speakers(of_row, source.clips, again):
+        facts, clips = known.facts, source.clips[actor]
         rows = [number for number, clip in enumerate(known.index["clip"]) if f"{actor}/{clip}" not in source.skipped]
         if len(rows) != clips:
-            raise CfnsrError(of_actor, f"has features of {len(rows)} clips, and the manifest lists {clips}", again)
+            raise CfnsrError(
+                of_row / actor, f"has features of {len(rows)} clips, and the manifest lists {clips}", again
+            )
         indices.append(known.index[_COLUMNS].iloc[rows])
         means.append(known.means[rows])
     assert facts is not None
@@ -120,10 +118,8 @@ def read(folder: Path) -> ImportedFeatures:
     try:
         index, means = pd.read_parquet(folder / INDEX, columns=_COLUMNS), np.load(folder / ARRAY)
         origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
-        facts = origin.pop("facts")
-        trained_on = facts.pop("trained_on")
-        known = Facts(**facts, trained_on=None if trained_on is None else tuple(trained_on))
-        features = ImportedFeatures(**origin, facts=known, index=index, means=means)
+        facts = Facts.of(origin.pop("facts"))
+        features = ImportedFeatures(**origin, facts=facts, index=index, means=means)
     except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
         problem = f"is no folder of another corpus's features ({error})"
         raise CfnsrError(folder, problem, "Run `dvc repro -f import_features`") from error

@@ -53,8 +53,7 @@ class LinearClassifier:
         if "device" in options:
             options["device"] = device
         self._encoder = extractors.load(facts["name"], options, f"{path}: features")
-        trained_on = facts["trained_on"]
-        self._facts = Facts(**{**facts, "trained_on": None if trained_on is None else tuple(trained_on)})
+        self._facts = Facts.of(facts)
         if asdict(self._encoder.facts) != asdict(self._facts):
             problem = f"its encoder {facts['name']} had other weights or another revision than the one installed"
             raise CfnsrError(path, problem, _AGAIN)

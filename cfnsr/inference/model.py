@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cfnsr.errors import CfnsrError
+from cfnsr.evaluation.reference import Reference
 from cfnsr.inference import recordings
 from cfnsr.inference.card import Card
 from cfnsr.inference.faces import WHO
 from cfnsr.inference.kinds import Kind
 from cfnsr.inference.recordings import Recording, Sources
-from cfnsr.inference.reference import Reference
 from cfnsr.inference.run import Asked, Run
 from cfnsr.inference.table import Row, table
 

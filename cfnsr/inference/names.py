@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from cfnsr.errors import CfnsrError
+from cfnsr.evaluation.reference import Reference
 from cfnsr.inference.card import Card, shipped
 from cfnsr.inference.model import Model
-from cfnsr.inference.reference import Reference
 from cfnsr.runtime import model_header
 
 BEST, FILE = "best", "model.safetensors"

@@ -16,11 +16,10 @@ from cfnsr.evaluation import device as devices
 from cfnsr.evaluation import module_features
 from cfnsr.evaluation.missing_modality import replace_modality
 from cfnsr.evaluation.predict import Normalise, evaluation_mode
-from cfnsr.evaluation.reference import MeanFeatures
+from cfnsr.evaluation.reference import MeanFeatures, Reference
 from cfnsr.inference import faces
 from cfnsr.inference.faces import Detect, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.kinds import Inputs, Opinion
-from cfnsr.inference.reference import Reference
 from cfnsr.inference.windows import Window, Windowing
 from cfnsr.models import checkpoint
 from cfnsr.models.types import Batch

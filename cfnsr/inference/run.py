@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfnsr.errors import CfnsrError
+from cfnsr.evaluation.reference import FAR, Reference
 from cfnsr.inference import faces
 from cfnsr.inference.faces import DetectedFaces, Faces, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.kinds import Inputs, Kind, Opinion
 from cfnsr.inference.recordings import ArraySource, FileSource, Recording
-from cfnsr.inference.reference import FAR, Reference
 from cfnsr.inference.table import Row
 from cfnsr.inference.voice_activity import VoiceActivity
 from cfnsr.inference.windows import Window, Windowing

@@ -16,10 +16,10 @@ from cfnsr.corpora import studio
 from cfnsr.corpora.clip import Clip
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
+from cfnsr.evaluation.reference import Reference
 from cfnsr.features import extractors, probe
 from cfnsr.features.fold import FrozenFeatures
 from cfnsr.features.probe import Probe
-from cfnsr.inference.reference import Reference
 from tests.inference.test_network import predict, probabilities
 from tests.support import prepared
 from tests.support.media import remuxed

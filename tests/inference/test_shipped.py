@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from cfnsr.evaluation.reference import FAR, Reference
 from cfnsr.inference.card import NOT_FOR, Card, shipped
-from cfnsr.inference.reference import FAR, Reference
 from cfnsr.runtime import model_header
 
 

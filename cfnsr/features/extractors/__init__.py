@@ -98,6 +98,11 @@ def pick_device(name: str, where: str) -> str:
     return "cuda"
 
 
+def said_to_be_seen(trained_on: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the option ``trained_on`` as ``Facts`` have it: None for ``["unknown"]``."""
+    return None if list(trained_on) == ["unknown"] else tuple(trained_on)
+
+
 def statistics(frames: Float64[np.ndarray, "frame value"]) -> Float32[np.ndarray, "1 width"]:
     """Return mean, standard deviation and 90th percentile of each value over a clip's frames, as one layer.
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.features.extractors import FrozenEncoder, pick_device
+from cfnsr.features.extractors import FrozenEncoder, pick_device, said_to_be_seen
 from cfnsr.features.files import ClipFeatures, Facts
 from cfnsr.preprocessing import extract, media
 from cfnsr.preprocessing.face_boxes import FaceBoxes
@@ -79,7 +79,7 @@ class Extractor(FrozenEncoder):
             revision=folder.revision,
             sha256=folder.checksum(),
             licence=licence,
-            trained_on=None if trained_on == ["unknown"] else tuple(trained_on),
+            trained_on=said_to_be_seen(trained_on),
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             rate_hz=0,
         )

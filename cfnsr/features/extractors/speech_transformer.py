@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
-from cfnsr.features.extractors import FrozenEncoder, pick_device
+from cfnsr.features.extractors import FrozenEncoder, pick_device, said_to_be_seen
 from cfnsr.features.files import ClipFeatures, Facts
 from cfnsr.preprocessing import container
 from cfnsr.preprocessing.clip_sound import ClipSound
@@ -86,7 +86,7 @@ class Extractor(FrozenEncoder):
             revision=folder.revision,
             sha256=folder.checksum(),
             licence=licence,
-            trained_on=None if trained_on == ["unknown"] else tuple(trained_on),
+            trained_on=said_to_be_seen(trained_on),
             parameters=sum(weights.numel() for weights in self._encoder.parameters()),
             rate_hz=rate_hz,
         )
