@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from jaxtyping import Float64, Int64, UInt8
 
 from cfnsr.errors import CfnsrError
@@ -99,7 +100,9 @@ def read_display(path: Path, timeline: Timeline) -> Display:
 
 def matrix_of(frame: av.VideoFrame) -> Matrix | None:
     """Read the display matrix of a frame; see ``Display.matrix``."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    # Not frame.side_data: the frame would keep it, and it keeps the frame. Both would stay in memory until Python looks
+    # for cycles, which it does rarely beside torch: hundreds of megabytes of frames.
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # pyright: ignore[reportCallIssue]  # its stub lacks __init__
     if data is None:
         return np.eye(2, dtype=np.int64)
     # Rows of (a b u), (c d v), (x y w): x' = a x + c y, y' = b x + d y. Only turns and mirrors matter, not the scale.

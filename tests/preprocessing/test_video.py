@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import platform
 import sys
 from fractions import Fraction
@@ -73,6 +74,21 @@ def test_selective_decoding_is_exact_and_decodes_less(clip: Path) -> None:
     with open_media(clip) as container:
         decoded = {pts for pts, _ in pyav.decode(container, container.streams.video[0], timeline, needed)}
     assert needed <= decoded and len(decoded) <= 0.7 * len(everything)
+
+
+def test_shown_frames_leave_no_reference_cycle(clip: Path) -> None:
+    timeline = media.timeline(clip)
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(list(video.frames(clip, timeline, [*range(10)], decoder="pyav"))) == 10
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert not [item for item in gc.garbage if isinstance(item, av.VideoFrame)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 def test_frame_can_be_repeated(clip: Path) -> None:
