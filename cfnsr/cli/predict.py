@@ -139,7 +139,7 @@ def _line(row: Row, labels: list[str]) -> str:
         best = max(labels, key=lambda label: shares[label])
         if shares[best] == shares[best] and shares[best] != values["confidence"]:  # not NaN, and not the same again
             said.append(f"{name} {best} {shares[best]:.0%}")
-    said += [f"no {name}" for name in row.missing]
+    said += [f"no {name} ({problem})" for name, problem in row.missing.items()]
     if row.is_far:
         said.append(f"far from the training clips ({row.distance:.0f}th percentile)")
     return said[0] + ", ".join(said[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cfnsr.errors import CfnsrError
@@ -49,7 +49,15 @@ class _Waiting:
     person: int | None
     seen: SeenFace | None
     inputs: Inputs
-    missing: tuple[str, ...]
+    missing: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The arrays of a modality in a window, or why there are none."""
+
+    inputs: Inputs = field(default_factory=dict)
+    problem: str = ""
 
 
 class Run:
@@ -124,29 +132,39 @@ class Run:
 
     def _prepare(self, window: Window, activity: VoiceActivity | None) -> Iterator[_Waiting]:
         """Prepare a window: for each person seen, or its sound alone."""
-        voice: Inputs = {}
-        if activity is not None and activity.between(window.start_s, window.end_s):
-            voice = _unless_unusable(lambda: self._kind.voice(window))
-        people = [
-            (seen, _unless_unusable(lambda seen=seen: self._kind.face(window, seen))) for seen in self._see(window)
-        ]
-        for seen, face in [(seen, face) for seen, face in people if face] or [(None, {})]:
+        voice = self._hear(window, activity)
+        faces_of_all = self._see(window)
+        for seen, face in [item for item in faces_of_all if item[1].inputs] or [(None, faces_of_all[0][1])]:
             given = {"video": face, "audio": voice}
-            missing = tuple(_NAMES[modality] for modality in self._kind.modalities if not given[modality])
-            person = None if not face else 0 if seen is None else seen.person
-            yield _Waiting(window, person, seen, {**face, **voice}, missing)
+            missing = {
+                _NAMES[modality]: given[modality].problem
+                for modality in self._kind.modalities
+                if not given[modality].inputs
+            }
+            person = None if not face.inputs else 0 if seen is None else seen.person
+            yield _Waiting(window, person, seen, {**face.inputs, **voice.inputs}, missing)
         if self._choice is not None and (indices := self._choice.of(window)):
             self._source.forget(indices[0])
 
-    def _see(self, window: Window) -> Sequence[SeenFace | None]:
+    def _hear(self, window: Window, activity: VoiceActivity | None) -> _Prepared:
+        if activity is None:
+            return _Prepared(problem="the file has no sound")
+        if not activity.between(window.start_s, window.end_s):
+            return _Prepared(problem="nobody speaks")
+        return _prepared(lambda: self._kind.voice(window))
+
+    def _see(self, window: Window) -> list[tuple[SeenFace | None, _Prepared]]:
+        """Return each person seen, with their arrays; without anybody one item that says why."""
         if not self._sees:
-            return []
-        if self._faces is None:
-            return [None]
-        try:
-            return self._faces.of(window)
-        except CfnsrError:  # the picture ends before, or cannot be decoded, as the row says
-            return []
+            return [(None, _Prepared(problem="the file has no picture"))]
+        people: Sequence[SeenFace | None] = [None]
+        if self._faces is not None:
+            try:
+                people = self._faces.of(window)
+            except CfnsrError as error:  # the picture ends before, or cannot be decoded
+                return [(None, _Prepared(problem=error.problem))]
+        prepared = [(seen, _prepared(lambda seen=seen: self._kind.face(window, seen))) for seen in people]
+        return prepared or [(None, _Prepared(problem="nobody is seen"))]
 
     def _rows(self, waiting: Sequence[_Waiting]) -> list[Row]:
         """Predict windows."""
@@ -174,9 +192,9 @@ class Run:
         )
 
 
-def _unless_unusable(prepare: Callable[[], Inputs]) -> Inputs:
-    """Prepare a modality; nothing if the picture is black, the sound too short, or the like, as the row then says."""
+def _prepared(prepare: Callable[[], Inputs]) -> _Prepared:
+    """Prepare a modality; if the picture is black, the sound too short, or the like, say so."""
     try:
-        return prepare()
-    except CfnsrError:
-        return {}
+        return _Prepared(prepare())
+    except CfnsrError as error:
+        return _Prepared(problem=error.problem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ class Row:
         file: path, or name of a recording.
         start_s, end_s: of the window.
         person: their number in the file; None for sound alone.
-        missing: of the modalities that the model reads, those without input: ``face``, ``voice``.
+        missing: of the modalities that the model reads, those without input (``face``, ``voice``), and why.
         box: centre x, centre y and side of the face in pixels, in the middle of the window.
         opinion: of the model.
         temperature: that the log-probabilities are divided by.
@@ -35,7 +35,7 @@ class Row:
     start_s: float
     end_s: float
     person: int | None
-    missing: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
     box: tuple[float, float, float] = (_NAN, _NAN, _NAN)
     opinion: Opinion = field(default_factory=Opinion)
     temperature: float = 1.0
@@ -61,6 +61,7 @@ class Row:
                 for label, share in zip(labels, of_prefix, strict=True)
             },
             "missing": " ".join(self.missing),
+            "why": "; ".join(f"{name}: {problem}" for name, problem in self.missing.items()),
             "distance": self.distance,
             "far": self.is_far,
             **dict(zip(("box_x", "box_y", "box_side"), self.box, strict=True)),

@@ -81,6 +81,13 @@ def test_what_is_missing_is_said(saved: Callable[..., Saved], studio_actor: Path
     ]
     both, mute, nobody, steady_tone = model.predict(given).itertuples()
     assert [row.missing for row in (both, mute, nobody, steady_tone)] == ["", "voice", "face voice", "face voice"]
+    reasons = [
+        "",
+        "voice: the file has no sound",
+        "face: nobody is seen; voice: the file has no sound",
+        "face: the file has no picture; voice: nobody speaks",
+    ]
+    assert [row.why for row in (both, mute, nobody, steady_tone)] == reasons
     assert mute.emotion is not None and np.isnan(mute.voice_happy) and mute.face_happy == pytest.approx(both.face_happy)
     assert nobody.emotion is None and np.isnan(nobody.p_happy) and np.isnan([nobody.person, nobody.box_x]).all()
     assert np.isnan(steady_tone.confidence) and steady_tone.start_s == 0
