@@ -103,7 +103,7 @@ def main(network_mbit: float) -> None:
         train_s = sum(training_s.values()) * cores / run_cores
         click.echo(
             f"{run_cores} cores: fetching {fetch_s / 60:.0f} min at {network_mbit:g} Mbit/s, preparing"
-            f" {prepare_s / 60:.0f} min, training on the CPU {train_s / 86400:.0f} days (one GPU: not measured)"
+            f" {prepare_s / 60:.0f} min, training on the CPU {train_s / 86400:.0f} days (on a GPU: benchmarks/gpu.py)"
         )
     shards = CLIPS * (CROPS * SIDE_PX**2 * 3 + 4 * STEPS * (AUDIO["mels"] + AUDIO["coefficients"])) / 1e9
     click.echo(f"disk: {videos / 2e9:.1f} GB of clips (those with sound are about half of {videos / 1e9:.1f} GB)")

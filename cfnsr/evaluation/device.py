@@ -41,7 +41,7 @@ def pick_precision(name: str, device: torch.device) -> str:
     """Return the precision of the forward pass; ``auto`` depends on nothing but the kind of processor.
 
     A GPU that computes in bfloat16 itself: ``bf16``; any other GPU: ``fp16``. A CPU with bfloat16 matrix instructions
-    (AMX): ``bf16``; without them bfloat16 would be slower than fp32, so ``fp32``. Not measured on GPU.
+    (AMX): ``bf16``; without them bfloat16 would be slower than fp32, so ``fp32``. docs/training.md has the speeds.
 
     Args:
         name: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
@@ -69,7 +69,7 @@ def make_reproducible(seed: int, threads: int, device: torch.device, *, determin
     """Seed all random numbers and, on the CPU, forbid operations whose result depends on timing.
 
     On a GPU the pooling of 3D features has no deterministic version: cuDNN uses fixed algorithms there, and two runs
-    agree closely, not bit for bit. Not measured on GPU.
+    agree closely, not bit for bit (docs/training.md).
 
     Args:
         seed: of weights and dropout.

@@ -79,7 +79,7 @@ def load(name: str, options: Mapping[str, Any], where: str) -> FrozenEncoder:
 
 
 def pick_device(name: str, where: str) -> str:
-    """Return the device of a name; ``auto`` is the GPU if there is one. Not measured on GPU.
+    """Return the device of a name; ``auto`` is the GPU if there is one.
 
     Args:
         name: ``auto``, ``cpu`` or ``cuda``.

@@ -44,7 +44,7 @@ class Extractor(FrozenEncoder):
             on Hugging Face.
         revision: commit of that repository; of a folder only noted.
         max_s: longest part of a clip that is used, in seconds, at most 60; of Whisper at most 30.
-        device: ``auto`` (the GPU if there is one), ``cpu`` or ``cuda``. Not measured on GPU.
+        device: ``auto`` (the GPU if there is one), ``cpu`` or ``cuda``.
         batch_size: most clips at a time, and at most 60 s of sound in all.
         licence: of the weights, as their authors name it.
         trained_on: the corpora that the weights have seen, by the names that ``corpus`` knows; ``["unknown"]`` if
