@@ -28,7 +28,7 @@ from cfnsr.config.model import (
     System,
     Train,
 )
-from cfnsr.config.sections import Name, Section, Speaker, no_repeats
+from cfnsr.config.sections import Name, Section, Speaker, no_repeats, seen_by_dvc
 from cfnsr.config.yaml_files import read_yaml
 from cfnsr.errors import CfnsrError
 
@@ -78,6 +78,12 @@ class Params(Section):
         if isinstance(folds, str):
             raise ValueError(f"lists the speakers of each fold, not a name; `cfnsr folds {folds}` writes that list")
         return folds
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_keys(cls, values: Any) -> Any:
+        seen_by_dvc(values)
+        return values
 
     @model_validator(mode="after")
     def check_speakers(self) -> Params:

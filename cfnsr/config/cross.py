@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from cfnsr.config.sections import UNSEEN_BY_DVC, Name, Section, no_repeats
+from cfnsr.config.sections import Name, Section, no_repeats
 
 
 class CrossRows(Section):
@@ -22,15 +22,6 @@ class Cross(Section):
 
     labels: dict[str, str]
     standardise: Annotated[list[Literal["training", "target"]], Field(min_length=1)]
-
-    @field_validator("labels")
-    @classmethod
-    def check_names(cls, labels: dict[str, str]) -> dict[str, str]:
-        """Refuse emotions whose changes DVC would not see."""
-        unseen = sorted(UNSEEN_BY_DVC & set(labels))
-        if unseen:
-            raise ValueError(f"DVC ignores changes of a key named {', '.join(unseen)}; rename the emotion")
-        return labels
 
     @field_validator("standardise")
     @classmethod

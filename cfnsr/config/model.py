@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from cfnsr.config.cross import CrossRows
-from cfnsr.config.sections import UNSEEN_BY_DVC, Count, Name, NotNegative, Positive, Section, Share
+from cfnsr.config.sections import Count, Name, NotNegative, Positive, Section, Share
 
 
 class Pixels(Section):
@@ -92,15 +92,7 @@ class Train(Section):
     augment: Augment
 
 
-def check_names(options: dict[str, Any]) -> dict[str, Any]:
-    """Refuse options whose changes DVC would not see."""
-    unseen = sorted(UNSEEN_BY_DVC & set(options))
-    if unseen:
-        raise ValueError(f"DVC ignores changes of a key named {', '.join(unseen)}; choose another name")
-    return options
-
-
-Options = Annotated[dict[Name, bool | int | float | str | list[int | float | str]], AfterValidator(check_names)]
+Options = dict[Name, bool | int | float | str | list[int | float | str]]
 
 
 class Encoder(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -35,6 +35,19 @@ class Section(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
         assert not UNSEEN_BY_DVC & set(cls.model_fields), f"{cls.__name__} has a key that DVC ignores"
+
+
+def seen_by_dvc(values: Any, path: str = "") -> None:
+    """Raise ``ValueError`` if a key at any depth is one whose changes DVC would not see.
+
+    Args:
+        values: of a params file, in nested sections.
+        path: of the section in the file, followed by a dot.
+    """
+    for key, value in values.items() if isinstance(values, dict) else ():
+        if key in UNSEEN_BY_DVC:
+            raise ValueError(f"{path}{key}: DVC ignores changes of a key named {key}; choose another name")
+        seen_by_dvc(value, f"{path}{key}.")
 
 
 def no_repeats(key: str, values: list[str]) -> None:

@@ -103,6 +103,13 @@ def test_shipped_params_are_valid(root: Path) -> None:
         (lambda v: v["folds"]["fold_1"].append("99"), r"folds\.fold_1: actor '99' is not among the actors"),
         (lambda v: v.update(folds={"fold_1": ["01"]}), "folds: Dictionary should have at least 2"),
         (lambda v: v.update(actors=["01", "02"], folds={"a": ["01"], "b": ["02"]}), "a fold has no speaker to train"),
+        (
+            lambda v: v["folds"].update(size=v["folds"].pop("fold_1")),
+            r"folds\.size: DVC ignores changes",
+        ),
+        (lambda v: v["systems"].update(nfiles=v["systems"]["concat"]), r"systems\.nfiles: DVC ignores changes"),
+        (lambda v: v["ablations"]["variants"].update(size={"heads": 1}), r"ablations\.variants\.size: DVC ignores"),
+        (lambda v: v["features"].update(size=v["features"]["speaker"]), r"features\.size: DVC ignores changes"),
         (lambda v: v.update(systems={}), "systems: Dictionary should have at least 1"),
         (
             lambda v: v["systems"]["cfnsr"].update(training={"epochs": 3}),

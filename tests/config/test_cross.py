@@ -41,7 +41,7 @@ def test_corpora_with_rows_are_accepted(values: dict[str, Any]) -> None:
         (lambda v: v["cross"].update(standardise=["target", "target"]), "target named twice"),
         (
             lambda v: v["cross"].update(labels={"size": "fear"}),
-            r"cross\.labels: DVC ignores changes of a key named size",
+            r"cross\.labels\.size: DVC ignores changes of a key named size",
         ),
     ],
 )
