@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whose face, where there are several.",
 )
+@click.option("--only", type=click.Choice(["face", "voice"]), help="Read this alone, as if the other were missing.")
 @click.option("--csv", "csv", type=OUT_FILE, help="Write the table to this file.")
 @click.option("--parquet", type=OUT_FILE, help="Write the table to this file.")
 @click.option("--json", "json_file", type=OUT_FILE, help="Write table and model's card to this file.")
@@ -45,6 +46,7 @@ def predict(
     window_s: float | None,
     every_s: float | None,
     face: str,
+    only: str | None,
     csv: Path | None,
     parquet: Path | None,
     json_file: Path | None,
@@ -67,7 +69,7 @@ def predict(
     import cfnsr  # reads no params.yaml
 
     model = cfnsr.load(name, device=device)
-    options: dict[str, Any] = {"window_s": window_s, "every_s": every_s, "face": face}
+    options: dict[str, Any] = {"window_s": window_s, "every_s": every_s, "face": face, "only": only}
     table, failed = _of_paths(model, paths, options)
     for lines in (model.card.figures(), [f"{model.card.not_for}."]):
         for line in lines:

@@ -20,7 +20,7 @@ from cfnsr.preprocessing import container
 from cfnsr.runtime import sources
 
 _BATCH = 16  # windows that are predicted together
-_NAMES = {"video": "face", "audio": "voice"}
+NAMES = {"video": "face", "audio": "voice"}  # what users call the modalities
 _NO_BOX = (float("nan"),) * 3
 
 
@@ -65,13 +65,15 @@ class Run:
         item: a file, or a recording in memory.
         windowing: how it is cut.
         face: whose, one of ``faces.WHO``.
+        only: ``face`` or ``voice``: the other one is not read; None: both are.
 
     Raises:
         CfnsrError: the file cannot be read, its OpenFace CSV neither, or no detector of faces is installed.
     """
 
-    def __init__(self, asked: Asked, item: Path | Recording, windowing: Windowing, face: str) -> None:
+    def __init__(self, asked: Asked, item: Path | Recording, windowing: Windowing, face: str, only: str | None) -> None:
         self._asked, self._kind = asked, asked.kind
+        self._reads = [modality for modality in self._kind.modalities if only in (None, NAMES[modality])]
         self._path = item if isinstance(item, Path) else Path(item.name)
         self.name = str(self._path)
         with container.one_clip(self._path):
@@ -80,7 +82,7 @@ class Run:
             # Of all people, an encoder that chooses for itself takes the one seen longest.
             chosen = "longest" if face == faces.ALL else face
             self.windows = windowing.over(self._path, self._source.timeline, chosen)
-            self._sees = "video" in self._kind.modalities and bool(self._source.timeline.pts)
+            self._sees = "video" in self._reads and bool(self._source.timeline.pts)
             self._choice = self._kind.frame_choice if self._sees else None
             self._faces = None
             if self._choice is not None:
@@ -105,7 +107,7 @@ class Run:
         waiting: list[_Waiting] = []
         with self._reading():
             timeline = self._source.timeline
-            hears = "audio" in self._kind.modalities and bool(timeline.tracks)
+            hears = "audio" in self._reads and bool(timeline.tracks)
             activity = VoiceActivity.of(self._path, timeline, self._kind.track) if hears else None
         for window in self.windows:
             with self._reading():
@@ -132,7 +134,7 @@ class Run:
         ]
         for seen, face in [(seen, face) for seen, face in people if face] or [(None, {})]:
             given = {"video": face, "audio": voice}
-            missing = tuple(_NAMES[modality] for modality in self._kind.modalities if not given[modality])
+            missing = tuple(NAMES[modality] for modality in self._kind.modalities if not given[modality])
             person = None if not face else 0 if seen is None else seen.person
             yield _Waiting(window, person, seen, {**face, **voice}, missing)
         if self._choice is not None and (indices := self._choice.of(window)):
