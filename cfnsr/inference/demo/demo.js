@@ -11,6 +11,7 @@ function say(text) { get("status").textContent = text; }
 function fail(text) {
   get("error").textContent = text;
   get("error").hidden = !text;
+  if (text) get("error").scrollIntoView({ block: "nearest" });
 }
 
 function update() {
@@ -83,7 +84,7 @@ async function record(wanted, name) {
   } else {
     get("video").hidden = true;
   }
-  get("chosen").textContent = "";
+  get("chosen").textContent = get("file").value = "";
   recorder.start(1000);
   const begin = performance.now();
   const tick = () => {
@@ -122,6 +123,13 @@ function follow(answer) {
     say("");
   } else {
     const page = get("page");
+    // The page runs no script; it is as high as its content, so that nothing scrolls within it.
+    const fit = () => { page.style.height = `${page.contentDocument.documentElement.scrollHeight + 2}px`; };
+    page.onload = () => {
+      page.style.height = "";
+      fit();
+      new ResizeObserver(fit).observe(page.contentDocument.body);
+    };
     page.srcdoc = answer.result;
     page.hidden = false;
     say("The result is there.");

@@ -47,8 +47,8 @@ async def _serve(
         await runner.setup()
         try:
             site = web.TCPSite(runner, ADDRESS, port)
-            await _listen(site, port)
             await worker.start()
+            await _listen(site, port)
             ready(f"http://{ADDRESS}:{runner.addresses[0][1]}/")
             await _told_to_end()
         finally:
