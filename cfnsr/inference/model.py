@@ -80,15 +80,21 @@ class Model:
         window_s: float | None = None,
         every_s: float | None = None,
         face: str = WHO[0],
+        pictures: bool = False,
     ) -> Run:
         """Begin to predict one recording; see ``predict``. Its rows come while it is read.
+
+        Args:
+            item: the recording.
+            window_s, every_s, face: see ``predict``.
+            pictures: whether rows have small pictures, of at most 40 windows, evenly over time.
 
         Raises:
             CfnsrError: the file cannot be read, or an option is out of bounds.
         """
         if face not in WHO:
             raise CfnsrError("--face", f"is {face!r}", f"Choose one of: {', '.join(WHO)}")
-        return Run(self._asked, item, self._asked.kind.windowing(window_s, every_s), face)
+        return Run(self._asked, item, self._asked.kind.windowing(window_s, every_s), face, pictures=pictures)
 
     def table(self, rows: Sequence[Row], landmarks: dict[str, str]) -> pd.DataFrame:
         """Return rows as a table.

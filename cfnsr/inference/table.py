@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.inference.kinds import LogProbabilities, Opinion
+from cfnsr.inference.picture import Picture
 
 FUSED, VOICE, FACE = "p_", "voice_", "face_"  # beginnings of the columns of probabilities
 _NAN = float("nan")
@@ -29,6 +30,7 @@ class Row:
         temperature: that the log-probabilities are divided by.
         distance: percentile (0 to 100) of the training clips' distances; NaN if it is not known.
         is_far: whether the input is far from the training clips.
+        picture: if it was asked for, and the window has one.
     """
 
     file: str
@@ -41,6 +43,7 @@ class Row:
     temperature: float = 1.0
     distance: float = _NAN
     is_far: bool = False
+    picture: Picture | None = None
 
     def values(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the values of the table's columns, in their order."""
