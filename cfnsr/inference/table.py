@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +77,15 @@ def calibrated(known: LogProbabilities | None, temperature: float, classes: int)
         return np.full(classes, np.nan)
     scaled = known.astype(np.float64) / temperature
     return np.exp(scaled - np.logaddexp.reduce(scaled))
+
+
+def summary(rows: Sequence[Row], labels: Sequence[str]) -> str:
+    """Say in one line which emotions rows have, the most frequent first."""
+    emotions = Counter(row.values(labels)["emotion"] or "no opinion" for row in rows)
+    far = sum(row.is_far for row in rows)
+    said = ", ".join(f"{emotion} {count}" for emotion, count in emotions.most_common())
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    return f"{count}: {said}" + (f"; {far} far from the training clips" if far else "")
 
 
 def table(rows: Sequence[Row], labels: Sequence[str], **about: Any) -> pd.DataFrame:
