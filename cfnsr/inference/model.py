@@ -83,8 +83,14 @@ class Model:
         every_s: float | None = None,
         face: str = WHO[0],
         only: str | None = None,
+        pictures: bool = False,
     ) -> Run:
         """Begin to predict one recording; see ``predict``. Its rows come while it is read.
+
+        Args:
+            item: the recording.
+            window_s, every_s, face, only: see ``predict``.
+            pictures: whether rows have small pictures, of at most 40 windows, evenly over time.
 
         Raises:
             CfnsrError: the file cannot be read, or an option is out of bounds.
@@ -93,7 +99,8 @@ class Model:
             raise CfnsrError("--face", f"is {face!r}", f"Choose one of: {', '.join(WHO)}")
         if only is not None and only not in (known := [NAMES[modality] for modality in self.modalities]):
             raise CfnsrError("--only", f"is {only!r}, and the model reads {' and '.join(known)}", "Choose one of these")
-        return Run(self._asked, item, self._asked.kind.windowing(window_s, every_s), face, only)
+        windowing = self._asked.kind.windowing(window_s, every_s)
+        return Run(self._asked, item, windowing, face, only=only, pictures=pictures)
 
     def table(self, rows: Sequence[Row], landmarks: dict[str, str]) -> pd.DataFrame:
         """Return rows as a table.

@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.reference import FAR, Reference
 from cfnsr.inference import faces
 from cfnsr.inference.faces import DetectedFaces, Faces, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.kinds import Inputs, Kind, Opinion
+from cfnsr.inference.picture import Picture, Pictures, with_attention
 from cfnsr.inference.recordings import ArraySource, FileSource, Recording
 from cfnsr.inference.table import Row
 from cfnsr.inference.voice_activity import VoiceActivity
-from cfnsr.inference.windows import Window, Windowing
+from cfnsr.inference.windows import Window, Windowing, end_of
 from cfnsr.preprocessing import container
 from cfnsr.runtime import sources
 
@@ -50,6 +53,7 @@ class _Waiting:
     seen: SeenFace | None
     inputs: Inputs
     missing: tuple[str, ...]
+    picture: Picture | None
 
 
 class Run:
@@ -59,6 +63,9 @@ class Run:
         name: of the recording, in the table.
         windows: over its time.
         landmarks: where its faces come from; empty if no face is looked for.
+        duration_s: from 0 to the end of its picture, or of its sound if it has no picture, in seconds.
+        levels: largest absolute sample over ``duration_s``, in at most 400 equal parts, 0 to 1; known from the first
+            row on. Empty without sound, and if it was not read.
 
     Args:
         asked: the model.
@@ -66,12 +73,22 @@ class Run:
         windowing: how it is cut.
         face: whose, one of ``faces.WHO``.
         only: ``face`` or ``voice``: the other one is not read; None: both are.
+        pictures: whether rows have pictures.
 
     Raises:
         CfnsrError: the file cannot be read, its OpenFace CSV neither, or no detector of faces is installed.
     """
 
-    def __init__(self, asked: Asked, item: Path | Recording, windowing: Windowing, face: str, only: str | None) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        item: Path | Recording,
+        windowing: Windowing,
+        face: str,
+        *,
+        only: str | None = None,
+        pictures: bool = False,
+    ) -> None:
         self._asked, self._kind = asked, asked.kind
         self._reads = [modality for modality in self._kind.modalities if only in (None, NAMES[modality])]
         self._path = item if isinstance(item, Path) else Path(item.name)
@@ -83,13 +100,21 @@ class Run:
             chosen = "longest" if face == faces.ALL else face
             self.windows = windowing.over(self._path, self._source.timeline, chosen)
             self._sees = "video" in self._reads and bool(self._source.timeline.pts)
+            self.duration_s = end_of(self._source.timeline)
+            self.levels = np.zeros(0, np.float32)
             self._choice = self._kind.frame_choice if self._sees else None
+            self._pictures = Pictures(self.windows if pictures and self._source.timeline.pts else [])
+            self._shows = pictures
+            self._source.expect(sorted({index for window in self.windows for index in self._frames_of(window)}))
             self._faces = None
             if self._choice is not None:
-                choice = self._choice
-                self._source.expect(sorted({index for window in self.windows for index in choice.of(window)}))
-                self._faces = self._find_faces(choice, face)
+                self._faces = self._find_faces(self._choice, face)
             self.landmarks = "" if self._faces is None else self._faces.origin
+
+    def _frames_of(self, window: Window) -> list[int]:
+        """Return the ascending numbers of the frames that are needed of a window."""
+        of_model = [] if self._choice is None else self._choice.of(window)
+        return sorted([*of_model, *self._pictures.frames(window)])
 
     def _find_faces(self, choice: FrameChoice, face: str) -> Faces:
         crop = self._kind.preprocessing["crop"]
@@ -108,7 +133,11 @@ class Run:
         with self._reading():
             timeline = self._source.timeline
             hears = "audio" in self._reads and bool(timeline.tracks)
-            activity = VoiceActivity.of(self._path, timeline, self._kind.track) if hears else None
+            activity = None
+            if hears or (self._shows and timeline.tracks):
+                activity = VoiceActivity.of(self._path, timeline, self._kind.track)
+                self.levels = activity.envelope(self.duration_s)
+            activity = activity if hears else None
         for window in self.windows:
             with self._reading():
                 waiting += self._prepare(window, activity)
@@ -132,12 +161,15 @@ class Run:
         people = [
             (seen, _unless_unusable(lambda seen=seen: self._kind.face(window, seen))) for seen in self._see(window)
         ]
+        shown = self._pictures.of(window)
         for seen, face in [(seen, face) for seen, face in people if face] or [(None, {})]:
             given = {"video": face, "audio": voice}
             missing = tuple(NAMES[modality] for modality in self._kind.modalities if not given[modality])
             person = None if not face else 0 if seen is None else seen.person
-            yield _Waiting(window, person, seen, {**face, **voice}, missing)
-        if self._choice is not None and (indices := self._choice.of(window)):
+            boxes = None if seen is None else seen.boxes
+            of_person = None if shown is None else self._pictures.with_face(shown, window, boxes, face)
+            yield _Waiting(window, person, seen, {**face, **voice}, missing, of_person)
+        if indices := self._frames_of(window):
             self._source.forget(indices[0])
 
     def _see(self, window: Window) -> Sequence[SeenFace | None]:
@@ -154,9 +186,15 @@ class Run:
         """Predict windows."""
         known = [of_window.inputs for of_window in waiting if of_window.inputs]
         opinions = iter(self._kind.opinions(known) if known else [])
-        return [self._row(of_window, next(opinions) if of_window.inputs else Opinion()) for of_window in waiting]
+        pictures = with_attention(
+            self._kind, [of_window.picture for of_window in waiting], [of_window.inputs for of_window in waiting]
+        )
+        return [
+            self._row(of_window, next(opinions) if of_window.inputs else Opinion(), shown)
+            for of_window, shown in zip(waiting, pictures, strict=True)
+        ]
 
-    def _row(self, waiting: _Waiting, opinion: Opinion) -> Row:
+    def _row(self, waiting: _Waiting, opinion: Opinion, shown: Picture | None) -> Row:
         distance = float("nan")
         if self._asked.reference is not None and opinion.vector is not None:
             distance = float(self._asked.reference.percentile(opinion.vector[None])[0])
@@ -173,6 +211,7 @@ class Run:
             self._asked.temperature,
             distance,
             distance >= FAR,
+            shown,
         )
 
 

@@ -48,6 +48,7 @@ function show(blob, name) {
   video.controls = true;
   video.hidden = false;
   video.onerror = () => { video.hidden = true; };  // a kind of file that the browser does not play
+  video.onloadedmetadata = () => video.classList.toggle("sound", video.videoWidth === 0);
   video.src = shownUrl;
   get("chosen").textContent = `${name}, ${(blob.size / 1e6).toFixed(1)} MB`;
   update();
@@ -78,6 +79,8 @@ async function record(wanted, name) {
     video.removeAttribute("src");
     video.controls = false;
     video.muted = true;
+    video.onloadedmetadata = null;
+    video.classList.remove("sound");
     video.srcObject = stream;
     video.hidden = false;
     video.play();

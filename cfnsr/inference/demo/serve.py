@@ -43,7 +43,7 @@ async def _serve(
     worker = Worker(device, limits, None if first is None else str(first.path))
     with TemporaryDirectory(prefix="cfnsr-demo-") as folder:
         application = Demo(choices, limits, worker, Path(folder)).application()
-        runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
+        runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         try:
             site = web.TCPSite(runner, ADDRESS, port)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]  # done_s and of_s, how far it is; or at the end result, a page, or error, one line
 _MODELS = 2  # that are kept loaded
-_SHOWN = "recording"  # in place of the path
+_NAME = "your recording"  # on the page; its file's name is not known here
 
 
 def main() -> None:
@@ -62,11 +62,13 @@ def _work(job: dict[str, Any], load: Callable[[str], Model], limits: Limits, ans
         check(path, limits)
         answer({"result": _predict(path, load(job["model"]), job["only"], answer)})
     except CfnsrError as error:
-        answer({"error": str(error).replace(str(path), _SHOWN)})
+        answer({"error": str(error).replace(str(path), "recording")})
 
 
 def _predict(path: Path, model: Model, only: str | None, answer: Callable[[Answer], None]) -> str:
-    run = model.run(path, only=only)
+    from cfnsr.inference import page
+
+    run = model.run(path, only=only, pictures=True)
     of_s = run.windows[-1].end_s
     answer({"done_s": 0.0, "of_s": of_s})
     rows = []
@@ -74,7 +76,8 @@ def _predict(path: Path, model: Model, only: str | None, answer: Callable[[Answe
         if not rows or row.end_s > rows[-1].end_s:
             answer({"done_s": row.end_s, "of_s": of_s})
         rows.append(row)
-    return model.table(rows, {}).to_html()
+    name = _NAME if only is None else f"{_NAME}, the {only} alone"
+    return page.render([page.Pictured(name, run.duration_s, run.levels, rows)], model)
 
 
 if __name__ == "__main__":
