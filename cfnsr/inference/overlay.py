@@ -14,6 +14,7 @@ from cfnsr.errors import printable
 from cfnsr.inference.table import FUSED, Row
 
 Image = UInt8[np.ndarray, "height width 3"]
+Patch = UInt8[np.ndarray, "tall wide 3"]
 _TEXT = 1 / 32  # height of the letters as a share of the picture's shorter side
 _SMALLEST_PX, _LARGEST_PX = 9, 36  # of the letters
 _WEIGHT = 500  # of the letters: regular is 400
@@ -84,7 +85,7 @@ class Overlay:
                 self._draw_box(image, box, self._caption(person, number))
         self._draw_panels(image, shown)
 
-    def _draw_box(self, image: Image, box: np.ndarray, caption: Image) -> None:
+    def _draw_box(self, image: Image, box: np.ndarray, caption: Patch) -> None:
         x, y, side = box
         left, top, right, bottom = (round(value) for value in (x - side / 2, y - side / 2, x + side / 2, y + side / 2))
         width = max(self._letters_px // 8, 1)
@@ -96,18 +97,22 @@ class Overlay:
 
     def _draw_panels(self, image: Image, shown: Mapping[int | None, int]) -> None:
         left = self._letters_px // 2
-        for person, number in shown.items():
+        from_left = {
+            person: np.nan_to_num(self._people[person].rows[number].box[0]) for person, number in shown.items()
+        }
+        for person in sorted(shown, key=lambda person: from_left[person]):
+            number = shown[person]
             panel = self._panel(person, number)
             if left + panel.shape[1] > self._width and left > self._letters_px:
                 break  # no room for more people
             _blend(image, panel, left, self._height - panel.shape[0] - self._letters_px // 2)
             left += panel.shape[1] + self._letters_px // 2
 
-    def _draw_caption(self, person: int | None, number: int) -> Image:
+    def _draw_caption(self, person: int | None, number: int) -> Patch:
         row = self._people[person].rows[number]
         return self._lines([(f"{self._name(person)}{_answer(row, self._labels)}", _WHITE)])
 
-    def _draw_panel(self, person: int | None, number: int) -> Image:
+    def _draw_panel(self, person: int | None, number: int) -> Patch:
         row = self._people[person].rows[number]
         values = row.values(self._labels)
         texts = [(f"{self._name(person)}{_answer(row, self._labels)}", _WHITE)]
@@ -123,7 +128,7 @@ class Overlay:
 
     def _lines(
         self, texts: Sequence[tuple[str, tuple[int, int, int]]], bars: Sequence[tuple[str, float]] = ()
-    ) -> Image:
+    ) -> Patch:
         """Draw lines of text, and bars under them."""
         letters, line = self._letters_px, round(1.5 * self._letters_px)
         labels_px = max((self._text_px(label) for label, _ in bars), default=0)
@@ -146,7 +151,7 @@ class Overlay:
     def _text_px(self, text: str) -> int:
         return cv2.getTextSize((0, 0), text, (0, 0), self._font, self._letters_px, _WEIGHT)[2] + 1
 
-    def _write(self, image: Image, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
+    def _write(self, image: Patch, text: str, x: int, y: int, colour: tuple[int, int, int]) -> None:
         cv2.putText(image, text, (x, y), colour, self._font, self._letters_px, _WEIGHT)
 
 
@@ -162,7 +167,7 @@ def _answer(row: Row, labels: Sequence[str]) -> str:
     return f"{printable(values['emotion'])} {values['confidence']:.0%}"
 
 
-def _blend(image: Image, patch: Image, left: int, top: int) -> None:
+def _blend(image: Image, patch: Patch, left: int, top: int) -> None:
     """Lay a patch over a picture, moved so that it is inside as far as there is room."""
     height, width = image.shape[:2]
     left = max(min(left, width - patch.shape[1]), 0)

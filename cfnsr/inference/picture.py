@@ -24,6 +24,7 @@ _FRAMES = "frames"
 _MIDDLE = FrameChoice(3, np.inf)
 
 Image = UInt8[np.ndarray, "height width 3"]
+Thumbnail = UInt8[np.ndarray, "tall wide 3"]
 Attention = Float32[np.ndarray, "height width"]
 
 
@@ -38,7 +39,7 @@ class Picture:
         attention: of each pixel of ``face``, how much the answer depends on it, 0 to 1; None where it is not known.
     """
 
-    frame: Image
+    frame: Thumbnail
     scale: float
     face: Image | None = None
     attention: Attention | None = None

@@ -27,6 +27,7 @@ NO_ATTENTION = "This kind of model does not tell where in the face it looks."
 _SLOTS = 12  # of the film strip
 _FACES = 40  # at most of a recording
 _PEOPLE = 6  # at most that are drawn over time
+_DIGIT_PX = 9  # height of a person's number in a thumbnail
 _QUALITY = 70  # of WebP, 0 to 100
 _WHO = (("says", FUSED), ("face", FACE), ("voice", VOICE))
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
@@ -132,7 +133,8 @@ def _with_boxes(rows: Sequence[Row], *, numbered: bool) -> np.ndarray:
         for colour, width in ((_BLACK, 3), (_WHITE, 1)):
             cv2.rectangle(image, corner, opposite, colour, width)
             if numbered:
-                at = (max(corner[0] + 3, 1), max(corner[1] + 13, 11))
+                above = corner[1] - 4 if corner[1] > _DIGIT_PX + 4 else opposite[1] + _DIGIT_PX + 4
+                at = (max(corner[0], 1), above)
                 cv2.putText(image, str(row.person), at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width, cv2.LINE_AA)
     return image
 
@@ -182,7 +184,7 @@ def _of_row(row: Row, labels: list[str], duration_s: float) -> dict[str, Any]:
         **alone,
         "missing": " ".join(row.missing) or "–",
         "distance": f"{row.distance:.0f}" if row.distance == row.distance else "–",
-        "far": "far" if row.is_far else "–",
+        "far": "far" if row.is_far else "",
     }
 
 

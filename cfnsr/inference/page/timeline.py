@@ -129,7 +129,9 @@ def _spans(rows: Sequence[Row], duration_s: float) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     for row in rows:
         middle_s, half_s = (row.start_s + row.end_s) / 2, min(every_s, row.end_s - row.start_s) / 2
-        start, end = (round(np.clip(s / duration_s, 0, 1) * WIDTH) for s in (middle_s - half_s, middle_s + half_s))
+        start_s = row.start_s if row.start_s == starts[0] else middle_s - half_s
+        end_s = row.end_s if row.start_s == starts[-1] else middle_s + half_s
+        start, end = (round(np.clip(time_s / duration_s, 0, 1) * WIDTH) for time_s in (start_s, end_s))
         last = spans[-1][1] if spans else 0
         # Rounding leaves no gap of a hair's width.
         start = last if abs(start - last) <= 1 else max(start, last)
