@@ -16,14 +16,14 @@ import requests
 
 from cfnsr.inference.card import NOT_FOR, Card, HeldOut
 from cfnsr.inference.demo.choices import Choice, choices
-from tests.support.demo import CHOICES, Stand, running_loop, served
+from tests.support.demo import CHOICES, StandIn, running_loop, served
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
 @pytest.fixture
-def stand() -> Stand:
-    return Stand()
+def stand_in() -> StandIn:
+    return StandIn()
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def address(stand: Stand, folder: Path) -> Iterator[str]:
-    with running_loop() as loop, served(stand, folder, loop=loop) as address:
+def address(stand_in: StandIn, folder: Path) -> Iterator[str]:
+    with running_loop() as loop, served(stand_in, folder, loop=loop) as address:
         yield address
 
 
@@ -53,40 +53,40 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_recording_reaches_the_worker_and_is_deleted(address: str, stand: Stand, folder: Path) -> None:
-    stand.allowed = 99
+def test_recording_reaches_the_worker_and_is_deleted(address: str, stand_in: StandIn, folder: Path) -> None:
+    stand_in.allowed = 99
     response = post(address, b"x" * 3_000, "model=0&only=voice")
     assert answers(response) == [{"done_s": 0.0, "of_s": 1.0}, {"result": "<p>3000 bytes</p>"}]
-    ((path, content, model, only),) = stand.begun
+    ((path, content, model, only),) = stand_in.begun
     assert (content, model, only) == (b"x" * 3_000, str(CHOICES[0].path), "voice")
     assert path.is_relative_to(folder)
     wait_for(lambda: not [*folder.iterdir()])
 
 
-def test_others_wait_and_are_told(address: str, stand: Stand, folder: Path) -> None:
+def test_others_wait_and_are_told(address: str, stand_in: StandIn, folder: Path) -> None:
     responses = [post(address, bytes([number])) for number in range(3)]
     lines = [response.iter_lines() for response in responses]
     assert [json.loads(next(each)) for each in lines] == [{"done_s": 0.0, "of_s": 1.0}, {"waiting": 1}, {"waiting": 2}]
-    assert len(stand.begun) == 1 and len([*folder.iterdir()]) == 3
-    stand.allowed = 1
+    assert len(stand_in.begun) == 1 and len([*folder.iterdir()]) == 3
+    stand_in.allowed = 1
     assert json.loads(next(lines[2])) == {"waiting": 1}
-    stand.allowed = 3
+    stand_in.allowed = 3
     rest = [[json.loads(line) for line in each] for each in lines]
     assert all("result" in each[-1] for each in rest)
-    assert stand.ended == ["done"] * 3
+    assert stand_in.ended == ["done"] * 3
 
 
-def test_who_goes_away_gives_up_the_job(address: str, stand: Stand, folder: Path) -> None:
+def test_who_goes_away_gives_up_the_job(address: str, stand_in: StandIn, folder: Path) -> None:
     first, second = post(address, b"1"), post(address, b"2")
     lines = [response.iter_lines() for response in (first, second)]  # kept: without them the responses would end
     assert all(next(each) for each in lines)
     second.close()
     wait_for(lambda: len([*folder.iterdir()]) == 1)
     first.close()
-    wait_for(lambda: stand.ended == ["given up"] and not [*folder.iterdir()])
-    stand.allowed = 99
+    wait_for(lambda: stand_in.ended == ["given up"] and not [*folder.iterdir()])
+    stand_in.allowed = 99
     assert "result" in answers(post(address))[-1]
-    assert len(stand.begun) == 2
+    assert len(stand_in.begun) == 2
 
 
 def test_too_large_upload_is_refused_at_once(address: str, folder: Path) -> None:
@@ -113,7 +113,7 @@ def test_too_large_upload_is_refused_at_once(address: str, folder: Path) -> None
     wait_for(lambda: not [*folder.iterdir()])
 
 
-def test_upload_that_breaks_off_leaves_nothing(address: str, stand: Stand, folder: Path) -> None:
+def test_upload_that_breaks_off_leaves_nothing(address: str, stand_in: StandIn, folder: Path) -> None:
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
     connection.putrequest("POST", "/predict?model=0&only=")
@@ -123,7 +123,7 @@ def test_upload_that_breaks_off_leaves_nothing(address: str, stand: Stand, folde
     wait_for(lambda: bool([*folder.iterdir()]))
     connection.close()
     wait_for(lambda: not [*folder.iterdir()])
-    assert not stand.begun
+    assert not stand_in.begun
 
 
 @pytest.mark.parametrize(
@@ -137,25 +137,28 @@ def test_upload_that_breaks_off_leaves_nothing(address: str, stand: Stand, folde
     ],
 )
 def test_what_is_not_the_page_is_refused(
-    address: str, stand: Stand, headers: dict[str, str], query: str, status: int
+    address: str, stand_in: StandIn, headers: dict[str, str], query: str, status: int
 ) -> None:
     response = post(address, b"1", query, **headers)
     assert response.status_code == status and response.json()["error"]
-    assert not stand.begun
+    assert not stand_in.begun
 
 
-def test_queue_has_an_end(address: str, stand: Stand) -> None:
+def test_queue_has_an_end(address: str, stand_in: StandIn) -> None:
     responses = [post(address) for _ in range(8)]
     assert [response.status_code for response in responses] == [200] * 8
     assert post(address).status_code == 503
     threading.Thread(target=lambda: [response.close() for response in responses]).start()
-    stand.allowed = 99
+    stand_in.allowed = 99
     wait_for(lambda: post(address).status_code == 200)
 
 
-def test_page_shows_cards_escaped_and_its_headers(stand: Stand, folder: Path) -> None:
+def test_page_shows_cards_escaped_and_its_headers(stand_in: StandIn, folder: Path) -> None:
     card = Card(HOSTILE, corpus=HOSTILE, labels=[HOSTILE], held_out=HeldOut(0.5, 0.4, 0.6, 0.5, 64, 8, "held_out"))
-    with running_loop() as loop, served(stand, folder, loop=loop, choices=[Choice(HOSTILE, Path(), card)]) as address:
+    with (
+        running_loop() as loop,
+        served(stand_in, folder, loop=loop, choices=[Choice(HOSTILE, Path(), card)]) as address,
+    ):
         response = requests.get(address, timeout=5)
         script = requests.get(f"{address}/demo.js", timeout=5)
     assert "<img" not in response.text and "&lt;img" in response.text
@@ -167,12 +170,12 @@ def test_page_shows_cards_escaped_and_its_headers(stand: Stand, folder: Path) ->
 
 
 def test_shipped_model_is_never_chosen_by_itself(
-    stand: Stand, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stand_in: StandIn, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # without a best model
     listed = choices([])
     assert [choice.name for choice in listed] == ["voice_emodb"] and listed[0].ships
-    with running_loop() as loop, served(stand, folder, loop=loop, choices=listed) as address:
+    with running_loop() as loop, served(stand_in, folder, loop=loop, choices=listed) as address:
         assert '<option value="" selected>Choose a model' in requests.get(address, timeout=5).text
     model = tmp_path / "data/studio/best/model.safetensors"
     model.parent.mkdir(parents=True)

@@ -37,7 +37,7 @@ class Loop:
         self.loop.close()
 
 
-class Stand:
+class StandIn:
     """Works on each job until ``allowed`` is its number, from 1; ``ended`` has what became of each job."""
 
     def __init__(self) -> None:
