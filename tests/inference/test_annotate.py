@@ -185,6 +185,6 @@ def test_nothing_is_left_of_a_video_that_ends_early(tmp_path: Path) -> None:
     path, out = tmp_path / "in.mp4", tmp_path / "out" / "said.mp4"
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     timeline = media.timeline(whole)
-    with pytest.raises(CfnsrError, match="cannot be decoded|is not a readable"):
+    with pytest.raises(CfnsrError, match=r"cannot be decoded|is not a readable"):
         annotate.write(path, timeline, out, rows(), made_up_rows.LABELS)
     assert list(out.parent.iterdir()) == []
