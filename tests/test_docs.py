@@ -56,6 +56,7 @@ BLOCKS = list(blocks())
 NOT_HERE = (
     *("git clone", "cd ", "source ", "make test", "make lint", "make docs", "python -m pip install"),
     "dvc exp run --run-all",
+    "cfnsr demo",  # serves until it is told to end; see tests/cli/test_demo.py
 )
 LICENSED = re.compile(r"cfnsr preset (\w+) --accept-licence")
 REMOTE = (

@@ -19,6 +19,7 @@ COMMANDS = {
     "results": ("results", "Print the results of the last run, and how long each stage took."),
     "report": ("report", "Print the path of the last run's page."),
     "predict": ("predict", "Say which emotions voice and face show in the recordings PATH..."),
+    "demo": ("demo", "Serve a page on this machine: record or upload, and see which emotions voice and face show."),
     "models": ("models", "List the networks with sizes and published figures, and the trained models with cards."),
     "import-checkpoint": ("models", "Convert a PUBLISHED state dict (.pth) to a model of this pipeline, OUT."),
     "export-checkpoint": ("models", "Write MODEL (safetensors) as a state dict (.pth) for the published code."),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from cfnsr.inference.faces import Detect, FrameChoice, SeenFace
 from cfnsr.inference.windows import Window, Windowing
@@ -85,4 +85,13 @@ class Kind(Protocol):
 
     def opinions(self, inputs: Sequence[Inputs]) -> list[Opinion]:
         """Predict windows, each of which has one modality at least."""
+        ...
+
+
+@runtime_checkable
+class Attends(Protocol):
+    """A kind of model that also says where in the face its answer depends on the picture."""
+
+    def attention(self, inputs: Sequence[Inputs]) -> list[Float32[np.ndarray, "height width"] | None]:
+        """Return a map for each window, 0 to 1, over the middle one of its frames; None where there is none."""
         ...

@@ -14,7 +14,7 @@ from cfnsr.inference.card import Card
 from cfnsr.inference.faces import WHO
 from cfnsr.inference.kinds import Kind
 from cfnsr.inference.recordings import Recording, Sources
-from cfnsr.inference.run import Asked, Run
+from cfnsr.inference.run import NAMES, Asked, Run
 from cfnsr.inference.table import Row, table
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Model:
         window_s: float | None = None,
         every_s: float | None = None,
         face: str = WHO[0],
+        only: str | None = None,
     ) -> pd.DataFrame:
         """Predict the emotions of recordings.
 
@@ -57,6 +58,7 @@ class Model:
                 3 seconds.
             every_s: from the start of one window to the start of the next, in seconds; None: ``window_s``.
             face: whose, where there are several: ``largest``, ``left``, ``right``, or ``all``.
+            only: ``face`` or ``voice``: the other one is not read, as if the recording lacked it.
 
         Returns:
             One row a window and person; docs/predict.md describes the columns. ``attrs["landmarks"]`` says where the
@@ -68,7 +70,7 @@ class Model:
         rows: list[Row] = []
         landmarks: dict[str, str] = {}
         for item in recordings.listed(source):
-            run = self.run(item, window_s=window_s, every_s=every_s, face=face)
+            run = self.run(item, window_s=window_s, every_s=every_s, face=face, only=only)
             rows += run
             landmarks[run.name] = run.landmarks
         return self.table(rows, landmarks)
@@ -80,15 +82,25 @@ class Model:
         window_s: float | None = None,
         every_s: float | None = None,
         face: str = WHO[0],
+        only: str | None = None,
+        pictures: bool = False,
     ) -> Run:
         """Begin to predict one recording; see ``predict``. Its rows come while it is read.
+
+        Args:
+            item: the recording.
+            window_s, every_s, face, only: see ``predict``.
+            pictures: whether rows have small pictures, of at most 40 windows, evenly over time.
 
         Raises:
             CfnsrError: the file cannot be read, or an option is out of bounds.
         """
         if face not in WHO:
             raise CfnsrError("--face", f"is {face!r}", f"Choose one of: {', '.join(WHO)}")
-        return Run(self._asked, item, self._asked.kind.windowing(window_s, every_s), face)
+        if only is not None and only not in (known := [NAMES[modality] for modality in self.modalities]):
+            raise CfnsrError("--only", f"is {only!r}, and the model reads {' and '.join(known)}", "Choose one of these")
+        windowing = self._asked.kind.windowing(window_s, every_s)
+        return Run(self._asked, item, windowing, face, only=only, pictures=pictures)
 
     def table(self, rows: Sequence[Row], landmarks: dict[str, str]) -> pd.DataFrame:
         """Return rows as a table.

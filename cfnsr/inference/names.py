@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.reference import Reference
 from cfnsr.inference.card import Card, shipped
-from cfnsr.inference.model import Model
 from cfnsr.runtime import model_header
+
+if TYPE_CHECKING:
+    from cfnsr.inference.model import Model
 
 BEST, FILE = "best", "model.safetensors"
 _REMEDY = "Give best, the path of a model.safetensors, or a name that `cfnsr models` lists"
@@ -17,6 +20,8 @@ _REMEDY = "Give best, the path of a model.safetensors, or a name that `cfnsr mod
 
 def load(name: str | Path, device: str) -> Model:
     """Load a model; see ``cfnsr.load``."""
+    from cfnsr.inference.model import Model  # imports torch
+
     path = find(name)
     card, reference = Card.of(path), Reference.beside(path)
     if model_header.read(path).get("kind") == "linear probe":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from cfnsr.evaluation import module_features
 from cfnsr.evaluation.missing_modality import replace_modality
 from cfnsr.evaluation.predict import Normalise, evaluation_mode
 from cfnsr.evaluation.reference import MeanFeatures, Reference
-from cfnsr.inference import faces
+from cfnsr.inference import attention, faces
 from cfnsr.inference.faces import Detect, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.kinds import Inputs, Opinion
 from cfnsr.inference.windows import Window, Windowing
@@ -47,7 +47,7 @@ class Network:
         self.labels = self.spec.labels
         self.preprocessing: Mapping[str, Any] = self.spec.preprocessing
         self._device = devices.pick(device)
-        self._network: Any = checkpoint.load(path).to(self._device)
+        self._network: Any = checkpoint.load(path).to(self._device).requires_grad_(False)
         self._normalise = Normalise(**self.spec.pixels, device=self._device)
         self.modalities = list(self._network.modality_modules)
         strange = sorted({*self.spec.inputs} - {*shards.ARRAYS})
@@ -115,15 +115,40 @@ class Network:
     def opinions(self, inputs: Sequence[Inputs]) -> list[Opinion]:
         """Predict windows, those with the same modalities together."""
         opinions: list[Opinion] = [Opinion()] * len(inputs)
+        for lacking, numbers in self._by_missing(inputs):
+            for number, opinion in zip(numbers, self._predict([inputs[n] for n in numbers], lacking), strict=True):
+                opinions[number] = opinion
+        return opinions
+
+    def attention(self, inputs: Sequence[Inputs]) -> list[attention.Map | None]:
+        """Compute attention over faces; see ``Attends``."""
+        maps: list[attention.Map | None] = [None] * len(inputs)
+        for lacking, numbers in self._by_missing(inputs):
+            means = self._means() if lacking else {}
+            if (
+                "video" not in self.modalities
+                or "video" in lacking
+                or "frames" not in self.spec.inputs
+                or means is None
+            ):
+                continue
+            with ExitStack() as stack:
+                for modality in lacking:
+                    stack.enter_context(replace_modality(self._network, modality, means))
+                batch = self._normalise(self._batch([inputs[number] for number in numbers]))
+                module = attention.last_map(self._network.eval(), batch)
+                for number, of_window in zip(numbers, attention.of_batch(self._network, batch, module), strict=True):
+                    maps[number] = of_window
+        return maps
+
+    def _by_missing(self, inputs: Sequence[Inputs]) -> Iterator[tuple[tuple[str, ...], list[int]]]:
+        """Yield the numbers of the windows that lack the same modalities."""
         arrays = {modality: shards.array_names([modality]) for modality in self.modalities}
         missing = [
             tuple(modality for modality, names in arrays.items() if not {*names} & {*of_window}) for of_window in inputs
         ]
         for lacking in sorted(set(missing)):
-            numbers = [number for number, of_window in enumerate(missing) if of_window == lacking]
-            for number, opinion in zip(numbers, self._predict([inputs[n] for n in numbers], lacking), strict=True):
-                opinions[number] = opinion
-        return opinions
+            yield lacking, [number for number, of_window in enumerate(missing) if of_window == lacking]
 
     def _predict(self, inputs: list[Inputs], lacking: tuple[str, ...]) -> list[Opinion]:
         means = self._means() if lacking else {}

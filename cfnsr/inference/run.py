@@ -7,21 +7,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.reference import FAR, Reference
 from cfnsr.inference import faces
 from cfnsr.inference.faces import DetectedFaces, Faces, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.kinds import Inputs, Kind, Opinion
+from cfnsr.inference.picture import Picture, Pictures, with_attention
 from cfnsr.inference.recordings import ArraySource, FileSource, Recording
 from cfnsr.inference.table import Row
 from cfnsr.inference.voice_activity import VoiceActivity
-from cfnsr.inference.windows import Window, Windowing
+from cfnsr.inference.windows import Window, Windowing, end_of
 from cfnsr.preprocessing import container
 from cfnsr.runtime import sources
 
 _BATCH = 16  # windows that are predicted together
-_NAMES = {"video": "face", "audio": "voice"}
+NAMES = {"video": "face", "audio": "voice"}  # what users call the modalities
 _NO_BOX = (float("nan"),) * 3
+_LEFT_OUT = "left out, as asked"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class _Waiting:
     seen: SeenFace | None
     inputs: Inputs
     missing: dict[str, str]
+    picture: Picture | None
 
 
 @dataclass(frozen=True)
@@ -67,19 +72,34 @@ class Run:
         name: of the recording, in the table.
         windows: over its time.
         landmarks: where its faces come from; empty if no face is looked for.
+        duration_s: from 0 to the end of its picture, or of its sound if it has no picture, in seconds.
+        levels: largest absolute sample over ``duration_s``, in at most 400 equal parts, 0 to 1; known from the first
+            row on. Empty without sound, and if it was not read.
 
     Args:
         asked: the model.
         item: a file, or a recording in memory.
         windowing: how it is cut.
         face: whose, one of ``faces.WHO``.
+        only: ``face`` or ``voice``: the other one is not read; None: both are.
+        pictures: whether rows have pictures.
 
     Raises:
         CfnsrError: the file cannot be read, its OpenFace CSV neither, or no detector of faces is installed.
     """
 
-    def __init__(self, asked: Asked, item: Path | Recording, windowing: Windowing, face: str) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        item: Path | Recording,
+        windowing: Windowing,
+        face: str,
+        *,
+        only: str | None = None,
+        pictures: bool = False,
+    ) -> None:
         self._asked, self._kind = asked, asked.kind
+        self._reads = [modality for modality in self._kind.modalities if only in (None, NAMES[modality])]
         self._path = item if isinstance(item, Path) else Path(item.name)
         self.name = str(self._path)
         with container.one_clip(self._path):
@@ -88,14 +108,22 @@ class Run:
             # Of all people, an encoder that chooses for itself takes the one seen longest.
             chosen = "longest" if face == faces.ALL else face
             self.windows = windowing.over(self._path, self._source.timeline, chosen)
-            self._sees = "video" in self._kind.modalities and bool(self._source.timeline.pts)
+            self._sees = "video" in self._reads and bool(self._source.timeline.pts)
+            self.duration_s = end_of(self._source.timeline)
+            self.levels = np.zeros(0, np.float32)
             self._choice = self._kind.frame_choice if self._sees else None
+            self._pictures = Pictures(self.windows if pictures and self._source.timeline.pts else [])
+            self._shows = pictures
+            self._source.expect(sorted({index for window in self.windows for index in self._frames_of(window)}))
             self._faces = None
             if self._choice is not None:
-                choice = self._choice
-                self._source.expect(sorted({index for window in self.windows for index in choice.of(window)}))
-                self._faces = self._find_faces(choice, face)
+                self._faces = self._find_faces(self._choice, face)
             self.landmarks = "" if self._faces is None else self._faces.origin
+
+    def _frames_of(self, window: Window) -> list[int]:
+        """Return the ascending numbers of the frames that are needed of a window."""
+        of_model = [] if self._choice is None else self._choice.of(window)
+        return sorted([*of_model, *self._pictures.frames(window)])
 
     def _find_faces(self, choice: FrameChoice, face: str) -> Faces:
         crop = self._kind.preprocessing["crop"]
@@ -113,8 +141,12 @@ class Run:
         waiting: list[_Waiting] = []
         with self._reading():
             timeline = self._source.timeline
-            hears = "audio" in self._kind.modalities and bool(timeline.tracks)
-            activity = VoiceActivity.of(self._path, timeline, self._kind.track) if hears else None
+            hears = "audio" in self._reads and bool(timeline.tracks)
+            activity = None
+            if hears or (self._shows and timeline.tracks):
+                activity = VoiceActivity.of(self._path, timeline, self._kind.track)
+                self.levels = activity.envelope(self.duration_s)
+            activity = activity if hears else None
         for window in self.windows:
             with self._reading():
                 waiting += self._prepare(window, activity)
@@ -134,21 +166,24 @@ class Run:
         """Prepare a window: for each person seen, or its sound alone."""
         voice = self._hear(window, activity)
         faces_of_all = self._see(window)
+        shown = self._pictures.of(window)
         for seen, face in [item for item in faces_of_all if item[1].inputs] or [(None, faces_of_all[0][1])]:
             given = {"video": face, "audio": voice}
             missing = {
-                _NAMES[modality]: given[modality].problem
+                NAMES[modality]: given[modality].problem
                 for modality in self._kind.modalities
                 if not given[modality].inputs
             }
             person = None if not face.inputs else 0 if seen is None else seen.person
-            yield _Waiting(window, person, seen, {**face.inputs, **voice.inputs}, missing)
-        if self._choice is not None and (indices := self._choice.of(window)):
+            boxes = None if seen is None else seen.boxes
+            of_person = None if shown is None else self._pictures.with_face(shown, window, boxes, face.inputs)
+            yield _Waiting(window, person, seen, {**face.inputs, **voice.inputs}, missing, of_person)
+        if indices := self._frames_of(window):
             self._source.forget(indices[0])
 
     def _hear(self, window: Window, activity: VoiceActivity | None) -> _Prepared:
         if activity is None:
-            return _Prepared(problem="the file has no sound")
+            return _Prepared(problem="the file has no sound" if "audio" in self._reads else _LEFT_OUT)
         if not activity.between(window.start_s, window.end_s):
             return _Prepared(problem="nobody speaks")
         return _prepared(lambda: self._kind.voice(window))
@@ -156,7 +191,7 @@ class Run:
     def _see(self, window: Window) -> list[tuple[SeenFace | None, _Prepared]]:
         """Return each person seen, with their arrays; without anybody one item that says why."""
         if not self._sees:
-            return [(None, _Prepared(problem="the file has no picture"))]
+            return [(None, _Prepared(problem="the file has no picture" if "video" in self._reads else _LEFT_OUT))]
         people: Sequence[SeenFace | None] = [None]
         if self._faces is not None:
             try:
@@ -170,9 +205,15 @@ class Run:
         """Predict windows."""
         known = [of_window.inputs for of_window in waiting if of_window.inputs]
         opinions = iter(self._kind.opinions(known) if known else [])
-        return [self._row(of_window, next(opinions) if of_window.inputs else Opinion()) for of_window in waiting]
+        pictures = with_attention(
+            self._kind, [of_window.picture for of_window in waiting], [of_window.inputs for of_window in waiting]
+        )
+        return [
+            self._row(of_window, next(opinions) if of_window.inputs else Opinion(), shown)
+            for of_window, shown in zip(waiting, pictures, strict=True)
+        ]
 
-    def _row(self, waiting: _Waiting, opinion: Opinion) -> Row:
+    def _row(self, waiting: _Waiting, opinion: Opinion, shown: Picture | None) -> Row:
         distance = float("nan")
         if self._asked.reference is not None and opinion.vector is not None:
             distance = float(self._asked.reference.percentile(opinion.vector[None])[0])
@@ -189,6 +230,7 @@ class Run:
             self._asked.temperature,
             distance,
             distance >= FAR,
+            shown,
         )
 
 

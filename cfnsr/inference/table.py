@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.inference.kinds import LogProbabilities, Opinion
+from cfnsr.inference.picture import Picture
 
 FUSED, VOICE, FACE = "p_", "voice_", "face_"  # beginnings of the columns of probabilities
 _NAN = float("nan")
@@ -29,6 +31,7 @@ class Row:
         temperature: that the log-probabilities are divided by.
         distance: percentile (0 to 100) of the training clips' distances; NaN if it is not known.
         is_far: whether the input is far from the training clips.
+        picture: if it was asked for, and the window has one.
     """
 
     file: str
@@ -41,6 +44,7 @@ class Row:
     temperature: float = 1.0
     distance: float = _NAN
     is_far: bool = False
+    picture: Picture | None = None
 
     def values(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the values of the table's columns, in their order."""
@@ -74,6 +78,15 @@ def calibrated(known: LogProbabilities | None, temperature: float, classes: int)
         return np.full(classes, np.nan)
     scaled = known.astype(np.float64) / temperature
     return np.exp(scaled - np.logaddexp.reduce(scaled))
+
+
+def summary(rows: Sequence[Row], labels: Sequence[str]) -> str:
+    """Say in one line which emotions rows have, the most frequent first."""
+    emotions = Counter(row.values(labels)["emotion"] or "no opinion" for row in rows)
+    far = sum(row.is_far for row in rows)
+    said = ", ".join(f"{emotion} {count}" for emotion, count in emotions.most_common())
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    return f"{count}: {said}" + (f"; {far} far from the training clips" if far else "")
 
 
 def table(rows: Sequence[Row], labels: Sequence[str], **about: Any) -> pd.DataFrame:

@@ -27,6 +27,8 @@ _ABOVE_DB = 10.0  # of speech over the floor
 _QUIETEST_DB = -60.0  # of speech, relative to full scale
 _SHORTEST_S = 0.2  # of speech in a window
 _SILENCE_DB = -120.0
+_PARTS = 400  # of the envelope: as many as a page shows
+Levels = Float32[np.ndarray, " value"]
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,11 @@ class VoiceActivity:
 
     Attributes:
         speech: of each step of 0.02 s from the file's start.
+        peaks: largest absolute sample in each step; 1 is full scale.
     """
 
     speech: Bool[np.ndarray, " step"]
+    peaks: Float32[np.ndarray, " step"]
 
     @classmethod
     def of(cls, path: Path, timeline: Timeline, track: int = 1) -> VoiceActivity:
@@ -49,9 +53,9 @@ class VoiceActivity:
             track: of sound, from 1.
         """
         if track > len(timeline.tracks):
-            return cls(np.zeros(0, bool))
+            return cls(np.zeros(0, bool), np.zeros(0, np.float32))
         length_s = max(timeline.duration_s, 0.0) + timeline.tracks[track - 1][1]
-        parts = []
+        parts, peaks = [], []
         for number in range(int(length_s / _BLOCK_S) + 1):
             block = {"offset_s": number * _BLOCK_S, "window_s": _BLOCK_S}
             try:
@@ -59,7 +63,15 @@ class VoiceActivity:
             except CfnsrError:  # no sound in this block
                 samples = np.zeros(round(_BLOCK_S * _RATE_HZ), np.float32)
             parts.append(levels(samples))
-        return cls(is_speech(np.concatenate(parts)))
+            peaks.append(np.abs(samples.reshape(-1, round(_STEP_S * _RATE_HZ))).max(axis=1))
+        return cls(is_speech(np.concatenate(parts)), np.concatenate(peaks))
+
+    def envelope(self, end_s: float) -> Levels:
+        """Return the largest absolute sample over time, in at most 400 equal parts from 0 to ``end_s``; 0 to 1."""
+        steps = max(round(end_s / _STEP_S), 1)
+        peaks = np.pad(self.peaks[:steps], (0, max(steps - len(self.peaks), 0)))
+        parts = np.array_split(peaks, min(_PARTS, steps))
+        return np.minimum([part.max() for part in parts], 1.0).astype(np.float32)
 
     def between(self, start_s: float, end_s: float) -> bool:
         """Return whether somebody speaks between two times, in seconds."""

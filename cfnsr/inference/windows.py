@@ -31,6 +31,11 @@ class Window:
     offset_s: float = 0.0
 
 
+def end_of(timeline: Timeline) -> float:
+    """Return when a file's picture ends, or its sound where there is no picture, in seconds."""
+    return (float(timeline.times_s[0]) if timeline.pts else timeline.tracks[0][1]) + timeline.duration_s
+
+
 @dataclass(frozen=True)
 class Windowing:
     """How a file is cut into windows.
@@ -63,8 +68,7 @@ class Windowing:
             timeline: of the file.
             face: whose, one of ``cfnsr.corpora.clip.FACES``.
         """
-        start_s = float(timeline.times_s[0]) if timeline.pts else timeline.tracks[0][1]
-        length_s = start_s + timeline.duration_s
+        length_s = end_of(timeline)
         windows = []
         for number in range(int(length_s / self.every_s) + 1):
             start_s = round(number * self.every_s, 6)

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from cfnsr.cli import main
 from cfnsr.inference.card import NOT_FOR, Card, HeldOut
+from cfnsr.preprocessing import media
 from tests.inference.conftest import Saved, saved
 from tests.support.media import tone
 
@@ -76,3 +77,47 @@ def test_wrong_option_is_one_line(model: Path, studio_actor: Path, arguments: li
 def test_help_says_what_it_is_not_for() -> None:
     result = CliRunner().invoke(main, ["predict", "--help"])
     assert "Not for decisions about people" in result.output and "cfnsr predict interview.mp4" in result.output
+
+
+def test_page_and_video_are_written_beside_tables(model: Path, studio_actor: Path, tmp_path: Path) -> None:
+    clip = sorted(studio_actor.glob("*.mp4"))[0]
+    page, video, table = (tmp_path / "out" / name for name in ("said.html", "said.mp4", "said.csv"))
+    result = predict(model, clip, "--page", page, "--annotate", video, "--csv", table)
+    assert result.exit_code == 0, result.output
+    text = page.read_text()
+    assert f"{NOT_FOR}." in text and "50.0 % (40.0–60.0)" in text and text.count("<img") >= 3
+    assert "bright where the answer depends on it most" in text and clip.name in text
+    before, after = media.timeline(clip), media.timeline(video)
+    assert len(after.pts) == len(before.pts) and after.tracks and len(pd.read_csv(table)) == 1
+    assert sorted(path.name for path in page.parent.iterdir()) == ["said.csv", "said.html", "said.mp4"]
+
+
+def test_page_names_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "<i>bad.wav").write_text("text")
+    tone(tmp_path / "tone.wav", pitch_hz=200)
+    result = predict(Path("voice_emodb"), tmp_path, "--page", tmp_path / "said.html")
+    assert result.exit_code == 1
+    text = (tmp_path / "said.html").read_text()
+    assert "&lt;i&gt;bad.wav: is not a readable" in text and "no voice" in text and "studio" not in text
+
+
+@pytest.mark.parametrize("case", ["folder", "two", "sound", "itself", "text", "suffix"])
+def test_what_cannot_be_annotated_is_one_line(model: Path, studio_actor: Path, tmp_path: Path, case: str) -> None:
+    clip, out = tmp_path / "clip.mp4", tmp_path / "out" / "said.mp4"
+    clip.write_bytes(sorted(studio_actor.glob("*.mp4"))[0].read_bytes())
+    before = clip.read_bytes()
+    (tmp_path / "text.mp4").write_text("text")
+    sound = tone(tmp_path / "tone.wav", pitch_hz=200)
+    given: dict[str, tuple[list[Path], Path, str]] = {
+        "folder": ([tmp_path], out, "takes one video"),
+        "two": ([clip, clip], out, "takes one video"),
+        "sound": ([sound], out, "has no picture"),
+        "itself": ([clip], clip, "is the recording itself"),
+        "text": ([tmp_path / "text.mp4"], out, "is not a readable media file"),
+        "suffix": ([clip], out.with_suffix(".gif"), "is none of the formats"),
+    }
+    paths, target, problem = given[case]
+    result = predict(model, *paths, "--annotate", target)
+    assert result.exit_code == 1 and problem in result.stderr and result.stdout == ""
+    assert result.stderr.count("Error: ") == 1 and "Traceback" not in result.output
+    assert clip.read_bytes() == before and not out.parent.exists()

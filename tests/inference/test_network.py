@@ -93,6 +93,20 @@ def test_what_is_missing_is_said(saved: Callable[..., Saved], studio_actor: Path
     assert np.isnan(steady_tone.confidence) and steady_tone.start_s == 0
 
 
+def test_one_modality_is_read_as_if_alone(saved: Callable[..., Saved], studio_actor: Path, tmp_path: Path) -> None:
+    model = cfnsr.load(saved("averaging", "face_mesh")[0], device="cpu")
+    whole = sorted(studio_actor.glob("*.mp4"))[0]
+    face = model.predict(whole, only="face")
+    assert (face["missing"] == "voice").all()
+    mute = model.predict(without_sound(whole, tmp_path / "mute.mp4"))
+    np.testing.assert_allclose(probabilities(face), probabilities(mute)[: len(face)])
+    voice = model.predict(whole, only="voice")
+    assert (voice["missing"] == "face").all() and voice["person"].isna().all()
+    assert np.abs(probabilities(voice) - probabilities(face)).max() > 1e-3
+    with pytest.raises(CfnsrError, match="and the model reads voice"):
+        cfnsr.load(saved("audio")[0], device="cpu").predict(whole, only="face")
+
+
 def test_missing_modality_is_replaced_by_its_mean(
     saved: Callable[..., Saved], by_openface: tuple[list[Clip], Clips], tmp_path: Path
 ) -> None:

@@ -1,0 +1,58 @@
+"""What a model says of recordings, as one page that opens without a network and runs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import cfnsr
+from cfnsr.errors import printable
+from cfnsr.inference.page import content, timeline
+from cfnsr.inference.page.content import Pictured
+
+if TYPE_CHECKING:
+    from cfnsr.inference.model import Model
+
+__all__ = ["Pictured", "render"]
+
+_READS = {"video": "the face", "audio": "the voice"}
+# Its variables, tables and cards are this page's too.
+_STYLES = (("cfnsr.report.page", "page.css"), (__name__, "page.css"))
+
+
+def render(recordings: Sequence[Pictured], model: Model, failed: Mapping[str, str] | None = None) -> str:
+    """Return the page as HTML.
+
+    Args:
+        recordings: in the order of the page.
+        model: that said it.
+        failed: what is wrong with the files that could not be read, by name.
+    """
+    environment = Environment(
+        loader=PackageLoader("cfnsr.inference", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    styles = [files(package).joinpath(name).read_text(encoding="utf-8") for package, name in _STYLES]
+    names = [printable(recording.name) for recording in recordings]
+    return environment.get_template("page.html.j2").render(
+        title=f"Emotions in {names[0]}" if len(names) == 1 else f"Emotions in {len(names)} recordings",
+        style=Markup("\n".join(styles)),  # noqa: S704 of this package's own files
+        card=model.card,
+        reads=" and ".join(_READS[modality] for modality in model.modalities),
+        labels=model.labels,
+        recordings=content.of_recordings(recordings, model),
+        failed=[(printable(name), problem) for name, problem in (failed or {}).items()],
+        attention_note=content.ATTENTION,
+        no_attention_note=content.NO_ATTENTION,
+        width=timeline.WIDTH,
+        height=timeline.HEIGHT,
+        percent=content.percent,
+        version=cfnsr.__version__,
+    )
