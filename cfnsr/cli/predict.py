@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", "name", default="best", show_default=True, help="best, a model's path, or voice_emodb.")
+@click.option(
+    "--model", "name", default="best", show_default=True, help="best, a model's path (.onnx too), or voice_emodb."
+)
 @click.option("--window", "window_s", type=float, help="Length of a window in seconds; as the model was trained.")
 @click.option("--every", "every_s", type=float, help="From one window's start to the next, in seconds; a window.")
 @click.option(

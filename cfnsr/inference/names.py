@@ -12,12 +12,18 @@ from cfnsr.inference.model import Model
 from cfnsr.runtime import model_header
 
 BEST, FILE = "best", "model.safetensors"
-_REMEDY = "Give best, the path of a model.safetensors, or a name that `cfnsr models` lists"
+_REMEDY = "Give best, the path of a model.safetensors or an .onnx, or a name that `cfnsr models` lists"
 
 
 def load(name: str | Path, device: str) -> Model:
     """Load a model; see ``cfnsr.load``."""
     path = find(name)
+    if path.suffix == ".onnx":
+        return _exported(path, device)
+    if path.suffix == ".pt2":
+        raise CfnsrError(
+            path, "is of torch.export, which cfnsr only writes", "Export the model as .onnx, or give it itself"
+        )
     card, reference = Card.of(path), Reference.beside(path)
     if model_header.read(path).get("kind") == "linear probe":
         from cfnsr.inference.linear import LinearClassifier
@@ -26,6 +32,15 @@ def load(name: str | Path, device: str) -> Model:
     from cfnsr.inference.network import Network
 
     return Model(Network(path, device, reference), card, reference)
+
+
+def _exported(path: Path, device: str) -> Model:
+    from cfnsr.inference.exported import ExportedNetwork
+
+    if device == "cuda":
+        raise CfnsrError(path, "is ONNX, which is computed on the CPU", "Use --device cpu, or give the model itself")
+    network = ExportedNetwork(path)
+    return Model(network, network.card, None)
 
 
 def find(name: str | Path) -> Path:
