@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--model", "name", default="best", show_default=True, help="best, a model's path (.onnx too), or voice_emodb."
+    "--model",
+    "name",
+    default="best",
+    show_default=True,
+    help="best, a model's path (.onnx too), voice_emodb, or REPOSITORY:ARTIFACT[@REVISION] of DVC.",
 )
 @click.option("--window", "window_s", type=float, help="Length of a window in seconds; as the model was trained.")
 @click.option("--every", "every_s", type=float, help="From one window's start to the next, in seconds; a window.")
@@ -65,6 +69,7 @@ def predict(
       cfnsr predict clips/ --csv emotions.csv           all files of a folder
       cfnsr predict talk.mp4 --every 0.5 --face all     everybody, twice a second
       cfnsr predict call.wav --model voice_emodb        the voice alone
+      cfnsr predict talk.mp4 --model ../emotions:best   the model that another repository shares
     """
     import cfnsr  # reads no params.yaml
 

@@ -14,7 +14,8 @@ def load(name: str | Path, *, device: str = "auto") -> Model:
 
     Args:
         name: ``best``, the best model of this workspace; a path of a model's file (``.onnx`` too), or of its
-            folder; or the name of a model that comes with cfnsr.
+            folder; ``REPOSITORY:ARTIFACT`` or ``REPOSITORY:ARTIFACT@REVISION``, a DVC artifact, which is fetched; or
+            the name of a model that comes with cfnsr.
         device: ``auto`` (the GPU if there is one), ``cpu`` or ``cuda``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Models by name: the best of this workspace, a path, or one that comes with cfnsr."""
+"""Models by name: the best of this workspace, a path, a DVC artifact, or one that comes with cfnsr."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.reference import Reference
+from cfnsr.inference.artifacts import MODEL, Artifact
 from cfnsr.inference.card import Card, shipped
 from cfnsr.inference.model import Model
 from cfnsr.runtime import model_header
 
-BEST, FILE = "best", "model.safetensors"
-_REMEDY = "Give best, the path of a model.safetensors or an .onnx, or a name that `cfnsr models` lists"
+BEST, FILE = "best", MODEL
+_REMEDY = "Give best, the path of a model.safetensors or an .onnx, REPOSITORY:ARTIFACT, or what `cfnsr models` lists"
 
 
 def load(name: str | Path, device: str) -> Model:
@@ -59,6 +60,9 @@ def find(name: str | Path) -> Path:
     for file in shipped():
         if file.parent.name == str(name):
             return file
+    artifact = Artifact.of(str(name))
+    if artifact is not None:
+        return artifact.fetch()
     raise CfnsrError(name, "there is no such model", _REMEDY)
 
 
