@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cfnsr.data.shards import ARRAYS
 from cfnsr.inference.kinds import Inputs
 from cfnsr.inference.onnx_network import FUSED, OnnxNetwork, example_arrays
-from cfnsr.inference.prepared_by_spec import PreparedBySpec
+from cfnsr.inference.prepared_by_spec import PreparedBySpec, modality_of
 from cfnsr.models.types import MODALITIES
 
 _SAME = 1e-4  # difference of log-probabilities
@@ -23,20 +22,17 @@ class ExportedNetwork(PreparedBySpec):
     network has one that does not depend on both.
 
     Args:
-        path: a file written by ``cfnsr export``.
-
-    Attributes:
-        card: what it was trained on, and how well it does.
+        path: of the file, for errors.
+        network: that it holds.
 
     Raises:
-        CfnsrError: onnxruntime is missing, it is no such file, or its clips cannot be prepared from its description.
+        CfnsrError: its clips cannot be prepared from its description.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._network = OnnxNetwork(path)
-        self.card = self._network.card
-        read = {ARRAYS[name].modality for name in self._network.inputs if name in ARRAYS}
-        super().__init__(path, self._network.spec, [modality for modality in MODALITIES if modality in read])
+    def __init__(self, path: Path, network: OnnxNetwork) -> None:
+        self._network = network
+        read = {modality_of(name) for name in network.inputs}
+        super().__init__(path, network.spec, [modality for modality in MODALITIES if modality in read], "cpu")
 
     def _predict(self, arrays: Inputs, lacking: tuple[str, ...]) -> dict[str, np.ndarray]:
         results = self._network.predict(arrays)
@@ -56,7 +52,7 @@ class ExportedNetwork(PreparedBySpec):
         independent = []
         for modality in self.modalities:
             name = _own(modality)
-            mixed = {array: (clips if ARRAYS[array].modality == modality else others)[array][:2] for array in names}
+            mixed = {array: (clips if modality_of(array) == modality else others)[array][:2] for array in names}
             if name in expected and np.allclose(self._network.predict(mixed)[name], expected[name], atol=_SAME):
                 independent.append(modality)
         return independent

@@ -31,17 +31,23 @@ def load(name: str | Path, device: str) -> Model:
 
         return Model(LinearClassifier(path, device), card, reference)
     from cfnsr.inference.network import Network
+    from cfnsr.inference.on_sequences import SequenceNetwork, reads_sequences
+    from cfnsr.models import checkpoint
 
-    return Model(Network(path, device, reference), card, reference)
+    kind = SequenceNetwork if reads_sequences(checkpoint.read_spec(path)) else Network
+    return Model(kind(path, device, reference), card, reference)
 
 
 def _exported(path: Path, device: str) -> Model:
     from cfnsr.inference.exported import ExportedNetwork
+    from cfnsr.inference.on_sequences import ExportedSequenceNetwork, reads_sequences
+    from cfnsr.inference.onnx_network import OnnxNetwork
 
     if device == "cuda":
         raise CfnsrError(path, "is ONNX, which is computed on the CPU", "Use --device cpu, or give the model itself")
-    network = ExportedNetwork(path)
-    return Model(network, network.card, None)
+    network = OnnxNetwork(path)
+    kind = ExportedSequenceNetwork if reads_sequences(network.spec) else ExportedNetwork
+    return Model(kind(path, network), network.card, None)
 
 
 def find(name: str | Path) -> Path:

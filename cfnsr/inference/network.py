@@ -35,10 +35,10 @@ class Network(PreparedBySpec):
     def __init__(self, path: Path, device: str, reference: Reference | None) -> None:
         self._reference = reference
         spec = checkpoint.read_spec(path)
-        self._device = devices.pick(device)
-        self._network: Any = checkpoint.load(path).to(self._device)
-        self._normalise = Normalise(**spec.pixels, device=self._device)
-        super().__init__(path, spec, self._network.modality_modules)
+        picked = devices.pick(device)
+        self._network: Any = checkpoint.load(path).to(picked)
+        self._normalise = Normalise(**spec.pixels, device=picked)
+        super().__init__(path, spec, self._network.modality_modules, device)
 
     def _predict(self, arrays: Inputs, lacking: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Predict windows; the mean features of the training clips replace those of a missing modality."""

@@ -19,6 +19,7 @@ from cfnsr.models.spec import ModelSpec
 from cfnsr.preprocessing import audio, extract
 from cfnsr.runtime import sources
 
+SEQUENCE = "_sequence"  # after the modality: the array of a frozen encoder's output over time
 _AGAIN = "Train it again with this version of cfnsr"
 
 
@@ -29,20 +30,22 @@ class PreparedBySpec(ABC):
         path: of the network's file, for errors.
         spec: its description.
         modalities: those that it reads.
+        device: ``auto``, ``cpu`` or ``cuda``, for what prepares windows with a network.
 
     Raises:
         CfnsrError: its clips cannot be prepared from its description.
     """
 
-    def __init__(self, path: Path, spec: ModelSpec, modalities: Iterable[str]) -> None:
-        self._path, self.spec = path, spec
+    def __init__(self, path: Path, spec: ModelSpec, modalities: Iterable[str], device: str) -> None:
+        self._path, self.spec, self._device = path, spec, device
         self.labels = spec.labels
         self.preprocessing: Mapping[str, Any] = spec.preprocessing
         self.modalities = list(modalities)
-        strange = sorted({*spec.inputs} - {*shards.ARRAYS})
-        if strange:
-            problem = f"reads {', '.join(strange)}, and does not say by which frozen encoder they are made"
-            raise CfnsrError(path, problem, "Choose another model: networks, or linear classifiers (run.probe)")
+        self.track, self.takes_csv = 1, False
+        self._read_preprocessing()
+
+    def _read_preprocessing(self) -> None:
+        """Take from the description what prepares a window."""
         self._sections = {name: self._section(name) for name in ("extract", *self._of_faces())}
         self._audio = dict(self._sections["extract"].get("audio", {}))
         self._video = {**self._sections["extract"].get("video", {}), "decoder": "pyav"}
@@ -104,7 +107,7 @@ class PreparedBySpec(ABC):
     def opinions(self, inputs: Sequence[Inputs]) -> list[Opinion]:
         """Predict windows, those with the same modalities together."""
         opinions: list[Opinion] = [Opinion()] * len(inputs)
-        arrays = {modality: shards.array_names([modality]) for modality in self.modalities}
+        arrays = {modality: self._arrays(modality) for modality in self.modalities}
         missing = [
             tuple(modality for modality, names in arrays.items() if not {*names} & {*of_window}) for of_window in inputs
         ]
@@ -117,12 +120,18 @@ class PreparedBySpec(ABC):
                 opinions[number] = Opinion(**{name: values[row] for name, values in results.items()})
         return opinions
 
+    def _arrays(self, modality: str) -> list[str]:
+        """List the arrays of a modality."""
+        return [name for name in self.spec.inputs if modality_of(name) == modality]
+
     def _stacked(self, inputs: list[Inputs]) -> Inputs:
         """Return the arrays of several windows, the window first; zeros stand for a missing modality."""
         return {
-            name: np.stack([of_window.get(name, np.zeros(shape, shards.ARRAYS[name].dtype)) for of_window in inputs])
-            for name, shape in self.spec.inputs.items()
-            if shards.ARRAYS[name].modality in self.modalities
+            name: np.stack(
+                [of_window.get(name, np.zeros(self.spec.inputs[name], _dtype(name))) for of_window in inputs]
+            )
+            for modality in self.modalities
+            for name in self._arrays(modality)
         }
 
     @abstractmethod
@@ -136,3 +145,12 @@ class PreparedBySpec(ABC):
         Returns:
             What is known of ``Opinion``'s fields, by name, one row a window.
         """
+
+
+def modality_of(array: str) -> str:
+    """Return the modality of an array: of the shards, or of a frozen encoder's sequences."""
+    return shards.ARRAYS[array].modality if array in shards.ARRAYS else array.removesuffix(SEQUENCE)
+
+
+def _dtype(array: str) -> type[np.generic]:
+    return shards.ARRAYS[array].dtype if array in shards.ARRAYS else np.float32
