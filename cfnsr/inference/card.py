@@ -1,7 +1,6 @@
 """The card of a model: what it was trained on, how well it does on other speakers, and what it is not for.
 
-It lies beside the model's file as ``card.json``; in an ONNX file, it is part of the metadata. Importing this module
-does not load torch.
+It lies beside the model's file as ``card.json``. Importing this module does not load torch.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ NOT_FOR = (
     "Not for decisions about people: it names the emotion that acted recordings sound or look like, "
     "and not what somebody feels"
 )
-_AGAIN = "Write it again (`dvc repro -f best`; in ONNX, `cfnsr export`), or delete it"
 
 
 @dataclass(frozen=True)
@@ -135,9 +133,9 @@ class Card:
         except ValidationError as error:
             fault = error.errors()[0]
             problem = f"is not the card of a model ({'.'.join(map(str, fault['loc']))} {fault['msg']})"
-            raise CfnsrError(where, problem, _AGAIN) from error
+            raise CfnsrError(where, problem, "Run `dvc repro -f best`, or delete it") from error
         if card.temperature <= 0:
-            raise CfnsrError(where, f"its temperature is {card.temperature:g}", _AGAIN)
+            raise CfnsrError(where, f"its temperature is {card.temperature:g}", "Run `dvc repro -f best`, or delete it")
         return card
 
     def to_json(self) -> str:

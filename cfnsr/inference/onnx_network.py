@@ -52,7 +52,7 @@ class OnnxNetwork:
         if SPEC_KEY not in metadata:
             raise CfnsrError(path, "is ONNX, but not a network of cfnsr", _REMEDY)
         self.spec = ModelSpec.from_json(metadata[SPEC_KEY], path)
-        self.card = Card.from_json(metadata[CARD_KEY], path) if CARD_KEY in metadata else Card(path.stem)
+        self.card = _card(metadata[CARD_KEY], path) if CARD_KEY in metadata else Card(path.stem)
         self.inputs: dict[str, type[np.generic]] = {}
         for node in self._session.get_inputs():
             if node.type not in _TYPES or node.shape[1:] != self.spec.inputs.get(node.name):
@@ -123,6 +123,13 @@ def _open(path: Path, threads: int) -> InferenceSession:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no class
         raise CfnsrError(path, f"cannot be read as ONNX ({error})", _REMEDY) from error
+
+
+def _card(text: str, path: Path) -> Card:
+    try:
+        return Card.from_json(text, path)
+    except CfnsrError as error:
+        raise CfnsrError(path, error.problem, _REMEDY) from error
 
 
 def example_arrays(spec: ModelSpec, names: list[str], clips: int) -> dict[str, np.ndarray]:
