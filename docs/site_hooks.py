@@ -6,8 +6,11 @@ the page that shows the file. MkDocs then refuses links without a target.
 
 from __future__ import annotations
 
+import base64
+import json
 import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -21,10 +24,12 @@ MOVED = {
     "README.md": "index.md",
     "docs/index.md": "contents.md",
     "docs/decisions": "decisions/index.md",
+    "docs/tutorial.ipynb": "tutorial.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
 }
 LINK = re.compile(r"(?<=\]\()[^)\s#:]+(?=[)#])")  # the file that a Markdown link names
+PICTURES = {"image/png": ".png", "image/jpeg": ".jpg"}  # in a notebook
 API = "api:"  # no file of MkDocs: pdoc writes these pages after it
 
 
@@ -44,6 +49,8 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
         if source.endswith(".md"):
             files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     files.append(File.generated(config, "decisions/index.md", content=list_decisions()))
+    for name, content in notebook_pages(ROOT / "docs/tutorial.ipynb"):
+        files.append(File.generated(config, name, content=content))
     for source in sorted(linked_files(files)):
         content = f"---\nsearch: {{exclude: true}}\n---\n# {source}\n\n{fenced(ROOT / source)}"
         files.append(File.generated(config, page_of(source), content=content, inclusion=InclusionLevel.NOT_IN_NAV))
@@ -111,7 +118,33 @@ def list_decisions() -> str:
     return "\n".join(lines)
 
 
+def notebook_pages(path: Path) -> Iterator[tuple[str, str | bytes]]:
+    """Yield the files that show a notebook, name and content: its pictures, then the page."""
+    parts = []
+    for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            continue
+        magic, _, commands = source.partition("\n")
+        parts.append(block(commands, "bash") if magic.startswith("%%bash") else block(source, "python"))
+        for output in cell["outputs"]:
+            data, metadata = output.get("data", {"text/plain": output.get("text", "")}), output.get("metadata", {})
+            picture = next((kind for kind in PICTURES if kind in data), None)
+            if picture is None:
+                parts.append(block("".join(data["text/plain"]), "text"))
+            else:
+                name = f"{path.stem}_{number}{PICTURES[picture]}"
+                yield name, base64.b64decode(data[picture])
+                parts.append(f"![{metadata.get(picture, {}).get('alt', '')}]({name})")
+    yield f"{path.stem}.md", "\n\n".join(parts) + "\n"
+
+
 def fenced(path: Path) -> str:
     """Show a text file as a block of code."""
-    language = "yaml" if path.suffix in (".yaml", ".yml") else "text"
-    return f"~~~~~~~~ {language}\n{path.read_text(encoding='utf-8')}\n~~~~~~~~\n"
+    return block(path.read_text(encoding="utf-8"), "yaml" if path.suffix in (".yaml", ".yml") else "text")
+
+
+def block(text: str, language: str) -> str:
+    """Return text as a block of code."""
+    return f"~~~~~~~~ {language}\n{text}\n~~~~~~~~\n"

@@ -48,15 +48,17 @@ def main(
         pixels=params.pixels.model_dump(),
         shapes={f"{facts.modality}_sequence": of_fold.train.shape},
     )
+    encoders = {facts.modality: of_fold}
+    sections = {facts.modality: params.frozen(features).model_dump()}
     device = run(
-        build,
+        fold.describing_encoders(build, encoders, sections),
         trial,
         corpus_folder,
         manifest,
         paths,
         training=network.training.model_dump(),
         shared=params.train.model_dump(),
-        arrange=partial(fold.with_sequences, features={facts.modality: of_fold}),
+        arrange=partial(fold.with_sequences, features=encoders),
         record={"seen": seen, "frozen_parameters": facts.parameters},
     )
     log_fact(device=device)

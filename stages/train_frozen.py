@@ -69,8 +69,9 @@ def main(
         rows={modality: f"{extractor}_sequence" for modality, extractor in names.items()},
     )
     assert section.training is not None
+    sections = {modality: params.frozen(extractor).model_dump() for modality, extractor in names.items()}
     device = run(
-        build,
+        fold.describing_encoders(build, features, sections),
         trial,
         corpus_folder,
         manifest,

@@ -146,6 +146,8 @@ OURS = {
     "[1234,1235,1236]": "[1234,1235]",
     "landmarks/05.parquet /tmp/": "landmarks/01.parquet tmp/",
     " /tmp/": " tmp/",
+    "../emotions:best": ".:best",
+    "https://example.org/group/emotions:best@v1.0.0": ".:best@main",
 }
 
 
@@ -168,6 +170,7 @@ def repository(
 ) -> Repository:
     store.bucket(shop, "my-bucket", monkeypatch)
     monkeypatch.setitem(OURS, "https://storage.example", store.endpoint(shop))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return documented.copy(tmp_path / "repository")
 
 

@@ -17,8 +17,9 @@ def export(model: Path, out: Path) -> None:
     """Write MODEL (safetensors) as OUT.onnx for other runtimes, or as OUT.pt2 of torch.export.
 
     OUT takes frames, MFCC or log-mel as they are stored in the shards, any number of clips at a time, and returns
-    log-probabilities. Its metadata say how clips are prepared, and name the emotions. OUT is compared with MODEL on
-    made-up clips, and not kept if it differs. ONNX needs `pip install 'cfnsr[onnx]'`.
+    log-probabilities. Its metadata say how clips are prepared, name the emotions, and hold the model's card. OUT is
+    compared with MODEL on made-up clips, and not kept if it differs. ONNX needs `pip install 'cfnsr[onnx]'`; `cfnsr
+    predict --model OUT.onnx` uses it.
 
     \b
     Examples:

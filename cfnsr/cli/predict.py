@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", "name", default="best", show_default=True, help="best, a model's path, or voice_emodb.")
+@click.option(
+    "--model",
+    "name",
+    default="best",
+    show_default=True,
+    help="best, a model's path (.onnx too), voice_emodb, or REPOSITORY:ARTIFACT[@REVISION] of DVC.",
+)
 @click.option("--window", "window_s", type=float, help="Length of a window in seconds; as the model was trained.")
 @click.option("--every", "every_s", type=float, help="From one window's start to the next, in seconds; a window.")
 @click.option(
@@ -64,6 +70,7 @@ def predict(
       cfnsr predict call.wav --model voice_emodb        the voice alone
       cfnsr predict talk.mp4 --page talk.html           film strip, probabilities over time, faces
       cfnsr predict talk.mp4 --annotate said.mp4        the video with boxes and bars
+      cfnsr predict talk.mp4 --model ../emotions:best   the model that another repository shares
     """
     import cfnsr  # reads no params.yaml
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -13,6 +14,13 @@ from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.errors import CfnsrError
 from cfnsr.features import files
 from cfnsr.features.files import Facts
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cfnsr.models.spec import ModelSpec
+
+ENCODERS = "features"  # in the description of a network on sequences: which encoders make them, by modality
 
 
 @dataclass(frozen=True)
@@ -178,3 +186,31 @@ def with_sequences(datasets: FoldDatasets, features: Mapping[str, FoldFeatures])
 
     validation = None if datasets.validation is None else of(datasets.validation, "validation")
     return replace(datasets, test=of(datasets.test, "test"), validation=validation, train=of(datasets.train, "train"))
+
+
+def describing_encoders(
+    build: Callable[[], tuple[nn.Module, ModelSpec]],
+    features: Mapping[str, FoldFeatures],
+    sections: Mapping[str, Mapping[str, Any]],
+) -> Callable[[], tuple[nn.Module, ModelSpec]]:
+    """Return what builds a network and describes it, with the encoders that make its sequences.
+
+    Args:
+        build: builds and describes the network without them.
+        features: of the encoders, by modality.
+        sections: by modality, ``options`` and ``sequence`` of the encoder in params.yaml.
+    """
+    encoders = {
+        modality: {
+            "extractor": asdict(of_fold.facts),
+            "options": sections[modality]["options"],
+            **sections[modality]["sequence"],
+        }
+        for modality, of_fold in features.items()
+    }
+
+    def described() -> tuple[nn.Module, ModelSpec]:
+        network, spec = build()
+        return network, replace(spec, preprocessing={**spec.preprocessing, ENCODERS: encoders})
+
+    return described

@@ -13,8 +13,9 @@ def load(name: str | Path, *, device: str = "auto") -> Model:
     """Load a trained model.
 
     Args:
-        name: ``best``, the best model of this workspace; a path of a model's file, or of its folder; or the name of a
-            model that comes with cfnsr.
+        name: ``best``, the best model of this workspace; a path of a model's file (``.onnx`` too), or of its
+            folder; ``REPOSITORY:ARTIFACT`` or ``REPOSITORY:ARTIFACT@REVISION``, a DVC artifact, which is fetched; or
+            the name of a model that comes with cfnsr.
         device: ``auto`` (the GPU if there is one), ``cpu`` or ``cuda``.
 
     Raises:

@@ -1,7 +1,7 @@
 """Write a trained network as one file for other runtimes, and check that the file predicts the same.
 
 The file takes arrays as they are stored in the shards, and returns log-probabilities: the normalisation of frames is
-part of it. Its metadata hold the network's ``ModelSpec``.
+part of it. Its metadata hold the network's ``ModelSpec`` and its card.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cfnsr.data.shards import ARRAYS
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.predict import Normalise
+from cfnsr.inference.card import Card
 from cfnsr.inference.formats import FORMATS, Arrays, Format, Traced, tensors
-from cfnsr.inference.onnx_network import FUSED
+from cfnsr.inference.onnx_network import FUSED, example_arrays
 from cfnsr.models import checkpoint, summary
 from cfnsr.models.spec import ModelSpec
 from cfnsr.models.types import Batch
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4
 CHECKED = (1, 3)  # clips in the batches that are compared
 _TRACED = 2  # clips in the example: torch takes a size of 1 for a constant
-_SPREAD = 20.0  # standard deviation of made-up sound, in dB
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def export(model: Path, out: Path) -> Exported:
     inputs, outputs = interface(spec)
     example = example_arrays(spec, inputs, _TRACED)
     with torch.no_grad(), atomic_file(out) as partial:
-        traced = Traced(trace(network, tensors(example), model), tensors(example), outputs, spec)
+        traced = Traced(trace(network, tensors(example), model), tensors(example), outputs, spec, Card.of(model))
         _write(chosen, traced, partial, out)
         clips = [example_arrays(spec, inputs, count) for count in CHECKED]
         difference = max_difference(network, chosen.read(partial), clips)
@@ -120,25 +119,6 @@ def _write(chosen: Format, traced: Traced, partial: Path, out: Path) -> None:
     except Exception as error:  # an operation that the format lacks, or more than the 2 GB that ONNX allows
         problem = f"its format cannot hold {traced.spec.name} ({_first_line(error)})"
         raise CfnsrError(out, problem, f"Try another of {', '.join(FORMATS)}") from error
-
-
-def example_arrays(spec: ModelSpec, names: list[str], clips: int) -> Arrays:
-    """Make up the arrays of a few clips, the same on every call.
-
-    Args:
-        spec: has the shape of each array.
-        names: of the arrays.
-        clips: how many.
-    """
-    generator = np.random.default_rng(clips)
-    arrays: Arrays = {}
-    for name in names:
-        shape = (clips, *spec.inputs[name])
-        if name in ARRAYS and ARRAYS[name].dtype == np.uint8:
-            arrays[name] = generator.integers(0, 256, shape, dtype=np.uint8)
-        else:
-            arrays[name] = (_SPREAD * generator.standard_normal(shape)).astype(np.float32)
-    return arrays
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from cfnsr import __version__
-from cfnsr.inference.onnx_network import EXTRA, SPEC_KEY, VERSION_KEY, OnnxNetwork
+from cfnsr.inference.card import Card
+from cfnsr.inference.onnx_network import CARD_KEY, EXTRA, SPEC_KEY, VERSION_KEY, OnnxNetwork
 from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.model_folder import missing_package
 
@@ -33,17 +34,19 @@ class Traced:
         example: what it was traced with.
         outputs: names of its results.
         spec: its description, which every format keeps beside the network.
+        card: what it was trained on, and how well it does; kept too.
     """
 
     program: ExportedProgram
     example: dict[str, Tensor]
     outputs: list[str]
     spec: ModelSpec
+    card: Card
 
     @property
     def metadata(self) -> dict[str, str]:
         """Return what is written beside the network."""
-        return {SPEC_KEY: self.spec.to_json(), VERSION_KEY: __version__}
+        return {SPEC_KEY: self.spec.to_json(), CARD_KEY: self.card.to_json(), VERSION_KEY: __version__}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Models by name: the best of this workspace, a path, or one that comes with cfnsr."""
+"""Models by name: the best of this workspace, a path, a DVC artifact, or one that comes with cfnsr."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.reference import Reference
+from cfnsr.inference.artifacts import MODEL, Artifact
 from cfnsr.inference.card import Card, shipped
 from cfnsr.runtime import model_header
 
 if TYPE_CHECKING:
     from cfnsr.inference.model import Model
 
-BEST, FILE = "best", "model.safetensors"
-_REMEDY = "Give best, the path of a model.safetensors, or a name that `cfnsr models` lists"
+BEST, FILE = "best", MODEL
+_REMEDY = "Give best, the path of a model.safetensors or an .onnx, REPOSITORY:ARTIFACT, or what `cfnsr models` lists"
 
 
 def load(name: str | Path, device: str) -> Model:
@@ -23,14 +24,35 @@ def load(name: str | Path, device: str) -> Model:
     from cfnsr.inference.model import Model  # imports torch
 
     path = find(name)
+    if path.suffix == ".onnx":
+        return _exported(path, device)
+    if path.suffix == ".pt2":
+        raise CfnsrError(
+            path, "is of torch.export, which cfnsr only writes", "Export the model as .onnx, or give it itself"
+        )
     card, reference = Card.of(path), Reference.beside(path)
     if model_header.read(path).get("kind") == "linear probe":
         from cfnsr.inference.linear import LinearClassifier
 
         return Model(LinearClassifier(path, device), card, reference)
     from cfnsr.inference.network import Network
+    from cfnsr.inference.on_sequences import SequenceNetwork, reads_sequences
+    from cfnsr.models import checkpoint
 
-    return Model(Network(path, device, reference), card, reference)
+    kind = SequenceNetwork if reads_sequences(checkpoint.read_spec(path)) else Network
+    return Model(kind(path, device, reference), card, reference)
+
+
+def _exported(path: Path, device: str) -> Model:
+    from cfnsr.inference.exported import ExportedNetwork
+    from cfnsr.inference.on_sequences import ExportedSequenceNetwork, reads_sequences
+    from cfnsr.inference.onnx_network import OnnxNetwork
+
+    if device == "cuda":
+        raise CfnsrError(path, "is ONNX, which is computed on the CPU", "Use --device cpu, or give the model itself")
+    network = OnnxNetwork(path)
+    kind = ExportedSequenceNetwork if reads_sequences(network.spec) else ExportedNetwork
+    return Model(kind(path, network), network.card, None)
 
 
 def find(name: str | Path) -> Path:
@@ -49,6 +71,9 @@ def find(name: str | Path) -> Path:
     for file in shipped():
         if file.parent.name == str(name):
             return file
+    artifact = Artifact.of(str(name))
+    if artifact is not None:
+        return artifact.fetch()
     raise CfnsrError(name, "there is no such model", _REMEDY)
 
 

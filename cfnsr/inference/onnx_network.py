@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32
 
+from cfnsr.data.shards import ARRAYS
 from cfnsr.errors import CfnsrError
+from cfnsr.inference.card import Card
 from cfnsr.models.spec import ModelSpec
 from cfnsr.runtime.model_folder import missing_package
 
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
 
 EXTRA = "onnx"  # of this package: what export and this module need
 # Keys of the file's metadata, and the result that every network has.
-SPEC_KEY, VERSION_KEY, FUSED = "cfnsr", "cfnsr_version", "log_probabilities"
+SPEC_KEY, CARD_KEY, VERSION_KEY, FUSED = "cfnsr", "cfnsr_card", "cfnsr_version", "log_probabilities"
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 _ERRORS_ONLY = 3  # onnxruntime's level of messages
+_SPREAD = 20.0  # standard deviation of made-up sound, in dB
 _REMEDY = "Give a file written by `cfnsr export`"
 
 LogProbabilities = Float32[np.ndarray, "clip classes"]
@@ -34,6 +37,7 @@ class OnnxNetwork:
 
     Attributes:
         spec: the network's description.
+        card: what it was trained on, and how well it does; only a name in files of older versions.
         inputs: by name of an array that it reads, the type of its values.
         outputs: names of its results.
 
@@ -48,6 +52,7 @@ class OnnxNetwork:
         if SPEC_KEY not in metadata:
             raise CfnsrError(path, "is ONNX, but not a network of cfnsr", _REMEDY)
         self.spec = ModelSpec.from_json(metadata[SPEC_KEY], path)
+        self.card = _card(metadata[CARD_KEY], path) if CARD_KEY in metadata else Card(path.stem)
         self.inputs: dict[str, type[np.generic]] = {}
         for node in self._session.get_inputs():
             if node.type not in _TYPES or node.shape[1:] != self.spec.inputs.get(node.name):
@@ -118,3 +123,29 @@ def _open(path: Path, threads: int) -> InferenceSession:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no class
         raise CfnsrError(path, f"cannot be read as ONNX ({error})", _REMEDY) from error
+
+
+def _card(text: str, path: Path) -> Card:
+    try:
+        return Card.from_json(text, path)
+    except CfnsrError as error:
+        raise CfnsrError(path, error.problem, _REMEDY) from error
+
+
+def example_arrays(spec: ModelSpec, names: list[str], clips: int) -> dict[str, np.ndarray]:
+    """Make up the arrays of a few clips, the same on every call.
+
+    Args:
+        spec: has the shape of each array.
+        names: of the arrays.
+        clips: how many.
+    """
+    generator = np.random.default_rng(clips)
+    arrays: dict[str, np.ndarray] = {}
+    for name in names:
+        shape = (clips, *spec.inputs[name])
+        if name in ARRAYS and ARRAYS[name].dtype == np.uint8:
+            arrays[name] = generator.integers(0, 256, shape, dtype=np.uint8)
+        else:
+            arrays[name] = (_SPREAD * generator.standard_normal(shape)).astype(np.float32)
+    return arrays

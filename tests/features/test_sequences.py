@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from tests.support import corpus, frozen
 from tests.support.training import write_params
 
 FACES = replace(frozen.FACTS, name="faces", modality="video")
-SMALL = {
+SOUND = {"extractor": "mel_statistics", "sequence": {"layer": 1, "steps": frozen.STEPS}, "options": {"coefficients": 9}}
+SMALL: dict[str, object] = {
+    **{f"features.{name}": SOUND for name in ("sound", "faces")},
     **{"sequence.channels": 16, "sequence.dropout": 0.0, "sequence.training.learning_rate": 0.01},
     **{"sequence.training.epochs": 20, "sequence.training.batch_size": 4},
 }
@@ -71,6 +74,12 @@ def copy(prepared: Path, folder: Path) -> Path:
     return folder
 
 
+def described(facts: files.Facts) -> dict[str, object]:
+    """Return what a network's file says of an encoder."""
+    extractor = json.loads(json.dumps(asdict(facts)))
+    return {"extractor": extractor, "options": SOUND["options"], "layer": 1, "steps": frozen.STEPS}
+
+
 def test_sequences_teach_the_emotions(prepared: Path) -> None:
     table = read_predictions(paths(prepared, "sound_sequence").predictions)
     selected = table[table["choice"] == "selected"]
@@ -79,6 +88,7 @@ def test_sequences_teach_the_emotions(prepared: Path) -> None:
     assert (record.reads, record.seen, record.published_accuracy) == (["audio"], "no", None)
     spec = checkpoint.read_spec(paths(prepared, "sound_sequence").checkpoint)
     assert spec.inputs == {"audio_sequence": [frozen.STEPS, 12]}
+    assert spec.preprocessing["features"] == {"audio": described(frozen.FACTS)}
 
 
 def test_test_speakers_change_no_weight(prepared: Path, tmp_path: Path) -> None:
@@ -100,7 +110,10 @@ def test_systems_train_on_frozen_sequences(prepared: Path, system: str) -> None:
     table = read_predictions(paths(prepared, f"{system}_frozen").predictions)
     assert {"without_video", "without_audio"} <= {*table["choice"]} and "attention" not in table
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert checkpoint.load(paths(prepared, f"{system}_frozen").checkpoint) is not None
+    file = paths(prepared, f"{system}_frozen").checkpoint
+    assert checkpoint.load(file) is not None
+    encoders = {"video": described(FACES), "audio": described(frozen.FACTS)}
+    assert checkpoint.read_spec(file).preprocessing["features"] == encoders
 
 
 def test_unfit_systems_and_encoders_are_refused(prepared: Path) -> None:

@@ -80,6 +80,11 @@ def damaged_metadata(proto: onnx.ModelProto) -> None:
     proto.metadata_props[0].value = '{"labels": [1]}'
 
 
+def damaged_card(proto: onnx.ModelProto) -> None:
+    (entry,) = (entry for entry in proto.metadata_props if entry.key == "cfnsr_card")
+    entry.value = '{"labels": 1}'
+
+
 def data_elsewhere(proto: onnx.ModelProto) -> None:
     weights = proto.graph.initializer[0]
     weights.ClearField("raw_data")
@@ -95,6 +100,7 @@ def data_elsewhere(proto: onnx.ModelProto) -> None:
         (another_result, "has no log_probabilities of 8 emotions"),
         (no_metadata, "is ONNX, but not a network of cfnsr"),
         (damaged_metadata, "its description cannot be read"),
+        (damaged_card, r"is not the card of a model .* Give a file written by `cfnsr export`"),
         (data_elsewhere, "cannot be read as ONNX"),
     ],
 )

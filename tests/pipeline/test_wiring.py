@@ -64,6 +64,7 @@ NAME_OF = {
     "ablate": "cfnsr_no_residual",
     "features": "mel_statistics",
     "probe": "mel_statistics",
+    "sequence": "whisper_tiny",
 }
 
 
@@ -141,6 +142,8 @@ def test_every_dep_and_every_param_exists(stage: str) -> None:
         "ablations.system": "cfnsr",
         "landmarks.source": "openface",
         "item.row.system": "cfnsr",
+        "item.row.video": "blendshapes",
+        "item.row.audio": "whisper_tiny",
     }
     values["item.name"] = NAME_OF.get(stage, "cfnsr")
     for dep in STAGES[stage]["deps"]:

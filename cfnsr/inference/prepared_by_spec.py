@@ -1,0 +1,159 @@
+"""What all networks have in common: windows are prepared as a network's description says, and predicted together."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cfnsr.data import shards
+from cfnsr.errors import CfnsrError
+from cfnsr.inference import faces
+from cfnsr.inference.faces import Detect, FrameChoice, OpenFaceFaces, SeenFace
+from cfnsr.inference.kinds import Inputs, Opinion
+from cfnsr.inference.windows import Window, Windowing
+from cfnsr.models.spec import ModelSpec
+from cfnsr.preprocessing import audio, extract
+from cfnsr.runtime import sources
+
+SEQUENCE = "_sequence"  # after the modality: the array of a frozen encoder's output over time
+_AGAIN = "Train it again with this version of cfnsr"
+
+
+class PreparedBySpec(ABC):
+    """A network, with the preprocessing that its file describes; see ``Kind``.
+
+    Args:
+        path: of the network's file, for errors.
+        spec: its description.
+        modalities: those that it reads.
+        device: ``auto``, ``cpu`` or ``cuda``, for what prepares windows with a network.
+
+    Raises:
+        CfnsrError: its clips cannot be prepared from its description.
+    """
+
+    def __init__(self, path: Path, spec: ModelSpec, modalities: Iterable[str], device: str) -> None:
+        self._path, self.spec, self._device = path, spec, device
+        self.labels = spec.labels
+        self.preprocessing: Mapping[str, Any] = spec.preprocessing
+        self.modalities = list(modalities)
+        self.track, self.takes_csv = 1, False
+        self._read_preprocessing()
+
+    def _read_preprocessing(self) -> None:
+        """Take from the description what prepares a window."""
+        self._sections = {name: self._section(name) for name in ("extract", *self._of_faces())}
+        self._audio = dict(self._sections["extract"].get("audio", {}))
+        self._video = {**self._sections["extract"].get("video", {}), "decoder": "pyav"}
+        self.takes_csv = self._sections.get("landmarks", {}).get("source") == OpenFaceFaces.origin
+        self.track = int(self._audio.get("track", 1))
+
+    def _of_faces(self) -> list[str]:
+        return ["crop", "landmarks"] if "video" in self.modalities else []
+
+    def _section(self, name: str) -> Mapping[str, Any]:
+        if name not in self.preprocessing:
+            problem = f"its description lacks preprocessing.{name}, so that no clip can be prepared for it"
+            raise CfnsrError(self._path, problem, _AGAIN)
+        return self.preprocessing[name]
+
+    def windowing(self, window_s: float | None, every_s: float | None) -> Windowing:
+        """Return how a file is cut; by default into windows of what the network reads of a clip."""
+        trained_s = float(self._sections["extract"]["window_s"])
+        length_s = trained_s if window_s is None else window_s
+        # Of a longer window the network reads what it reads of a clip of that length.
+        offset_s = float(self._sections["extract"]["offset_s"]) if length_s > trained_s else 0.0
+        return Windowing(length_s, length_s if every_s is None else every_s, offset_s)
+
+    @property
+    def frame_choice(self) -> FrameChoice | None:
+        """Return which frames of a window it looks at."""
+        if "video" not in self.modalities:
+            return None
+        return FrameChoice(int(self._video["frames"]), float(self._sections["extract"]["window_s"]))
+
+    def detector(self) -> tuple[str, Detect]:
+        """Return the detector that made the training clips' landmarks, or another; see ``Kind``."""
+        return faces.detector(self._sections["landmarks"])
+
+    def face(self, window: Window, seen: SeenFace | None) -> Inputs:
+        """Prepare a face; see ``Kind``."""
+        assert seen is not None
+        source = sources.of(window.clip.path)
+        assert source is not None
+        part = {"offset_s": window.offset_s, "window_s": self._sections["extract"]["window_s"]}
+        frames, _ = extract.face_crops(window.clip, source.timeline, seen.boxes.boxes, **part, **self._video)
+        return {"frames": frames}
+
+    def voice(self, window: Window) -> Inputs:
+        """Prepare the sound; see ``Kind``."""
+        source = sources.of(window.clip.path)
+        assert source is not None
+        clip = window.clip
+        arrays, _ = audio.sound(
+            clip.path,
+            source.timeline,
+            offset_s=clip.start_s + window.offset_s,
+            window_s=self._sections["extract"]["window_s"],
+            end_s=clip.end_s,
+            **self._audio,
+        )
+        return arrays
+
+    def opinions(self, inputs: Sequence[Inputs]) -> list[Opinion]:
+        """Predict windows, those with the same modalities together."""
+        opinions: list[Opinion] = [Opinion()] * len(inputs)
+        for lacking, numbers in self._by_missing(inputs):
+            results = self._predict(self._stacked([inputs[number] for number in numbers]), lacking)
+            for row, number in enumerate(numbers):
+                opinions[number] = Opinion(**{name: values[row] for name, values in results.items()})
+        return opinions
+
+    def _by_missing(self, inputs: Sequence[Inputs]) -> Iterator[tuple[tuple[str, ...], list[int]]]:
+        """Yield the numbers of the windows that lack the same modalities, but not all of them."""
+        arrays = {modality: self._arrays(modality) for modality in self.modalities}
+        missing = [
+            tuple(modality for modality, names in arrays.items() if not {*names} & {*of_window}) for of_window in inputs
+        ]
+        for lacking in sorted(set(missing)):
+            if len(lacking) < len(self.modalities):
+                yield lacking, [number for number, of_window in enumerate(missing) if of_window == lacking]
+
+    def _arrays(self, modality: str) -> list[str]:
+        """List the arrays of a modality."""
+        return [name for name in self.spec.inputs if modality_of(name) == modality]
+
+    def _stacked(self, inputs: list[Inputs]) -> Inputs:
+        """Return the arrays of several windows, the window first; zeros stand for a missing modality."""
+        return {
+            name: np.stack(
+                [of_window.get(name, np.zeros(self.spec.inputs[name], _dtype(name))) for of_window in inputs]
+            )
+            for modality in self.modalities
+            for name in self._arrays(modality)
+        }
+
+    @abstractmethod
+    def _predict(self, arrays: Inputs, lacking: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Predict windows.
+
+        Args:
+            arrays: by name, the window first.
+            lacking: the modalities whose arrays are zeros; not all of them.
+
+        Returns:
+            What is known of ``Opinion``'s fields, by name, one row a window.
+        """
+
+
+def modality_of(array: str) -> str:
+    """Return the modality of an array: of the shards, or of a frozen encoder's sequences."""
+    return shards.ARRAYS[array].modality if array in shards.ARRAYS else array.removesuffix(SEQUENCE)
+
+
+def _dtype(array: str) -> type[np.generic]:
+    return shards.ARRAYS[array].dtype if array in shards.ARRAYS else np.float32

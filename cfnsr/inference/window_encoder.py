@@ -1,0 +1,95 @@
+"""A frozen encoder asked about windows, as it was asked about the training clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from cfnsr.errors import CfnsrError
+from cfnsr.features import extractors
+from cfnsr.features.extractors import blendshapes
+from cfnsr.features.files import ClipFeatures, Facts
+from cfnsr.inference import faces
+from cfnsr.inference.faces import Detect, FrameChoice, OpenFaceFaces, SeenFace
+from cfnsr.inference.windows import Window, Windowing
+from cfnsr.runtime import sources
+
+_WINDOW_S = 3.0  # as long as a short sentence: encoders take any length
+
+
+class WindowEncoder:
+    """A frozen encoder.
+
+    Args:
+        path: of the model that reads its output, for errors.
+        facts: those of the encoder that the model was trained on, as JSON has them.
+        options: its own.
+        device: ``auto``, ``cpu`` or ``cuda``, for encoders that take one.
+        preprocessing: how the model's training clips were prepared.
+        again: the remedy if it is another encoder.
+
+    Attributes:
+        facts: what it is.
+        takes_csv: see ``Kind``.
+
+    Raises:
+        CfnsrError: a package or the weights are missing, or they are other ones.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        facts: Mapping[str, Any],
+        options: Mapping[str, Any],
+        *,
+        device: str,
+        preprocessing: Mapping[str, Any],
+        again: str,
+    ) -> None:
+        chosen = {**options, "device": device} if "device" in options else options
+        self._encoder = extractors.load(facts["name"], chosen, f"{path}: features")
+        self.facts = Facts.of(facts)
+        if asdict(self._encoder.facts) != asdict(self.facts):
+            problem = f"its encoder {facts['name']} had other weights or another revision than the one installed"
+            raise CfnsrError(path, problem, again)
+        self._landmarks = preprocessing.get("landmarks", {})
+        from_csv = self._landmarks.get("source") == OpenFaceFaces.origin
+        self.takes_csv = from_csv and not isinstance(self._encoder, blendshapes.Extractor)
+
+    @property
+    def frame_choice(self) -> FrameChoice | None:
+        """Return which frames of a window it looks at; None if it looks at none, or chooses for itself."""
+        count = getattr(self._encoder, "frames", 0)
+        return FrameChoice(count, inf) if self.facts.modality == "video" and count else None
+
+    def detector(self) -> tuple[str, Detect]:
+        """Return its own detector, where it has one; see ``Kind``."""
+        if isinstance(self._encoder, blendshapes.Extractor):
+            return "face_mesh", self._encoder.detect
+        return faces.detector(self._landmarks)
+
+    def of_window(self, window: Window, seen: SeenFace | None) -> ClipFeatures:
+        """Compute the features of a window.
+
+        Args:
+            window: the window.
+            seen: whose face; None for sound.
+
+        Raises:
+            CfnsrError: the window cannot be used.
+        """
+        if isinstance(self._encoder, blendshapes.Extractor) and seen is not None:
+            source = sources.of(window.clip.path)
+            assert source is not None
+            of_person: Any = seen.faces
+            return self._encoder.of_person(window.clip, of_person, source.timeline.duration_s)
+        return self._encoder.of_clip(window.clip, None if seen is None else seen.boxes)
+
+
+def windowing(window_s: float | None, every_s: float | None) -> Windowing:
+    """Return how a file is cut for encoders, which take windows of any length; by default of three seconds."""
+    length_s = _WINDOW_S if window_s is None else window_s
+    return Windowing(length_s, length_s if every_s is None else every_s)
