@@ -45,6 +45,7 @@ def load(name: str | Path, device: str) -> Model:
 
 def _exported(path: Path, device: str) -> Model:
     from cfnsr.inference.exported import ExportedNetwork
+    from cfnsr.inference.model import Model
     from cfnsr.inference.on_sequences import ExportedSequenceNetwork, reads_sequences
     from cfnsr.inference.onnx_network import OnnxNetwork
 
