@@ -66,6 +66,16 @@ def test_windows_have_the_features_of_clips(
     assert model.predict(clips[0].path)["end_s"].tolist() == [3.0]
 
 
+def test_faces_are_shown_by_their_boxes(made: Callable[..., Made], studio_actor: Path) -> None:
+    clip = sorted(studio_actor.glob("*.mp4"))[0]
+    (row,) = cfnsr.load(made("blendshapes")[0], device="cpu").run(clip, pictures=True)
+    assert row.picture is not None and row.picture.face is not None and row.picture.attention is None
+    x, y, side = (round(value * row.picture.scale) for value in row.box)
+    part = row.picture.frame[y - side // 2 : y + side // 2, x - side // 2 : x + side // 2]
+    colours = [picture.reshape(-1, 3).mean(axis=0) for picture in (part, row.picture.face)]
+    assert row.picture.face.shape == (112, 112, 3) and np.abs(colours[0] - colours[1]).max() < 12
+
+
 def test_window_within_a_file_is_a_part_of_it(made: Callable[..., Made], studio_actor: Path, tmp_path: Path) -> None:
     path, classifier, encoder = made("whisper_tiny")
     long = remuxed(tmp_path / "long.mp4", sorted(studio_actor.glob("*.mp4"))[:3])

@@ -87,9 +87,9 @@ def test_hostile_names_labels_and_cards_run_nothing(browser: Browser, tmp_path: 
     card = replace(CARD, name=HOSTILE, corpus=HOSTILE, not_for=HOSTILE, labels=labels)
     hostile = recording(HOSTILE, classes=3)
     path = write(tmp_path / "page.html", hostile, of=model(card, labels), failed={HOSTILE: HOSTILE})
-    with OpenPage(browser, path) as opened:
+    with OpenPage(browser, path, 390) as opened:
         opened.open_details()
-        assert opened.page.evaluate("window.hacked") is None and opened.messages == []
+        assert opened.page.evaluate("window.hacked") is None and opened.messages == [] and opened.overflow() <= 0
         assert opened.page.locator("img[onerror], img[src=x], script").count() == 0
         assert HOSTILE in opened.page.inner_text("h1") and opened.page.inner_text("#worth").count(HOSTILE) >= 4
 

@@ -12,12 +12,10 @@ from markupsafe import Markup
 import cfnsr
 from cfnsr.errors import printable
 from cfnsr.inference.page import content, timeline
-from cfnsr.inference.page.content import Pictured
+from cfnsr.inference.page.content import Pictured as Pictured  # those who call render need it
 
 if TYPE_CHECKING:
     from cfnsr.inference.model import Model
-
-__all__ = ["Pictured", "render"]
 
 _READS = {"video": "the face", "audio": "the voice"}
 # Its variables, tables and cards are this page's too.
