@@ -41,8 +41,7 @@ def main(params: Params, corpus: Path) -> None:
     card = model_card.card(
         corpus,
         manifest,
-        best.name,
-        best.trial,
+        best,
         candidates[best.name],
         refit=params.probe.refit and linear,
         encoder_licence=encoder.get("licence", ""),

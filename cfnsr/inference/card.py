@@ -32,6 +32,8 @@ class HeldOut:
         uar: mean of the emotions' recalls.
         clips, speakers: how many were tested.
         protocol: who selected the model, see docs/protocol.md.
+        candidates: how many kinds of models it was chosen from, on the validation speakers.
+        optimism: by how much the accuracy is too high, because it was chosen from them.
     """
 
     accuracy: float
@@ -41,6 +43,8 @@ class HeldOut:
     clips: int
     speakers: int
     protocol: str
+    candidates: int = 1
+    optimism: float = 0.0
     __pydantic_config__: ClassVar = ConfigDict(extra="ignore")
 
 
@@ -163,7 +167,8 @@ class Card:
         else:
             of = f"{self.held_out.clips:,} clips, {self.held_out.speakers} speakers"
             chance = f", chance {100 / len(self.labels):.1f}" if self.labels else ""
-            yield f"held out by speaker on {self.corpus}: {_percent(self.held_out)} of {of}{chance}"
+            figure = f"{_percent(self.held_out)} of {of}{chance}{_choice(self.held_out)}"
+            yield f"held out by speaker on {self.corpus}: {figure}"
         for cross in self.cross:
             known = ", standardised by the tested clips" if cross.standardised == "target" else ""
             yield (
@@ -175,6 +180,12 @@ class Card:
 def shipped() -> list[Path]:
     """List the files of the models that come with cfnsr; each is named by its folder."""
     return sorted(Path(__file__).parent.glob("shipped/*/model.safetensors"))
+
+
+def _choice(figure: HeldOut) -> str:
+    if figure.candidates == 1:
+        return ""
+    return f"; chosen from {figure.candidates}, which makes it {100 * figure.optimism:.1f} points too high"
 
 
 def _percent(figure: HeldOut | CrossFigure) -> str:

@@ -8,12 +8,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cfnsr.data.jobs import VALIDATION, JobPaths, read_predictions
 from cfnsr.data.splits import Trial
 from cfnsr.inference.card import Card
+from cfnsr.report import significance
 from cfnsr.runtime.outputs import atomic_folder
+
+_SELECTED = "selected"  # predictions of the test speakers at the selected epoch
+_Correct = pd.Series  # of each clip, whether it is predicted correctly
+_OfTrials = Mapping[Trial, _Correct]
 
 
 @dataclass(frozen=True)
@@ -25,19 +31,24 @@ class BestModel:
         trial: the fold and the seed.
         validation_accuracy: of the system, on the validation speakers of all folds and seeds.
         validation_accuracy_of_fold: of this model, on its own validation speakers.
+        candidates: how many systems it was chosen from.
+        optimism: by how much the system's test accuracy is too high, because it was chosen; see
+            ``significance.selection_optimism``.
     """
 
     name: str
     trial: Trial
     validation_accuracy: float
     validation_accuracy_of_fold: float
+    candidates: int = 1
+    optimism: float = 0.0
 
 
 def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
     """Choose the system with the highest validation accuracy, and its model with the highest.
 
-    Test speakers have no part in the choice, so the system's test accuracy is not biased by it. Of equals, the first
-    is chosen.
+    A fold's test speakers have no part in the choice of its epochs. But they are validation speakers of another fold,
+    and so have a part in the choice of the system: ``optimism`` says how much. Of equals, the first is chosen.
 
     Args:
         folder: of the corpus, with ``jobs``.
@@ -50,14 +61,33 @@ def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
         CfnsrError: a file is missing or damaged.
     """
     correct = {name: {trial: _correct(folder, name, trial) for trial in of_name} for name, of_name in trials.items()}
-    validated = {name: parts for name, parts in correct.items() if not any(part.empty for part in parts.values())}
+    validated = {
+        name: {trial: part[VALIDATION] for trial, part in parts.items()}
+        for name, parts in correct.items()
+        if all(VALIDATION in part for part in parts.values())
+    }
     if not validated:
         return None
     of_system = {name: float(pd.concat(list(parts.values())).mean()) for name, parts in validated.items()}
     name = max(of_system, key=lambda candidate: of_system[candidate])
     of_fold = {trial: float(part.mean()) for trial, part in validated[name].items()}
     trial = max(of_fold, key=lambda candidate: of_fold[candidate])
-    return BestModel(name, trial, of_system[name], of_fold[trial])
+    tested = {name: {trial: part[_SELECTED] for trial, part in correct[name].items()} for name in validated}
+    return BestModel(name, trial, of_system[name], of_fold[trial], len(validated), _optimism(validated, tested))
+
+
+def _optimism(validated: Mapping[str, _OfTrials], tested: Mapping[str, _OfTrials]) -> float:
+    """Estimate the optimism of the choice, over the speakers who validate and test."""
+    of_speaker = [
+        pd.DataFrame(
+            {name: pd.concat(list(parts.values())).groupby(level="actor").mean() for name, parts in of.items()}
+        )
+        for of in (validated, tested)
+    ]
+    clips = pd.concat(list(next(iter(tested.values())).values())).groupby(level="actor").size()
+    speakers = of_speaker[0].dropna().index.intersection(of_speaker[1].dropna().index)
+    shares = [table.loc[speakers].to_numpy(np.float64).T for table in of_speaker]
+    return significance.selection_optimism(shares[0], shares[1], clips[speakers].to_numpy(np.float64))
 
 
 def write(out: Path, best: BestModel | None, folder: Path, card: Card | None) -> None:
@@ -79,8 +109,9 @@ def write(out: Path, best: BestModel | None, folder: Path, card: Card | None) ->
         card.write(partial)
 
 
-def _correct(folder: Path, name: str, trial: Trial) -> pd.Series:
-    """Compare label and prediction of each validation clip."""
-    table = read_predictions(JobPaths.of(folder, name, trial).predictions)
-    validation = table.loc[table["choice"] == VALIDATION]
-    return validation["label"] == validation["predicted"]
+def _correct(folder: Path, name: str, trial: Trial) -> dict[str, _Correct]:
+    """Compare label and prediction of each clip, by choice; the index is the speaker."""
+    columns = ["choice", "actor", "label", "predicted"]
+    table = read_predictions(JobPaths.of(folder, name, trial).predictions, columns).set_index("actor")
+    is_correct = table["label"] == table["predicted"]
+    return {choice: is_correct.loc[table["choice"] == choice] for choice in table["choice"].unique()}

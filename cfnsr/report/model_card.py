@@ -12,13 +12,13 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.inference.card import Card, CrossFigure, HeldOut
 from cfnsr.report import cross, metrics, significance
+from cfnsr.report.best_model import BestModel
 
 
 def card(
     folder: Path,
     manifest: Manifest,
-    name: str,
-    trial: Trial,
+    best: BestModel,
     trials: list[Trial],
     *,
     refit: bool,
@@ -31,8 +31,7 @@ def card(
     Args:
         folder: of the corpus, with ``jobs``.
         manifest: of the corpus.
-        name: of the row.
-        trial: of the model.
+        best: the model, and how it was chosen.
         trials: of the row: all folds and seeds.
         refit: whether the model was fitted to the validation speakers too, once they had chosen.
         encoder_licence: of a frozen encoder's weights; empty without.
@@ -42,6 +41,7 @@ def card(
     Raises:
         CfnsrError: a file is missing or damaged.
     """
+    name, trial = best.name, best.trial
     columns = ["actor", "clip", *metrics.columns(manifest.labels)]
     tables = {of: read_predictions(JobPaths.of(folder, name, of).predictions, columns) for of in trials}
     selected = pd.concat([table.loc[table["choice"] == "selected"] for table in tables.values()], ignore_index=True)
@@ -61,13 +61,13 @@ def card(
         trained_clips=sum(manifest.clips[speaker] for speaker in trained),
         trained_speakers=len(trained),
         temperature=round(metrics.temperature(validation, manifest.labels), 4),
-        held_out=_held_out(selected, manifest.labels, trial.protocol, ci_level),
+        held_out=_held_out(selected, manifest.labels, best, ci_level),
         cross=cross_figures(folder, manifest, [row for row in cross_rows if row == name], ci_level),
         licence="; ".join(f"{what}: {licence}" for what, licence in licences if licence),
     )
 
 
-def _held_out(selected: pd.DataFrame, labels: list[str], protocol: str, ci_level: float) -> HeldOut:
+def _held_out(selected: pd.DataFrame, labels: list[str], best: BestModel, ci_level: float) -> HeldOut:
     scores, by_speaker = metrics.scores(selected, labels), metrics.by_speaker(selected)
     low, high = significance.interval(by_speaker, ci_level)
     return HeldOut(
@@ -77,7 +77,9 @@ def _held_out(selected: pd.DataFrame, labels: list[str], protocol: str, ci_level
         uar=round(scores.uar, 4),
         clips=int(by_speaker.clips.sum()),
         speakers=len(by_speaker.shares),
-        protocol=protocol,
+        protocol=best.trial.protocol,
+        candidates=best.candidates,
+        optimism=round(best.optimism, 4),
     )
 
 

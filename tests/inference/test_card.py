@@ -46,6 +46,12 @@ def test_card_says_what_it_is_worth() -> None:
     ]
 
 
+def test_card_says_that_it_was_chosen() -> None:
+    assert CARD.held_out is not None
+    chosen = replace(CARD, held_out=replace(CARD.held_out, candidates=4, optimism=0.0123))
+    assert next(chosen.figures()).endswith("chance 50.0; chosen from 4, which makes it 1.2 points too high")
+
+
 def test_fields_of_later_versions_are_ignored(tmp_path: Path) -> None:
     values = json.loads(CARD.to_json())
     values["new"] = values["held_out"]["new"] = values["cross"][0]["new"] = 1

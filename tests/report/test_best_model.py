@@ -29,7 +29,9 @@ def predict(
     path.parent.mkdir(parents=True, exist_ok=True)
     choices = [("selected", tested), ("best_test_epoch", clips), *[("validation", correct)] * validated]
     parts = [
-        pd.DataFrame({"choice": choice, "label": "sad", "predicted": ["sad"] * good + ["calm"] * (clips - good)})
+        pd.DataFrame(
+            {"choice": choice, "actor": "01", "label": "sad", "predicted": ["sad"] * good + ["calm"] * (clips - good)}
+        )
         for choice, good in choices
     ]
     pd.concat(parts).to_parquet(path, index=False)
@@ -44,14 +46,14 @@ def test_best_system_comes_before_best_fold(tmp_path: Path) -> None:
         for trial, correct in zip(TRIALS, counts, strict=True):
             predict(tmp_path, name, trial, correct=correct)
     # concat has the better fold, cfnsr is the better system.
-    assert choose(tmp_path, "video", "concat", "cfnsr") == BestModel("cfnsr", TRIALS[1], 0.65, 0.7)
+    assert choose(tmp_path, "video", "concat", "cfnsr") == BestModel("cfnsr", TRIALS[1], 0.65, 0.7, candidates=3)
 
 
 def test_every_clip_counts_the_same(tmp_path: Path) -> None:
     for name, small, large in (("a", 2, 8), ("b", 0, 12)):
         predict(tmp_path, name, TRIALS[0], correct=small, clips=2)
         predict(tmp_path, name, TRIALS[1], correct=large, clips=20)
-    assert choose(tmp_path, "a", "b") == BestModel("b", TRIALS[1], 12 / 22, 12 / 20)
+    assert choose(tmp_path, "a", "b") == BestModel("b", TRIALS[1], 12 / 22, 12 / 20, candidates=2)
 
 
 def test_test_speakers_do_not_matter(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_of_equals_the_first_is_chosen(tmp_path: Path) -> None:
     for name in ("a", "b"):
         for trial in TRIALS:
             predict(tmp_path, name, trial, correct=5)
-    assert choose(tmp_path, "b", "a") == BestModel("b", TRIALS[0], 0.5, 0.5)
+    assert choose(tmp_path, "b", "a") == BestModel("b", TRIALS[0], 0.5, 0.5, candidates=2)
 
 
 def test_systems_without_validation_are_left_out(tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_model_and_figures_are_written(tmp_path: Path) -> None:
     checkpoint.write_bytes(b"weights")
     checkpoint.with_name("reference.safetensors").write_bytes(b"distances")
     card = Card("a", "emodb", temperature=1.5)
-    best_model.write(tmp_path / "best", BestModel("a", TRIALS[1], 12 / 22, 0.6), tmp_path, card)
+    best_model.write(tmp_path / "best", BestModel("a", TRIALS[1], 12 / 22, 0.6, 4, 0.01234), tmp_path, card)
     assert (tmp_path / "best/reference.safetensors").read_bytes() == b"distances"
     assert Card.of(tmp_path / "best/model.safetensors") == card
     assert (tmp_path / "best/model.safetensors").read_bytes() == b"weights"
@@ -98,6 +100,8 @@ def test_model_and_figures_are_written(tmp_path: Path) -> None:
         "trial": {"protocol": "held_out", "fold": "fold_2", "seed": 7},
         "validation_accuracy": 0.5455,
         "validation_accuracy_of_fold": 0.6,
+        "candidates": 4,
+        "optimism": 0.0123,
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from cfnsr.data.splits import Trial
 from cfnsr.inference.card import NOT_FOR, Card
 from cfnsr.report import metrics, model_card, results
+from cfnsr.report.best_model import BestModel
 from tests.support import made_up_results
 
 TRIALS = [Trial("held_out", f"fold_{number}", made_up_results.SEED) for number in (1, 2, 3, 4)]
@@ -25,7 +26,8 @@ def folder(tmp_path: Path) -> Path:
 def card(folder: Path, name: str, *, corpus: str = "made_up", refit: bool = False, licence: str = "") -> Card:
     manifest = made_up_results.manifest(corpus=corpus)
     options = {"encoder_licence": licence, "cross_rows": ("audio",), "ci_level": 0.95}
-    return model_card.card(folder, manifest, name, TRIALS[1], TRIALS, refit=refit, **options)
+    best = BestModel(name, TRIALS[1], 0.6, 0.7, candidates=3, optimism=0.0123)
+    return model_card.card(folder, manifest, best, TRIALS, refit=refit, **options)
 
 
 def test_figures_are_those_of_the_table(folder: Path) -> None:
@@ -33,7 +35,8 @@ def test_figures_are_those_of_the_table(folder: Path) -> None:
     gathered = results.gather(folder, manifest, expected=expected, ci_level=0.95)
     for row in gathered.rows:
         known = card(folder, row.name).held_out
-        assert known is not None and (known.clips, known.speakers, known.protocol) == (32, 4, "held_out")
+        assert known is not None and (known.candidates, known.optimism) == (3, 0.0123)
+        assert (known.clips, known.speakers, known.protocol) == (32, 4, "held_out")
         figures = (known.accuracy, known.ci_low, known.ci_high, known.uar)
         np.testing.assert_allclose(figures, (row.accuracy, row.ci_low, row.ci_high, row.uar), atol=5e-5)
 

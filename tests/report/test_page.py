@@ -356,7 +356,9 @@ def test_imported_networks_may_know_test_speakers(shards: Path, tmp_path: Path, 
         rows = [replace(row, imported=imported) for row in figures.rows]
         made_up_results.write(tmp_path, shards, figures=replace(figures, rows=rows), faces=False)
         text = (tmp_path / "report.html").read_text()
-        assert ("speakers that it was not trained on" in text) == (not imported)
+        assert ("speakers whom they were not trained on" in text) == (not imported)
+        low, *_, high = sorted((row for row in rows if row.compared), key=lambda row: row.accuracy)
+        assert re.search(rf'class="lead">\d+ rows .* % \({low.name}, .* % \({high.name}, ', text)
 
 
 def test_headline_admits_optimistic_figures(shards: Path, tmp_path: Path, figures: Results) -> None:

@@ -135,6 +135,28 @@ def test_holm_keeps_order_and_stays_below_bonferroni(values: list[float]) -> Non
         assert first_holm <= second_holm or first > second or first == second
 
 
+def choices_of_equal_rows(rows: int, random: np.random.Generator) -> tuple[float, float]:
+    """Simulate rows of equal skill; return by how much the chosen one's test accuracy is too high, and the estimate."""
+    skill = random.beta(12, 8, (1, 24)) - 0.6  # of speakers, the same for all rows
+    luck = random.normal(0, 0.08, (rows, 24))  # of a row with a speaker, who validates and tests
+    validated, tested = (0.6 + skill + luck + random.normal(0, 0.04, (rows, 24)) for _ in range(2))
+    too_high = tested[validated.mean(axis=1).argmax()].mean() - (0.6 + skill.mean())
+    return too_high, significance.selection_optimism(validated, tested, np.full(24, 60.0), runs=300)
+
+
+def test_selection_optimism_by_simulation() -> None:
+    random = np.random.default_rng(5)
+    too_high, estimated = np.mean([choices_of_equal_rows(9, random) for _ in range(300)], axis=0)
+    assert 0.015 < too_high < 0.03 and estimated == pytest.approx(too_high, rel=0.3)
+    _, of_one = np.mean([choices_of_equal_rows(1, random) for _ in range(100)], axis=0)
+    assert abs(of_one) < 0.001
+
+
+def test_clearly_best_row_has_no_optimism() -> None:
+    shares = np.random.default_rng(2).normal([[0.3], [0.6], [0.9]], 0.02, (3, 24))
+    assert abs(significance.selection_optimism(shares, shares, np.full(24, 60.0))) < 0.001
+
+
 def test_variance_components_by_hand() -> None:
     folds, seeds = significance.variance_components(np.array([[0.5, 0.7], [0.6, 0.8], [0.9, 0.7]]))
     assert seeds == pytest.approx(np.sqrt(0.02))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
         .get_template("page.html.j2")
         .render(
             title=table.title(results.rows, manifest.corpus),
-            lead=_lead(best, manifest),
+            lead=_lead(results.rows, manifest),
             first=first,
             warning=warning,
             sections=_sections(results, drawn, manifest.corpus),
@@ -162,19 +163,28 @@ def _sections(results: Results, drawn: dict[str, charts.Spec], corpus: str) -> d
     return {anchor: title for anchor, title in _SECTIONS.items() if present.get(anchor, True)}
 
 
-def _lead(best: ResultRow | None, manifest: Manifest) -> str:
-    if best is None:
+def _lead(rows: Sequence[ResultRow], manifest: Manifest) -> str:
+    """Say how well all rows do: naming the highest alone would let the test speakers choose."""
+    compared = sorted((row for row in rows if row.compared), key=lambda row: row.accuracy)
+    if not compared:
         return (
             "No figure here is a result: the test speakers chose the epochs, or frozen weights have seen this corpus."
         )
     # Nobody knows here which speakers an imported network was trained on.
-    low, high = table.percent(best.ci_low), table.percent(best.ci_high)
-    clips = "of the test clips" if best.imported else "of clips of speakers that it was not trained on"
+    imported = any(row.imported for row in compared)
+    clips = "of the test clips" if imported else "of clips of speakers whom they were not trained on"
+    chance = f"chance is {table.percent(1 / len(manifest.labels))} %"
+    shares = [f"{table.percent(row.accuracy)} % ({row.name}, {_interval(row)})" for row in compared]
+    if len(shares) == 1:
+        return f"The emotion is recognised in {shares[0]} {clips}; {chance}."
     return (
-        f"{best.name} recognises the emotion in {table.percent(best.accuracy)} % {clips} "
-        f"({100 * best.ci_level:.0f} % confidence interval {low}–{high}); chance is "
-        f"{table.percent(1 / len(manifest.labels))} %."
+        f"{len(shares)} rows recognise the emotion in {shares[0]} to {shares[-1]} {clips}; {chance}. "
+        "Which row is highest depends on these speakers too: others may rank them differently."
     )
+
+
+def _interval(row: ResultRow) -> str:
+    return f"{100 * row.ci_level:.0f} % confidence interval {table.percent(row.ci_low)}–{table.percent(row.ci_high)}"
 
 
 def _environment() -> Environment:
