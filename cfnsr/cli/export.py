@@ -17,8 +17,8 @@ def export(model: Path, out: Path) -> None:
     """Write MODEL (safetensors) as OUT.onnx for other runtimes, or as OUT.pt2 of torch.export.
 
     OUT takes frames, MFCC or log-mel as they are stored in the shards, any number of clips at a time, and returns
-    log-probabilities. Its metadata say how clips are prepared, name the emotions, and hold the model's card. OUT is
-    compared with MODEL on made-up clips, and not kept if it differs. ONNX needs `pip install 'cfnsr[onnx]'`; `cfnsr
+    log-probabilities. Its metadata contain the preprocessing, the emotions, and the model's card. OUT is
+    compared with MODEL on random clips, and deleted if it differs. ONNX needs `pip install 'cfnsr[onnx]'`; `cfnsr
     predict --model OUT.onnx` uses it.
 
     \b
@@ -36,7 +36,7 @@ def export(model: Path, out: Path) -> None:
     click.echo(f"reads {', '.join(shapes)}")
     click.echo(f"returns {', '.join(written.outputs)} of {', '.join(spec.labels)}")
     checked = " and ".join(map(str, exporting.CHECKED))
-    click.echo(f"differs from torch by at most {written.difference:.1g} on batches of {checked} made-up clips")
+    click.echo(f"differs from torch by at most {written.difference:.1g} on batches of {checked} random clips")
 
 
 def _shape(sizes: list[int]) -> str:

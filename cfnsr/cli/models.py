@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--depth", default=4, show_default=True, type=click.IntRange(1), help="How many levels of layers to show."
 )
-@click.option("--cards", is_flag=True, help="List the trained models alone, which is quicker.")
+@click.option("--cards", is_flag=True, help="List only the trained models, which is faster.")
 def models(
     name: str | None, params: Path, preset_name: str | None, presets: Path, data: Path, depth: int, cards: bool
 ) -> None:
@@ -41,13 +41,13 @@ def models(
     \b
     Examples:
       cfnsr models                        at the sizes of params.yaml
-      cfnsr models --cards                the models that predict, alone
+      cfnsr models --cards                only the trained models
       cfnsr models --preset paper_scale   at the published sizes
       cfnsr models cfnsr --depth 3        its layers
     """
     if cards:
         if name is not None:
-            raise CfnsrError("--cards", "lists trained models, and NAME is a network's", "Leave one of the two out")
+            raise CfnsrError("--cards", "lists trained models, and NAME names a network", "Give only one of the two")
         _print_cards(data)
         return
     from cfnsr.models import summary  # imports torch
@@ -141,7 +141,7 @@ def untrained_spec(values: config.Params, name: str, options: dict[str, Any] | N
 
 
 def _print_cards(data: Path) -> None:
-    """Print the card of each model that predicts: the best of each corpus, and those that come with cfnsr."""
+    """Print the cards of the trained models: the best of each corpus, and those that come with cfnsr."""
     best = sorted(data.glob("*/best/model.safetensors"))
     models = {str(path.parent): path for path in best} | {path.parent.name: path for path in shipped()}
     terminal = console()
@@ -149,7 +149,7 @@ def _print_cards(data: Path) -> None:
     def line(text: str, **style: Any) -> None:
         terminal.print(text, highlight=False, markup=False, soft_wrap=True, **style)
 
-    line("\nTrained models: cfnsr predict --model NAME. best is that of the corpus in params.yaml.")
+    line("\nTrained models: cfnsr predict --model NAME. The name best means that of the corpus in params.yaml.")
     for name, path in models.items():
         card = Card.of(path)
         line(f"\n{name}" + (f": {card.row}" if card.row else ""), style="bold")

@@ -1,4 +1,4 @@
-"""What ``cfnsr predict`` prints of each window, and the files that it writes."""
+"""The lines that ``cfnsr predict`` prints for each window, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from cfnsr.inference.table import Row
     from cfnsr.preprocessing.media import Timeline
 
-_MOST_PICTURES = 400  # of all files: those of later ones are left out, so that memory and page stay small
+_MAX_PICTURES = 400  # after so many, further files get none, so that memory and page stay small
 
 
 @dataclass
 class Predictions:
-    """What a model says of files.
+    """A model's predictions for files.
 
     Attributes:
-        model: that says it.
-        recordings: those that were read.
-        landmarks: by file, where its faces come from.
-        failed: by file, what is wrong with it.
+        model: the model.
+        recordings: the files that could be read, with their rows.
+        landmarks: source of the faces, by file; empty if no face was looked for.
+        failed: the problem, by file that could not be read.
     """
 
     model: Model
@@ -48,11 +48,11 @@ class Predictions:
         return self.model.table([row for recording in self.recordings for row in recording.rows], self.landmarks)
 
     def add(self, paths: tuple[Path, ...], options: dict[str, Any], *, pictures: bool) -> None:
-        """Predict all files of paths, and print what is said of each.
+        """Predict all files of paths, and print the rows of each.
 
         Args:
             paths: files and folders.
-            options: of ``Model.run``.
+            options: arguments of ``Model.run``.
             pictures: whether rows have pictures.
         """
         from cfnsr.inference import recordings
@@ -65,15 +65,15 @@ class Predictions:
                     self._report(path, error)
                     continue
                 for file in files:
-                    pictured = sum(row.picture is not None for known in self.recordings for row in known.rows)
-                    self._add(file, {**options, "pictures": pictures and pictured < _MOST_PICTURES}, bar)
+                    count = sum(row.picture is not None for recording in self.recordings for row in recording.rows)
+                    self._add(file, {**options, "pictures": pictures and count < _MAX_PICTURES}, bar)
 
     def _add(self, file: Path, options: dict[str, Any], bar: Progress) -> None:
-        """Predict one file; what was said before an error is kept."""
+        """Predict one file; rows before an error are kept."""
         from cfnsr.inference.page import Pictured
         from cfnsr.inference.table import summary
 
-        # The bar takes over the terminal's standard output, so that lines stand above it; but not a file's or a pipe's.
+        # On a terminal the bar replaces sys.stdout, to print lines above itself; a file or pipe is written directly.
         out = None if sys.stdout.isatty() else sys.stdout
         labels = self.model.labels
         task = bar.add_task(printable(file.name), total=None)
@@ -88,8 +88,10 @@ class Predictions:
             for row in run:
                 rows.append(row)
                 click.echo(_line(row, labels), file=out)
-                bar.update(task, completed=len({each.start_s for each in rows}))
-            self.recordings[-1] = Pictured(run.name, run.duration_s, run.levels, rows)  # the levels are known now
+                bar.update(task, completed=len({predicted.start_s for predicted in rows}))
+            self.recordings[-1] = Pictured(
+                run.name, run.duration_s, run.levels, rows
+            )  # the sound's levels are read with the first row
             click.echo(f"  {summary(rows, labels)}", file=out)
         except CfnsrError as error:
             self._report(file, error)
@@ -101,10 +103,10 @@ class Predictions:
         self.failed[str(path)] = error.problem
 
     def write(self, outputs: dict[str, Path | None]) -> None:
-        """Write the files that are asked for.
+        """Write the output files.
 
         Args:
-            outputs: by format, ``csv``, ``parquet``, ``json`` or ``page``.
+            outputs: path by format (``csv``, ``parquet``, ``json``, ``page``); None: do not write it.
         """
         formats = {
             "csv": lambda path: self.table.to_csv(path, index=False),
@@ -118,7 +120,7 @@ class Predictions:
                     formats[name](partial)
 
     def annotate(self, timeline: Timeline, path: Path, out: Path) -> None:
-        """Write the recording, the only one, with what is said drawn into it; not if it could not be read."""
+        """Write a copy of the only recording with its predictions drawn into it, unless it could not be read."""
         from cfnsr.inference import annotate
 
         if self.failed:
@@ -140,20 +142,23 @@ class Predictions:
 
 
 def _line(row: Row, labels: list[str]) -> str:
-    """Return what is said of one window."""
+    """Return one row as a line of text."""
     values = row.values(labels)
     person = f"person {row.person}  " if row.person else ""
-    said = [f"  {row.start_s:7.1f}–{row.end_s:.1f} s  {person}"]
+    window = f"  {row.start_s:7.1f}–{row.end_s:.1f} s  {person}"
+    parts: list[str] = []
     if values["emotion"] is None:
-        said.append("no opinion")
+        parts.append("no prediction")
     else:
-        said.append(f"{values['emotion']} {values['confidence']:.0%}")
+        parts.append(f"{values['emotion']} {values['confidence']:.0%}")
     for name in ("face", "voice"):
         shares = {label: values[f"{name}_{label}"] for label in labels}
         best = max(labels, key=lambda label: shares[label])
-        if shares[best] == shares[best] and shares[best] != values["confidence"]:  # not NaN, and not the same again
-            said.append(f"{name} {best} {shares[best]:.0%}")
-    said += [f"no {name} ({problem})" for name, problem in row.missing.items()]
+        if (
+            shares[best] == shares[best] and shares[best] != values["confidence"]
+        ):  # neither NaN nor the fused prediction again
+            parts.append(f"{name} {best} {shares[best]:.0%}")
+    parts += [f"no {name} ({problem})" for name, problem in row.missing.items()]
     if row.is_far:
-        said.append(f"far from the training clips ({row.distance:.0f}th percentile)")
-    return said[0] + ", ".join(said[1:])
+        parts.append(f"far from the training clips ({row.distance:.0f}th percentile)")
+    return window + ", ".join(parts)

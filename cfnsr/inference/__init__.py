@@ -1,4 +1,4 @@
-"""Trained models asked about any recording: neither params.yaml nor DVC is needed."""
+"""Predictions of trained models for any recording: neither params.yaml nor DVC is needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def load(name: str | Path, *, device: str = "auto") -> Model:
     """Load a trained model.
 
     Args:
-        name: ``best``, the best model of this workspace; a path of a model's file (``.onnx`` too), or of its
+        name: ``best``, the best model of this workspace; the path of a model's file (``.onnx`` too), or of its
             folder; ``REPOSITORY:ARTIFACT`` or ``REPOSITORY:ARTIFACT@REVISION``, a DVC artifact, which is fetched; or
             the name of a model that comes with cfnsr.
         device: ``auto`` (the GPU if there is one), ``cpu`` or ``cuda``.

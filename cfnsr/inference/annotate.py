@@ -1,4 +1,4 @@
-"""Write a recording with what is said of it drawn into its picture, one frame at a time; the sound is kept."""
+"""Write a copy of a recording with its predictions drawn into the picture, frame by frame, and with its sound."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ from cfnsr.preprocessing.media import Timeline
 from cfnsr.preprocessing.video import pyav
 from cfnsr.runtime.outputs import atomic_file, writing
 
-FORMATS = (".mp4", ".mov", ".mkv")  # that keep each frame's time
+FORMATS = (".mp4", ".mov", ".mkv")  # formats that keep each frame's time
 _OPTIONS = {"preset": "veryfast", "crf": "20"}
-_FINEST_TICK = 10**9  # ticks a second: more, a file does not have
+_MAX_TICKS_A_SECOND = 10**9  # of any file
 _AAC_HZ, _AAC_BITS_A_SECOND = 48000, 160_000
-_BT601 = 6  # the colours into which libav turns RGB: SMPTE 170M, ITU-T H.273
-_REMEDY = "Give another name"
+_BT601 = 6  # colour matrix with which libav converts RGB: SMPTE 170M, ITU-T H.273
+_REMEDY = "Give another name for the file to write, ending in .mp4, .mov or .mkv"
 
 
 def check(path: Path, out: Path) -> Timeline:
-    """Check that a file can be annotated; return its times.
+    """Check that a file can be annotated; return the times of its frames and sound.
 
     Args:
         path: the recording.
         out: the file to write.
 
     Raises:
-        CfnsrError: the recording has no picture or cannot be read, or ``out`` is the recording or has no known suffix.
+        CfnsrError: the recording has no picture or cannot be read, or ``out`` is the recording itself or has another
+            ending than ``FORMATS``.
     """
     if out.suffix.lower() not in FORMATS:
         raise CfnsrError(out, f"is none of the formats {', '.join(FORMATS)}", _REMEDY)
@@ -68,24 +69,24 @@ def write(
 
     Args:
         path: the recording.
-        timeline: of it, from ``check``.
-        out: the file to write, complete or not at all.
-        rows: what is said of it.
+        timeline: returned by ``check``.
+        out: the file to write; on an error it is not left half written.
+        rows: its predictions.
         labels: the emotions.
-        advance: is called after each frame.
+        advance: called after each frame.
 
     Raises:
         CfnsrError: a frame cannot be decoded, or the file cannot be written.
     """
-    tick = Fraction(timeline.tick_s).limit_denominator(_FINEST_TICK)
+    tick = Fraction(timeline.tick_s).limit_denominator(_MAX_TICKS_A_SECOND)
     first = round((timeline.start_s - timeline.origin_s) / tick)
     overlay: Overlay | None = None
     with _writing(out), atomic_file(out) as partial, av.open(str(partial.absolute()), "w") as container:
         video = _add_video(container, timeline, tick)
         sound = _Sounds(container, path, timeline)
-        every = list(range(len(timeline.pts)))
+        indices = list(range(len(timeline.pts)))
         for pts, time_s, frame in zip(
-            timeline.pts, timeline.times_s.tolist(), pyav.frames(path, timeline, every), strict=True
+            timeline.pts, timeline.times_s.tolist(), pyav.frames(path, timeline, indices), strict=True
         ):
             image = _even(frame.image)
             if overlay is None:
@@ -94,7 +95,7 @@ def write(
             overlay.draw(image, time_s)
             picture = av.VideoFrame.from_ndarray(image, "rgb24")
             picture.pts, picture.time_base = pts - timeline.pts[0] + first, tick
-            # The container needs the picture's size before anything is written.
+            # Encoded before the sound is written: the container's header needs the picture's size.
             packets = video.encode(picture)
             sound.mux(until_s=time_s)
             container.mux(packets)
@@ -105,7 +106,7 @@ def write(
 
 @contextmanager
 def _writing(out: Path) -> Iterator[None]:
-    """Turn what libav raises about the file to write into its error."""
+    """Raise libav's errors about the output file as ``CfnsrError``."""
     try:
         with writing(out):
             yield
@@ -123,14 +124,14 @@ def _add_video(container: OutputContainer, timeline: Timeline, tick: Fraction) -
 
 
 def _even(image: np.ndarray) -> np.ndarray:
-    """Return a picture of even width and height, in memory of its own: its last row or column is repeated."""
+    """Return a copy of even width and height, as the encoder needs: the last row or column is repeated."""
     height, width = image.shape[:2]
     return cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
 
 
 @dataclass(order=True)
 class _Packet:
-    """A packet of sound, and when it begins in seconds from time 0; ``number`` is its track's."""
+    """A packet of sound, its start in seconds from time 0, and the number of its track."""
 
     time_s: float
     number: int
@@ -145,14 +146,16 @@ class _Packet:
 
 
 class _Sounds:
-    """Copies the tracks of sound, each a packet at a time; what the format cannot hold is encoded as AAC."""
+    """Copies the tracks of sound packet by packet; a track that the format cannot hold is encoded as AAC."""
 
     def __init__(self, container: OutputContainer, path: Path, timeline: Timeline) -> None:
         self._container = container
         tracks = []
         with open_media(path) as source:
             for index in sorted(track for track, _ in timeline.tracks):
-                stream = source.streams.audio[[known.index for known in source.streams.audio].index(index)]
+                stream = source.streams.audio[
+                    [audio_stream.index for audio_stream in source.streams.audio].index(index)
+                ]
                 if stream.codec_context.codec.canonical_name in container.supported_codecs:
                     tracks.append(_copied(path, index, container.add_stream_from_template(stream), timeline))
                 else:
@@ -163,7 +166,7 @@ class _Sounds:
         self._next = next(self._packets, None)
 
     def mux(self, until_s: float) -> None:
-        """Write the packets that begin until a time."""
+        """Write the packets that begin before or at a time."""
         while self._next is not None and self._next.time_s <= until_s:
             self._container.mux(self._next.packet)
             self._next = next(self._packets, None)
@@ -174,8 +177,8 @@ def _copied(path: Path, index: int, target: Any, timeline: Timeline) -> Iterator
         for packet in source.demux(source.streams[index]):
             if packet.dts is None or packet.time_base is None:
                 continue
-            late = round(timeline.origin_s / packet.time_base)
-            packet.pts, packet.dts = (packet.dts if packet.pts is None else packet.pts) - late, packet.dts - late
+            origin = round(timeline.origin_s / packet.time_base)
+            packet.pts, packet.dts = (packet.dts if packet.pts is None else packet.pts) - origin, packet.dts - origin
             packet.stream = target
             yield from _Packet.each([packet], index)
 

@@ -1,7 +1,6 @@
 """Models that are DVC artifacts of other repositories: a folder with a model's file, its card and its reference.
 
-DVC is imported when such a model is asked for: other models do without it. It reports nothing to its makers: only its
-command line does, not its library.
+DVC is imported only for such a model. Its library, unlike its command line, sends no usage reports.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from cfnsr.inference import card
 from cfnsr.runtime.outputs import atomic_folder
 
 MODEL = "model.safetensors"
-_MOST_BYTES = {MODEL: 4 << 30, card.FILE: 1 << 20, reference.FILE: 1 << 30}  # all that is fetched of the folder
+_MAX_BYTES = {MODEL: 4 << 30, card.FILE: 1 << 20, reference.FILE: 1 << 30}  # size limits of the files that are fetched
 _PART = 1 << 20  # bytes that are read at a time
 _NAME = r"[A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?"
-# No part begins with a dash, which git would take for an option, and :: is left out, by which git names a program.
-_FORM = re.compile(rf"(?P<repository>(?!-)(?!.*::).+):(?P<name>{_NAME})(?:@(?P<revision>\w[\w./-]*))?", re.ASCII)
+# An address may not begin with a dash (git would read an option), nor contain :: (git would run a program).
+_PATTERN = re.compile(rf"(?P<repository>(?!-)(?!.*::).+):(?P<name>{_NAME})(?:@(?P<revision>\w[\w./-]*))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Artifact:
     """An artifact of a repository.
 
     Attributes:
-        repository: its address, as git knows it, or its path.
-        name: of the artifact in dvc.yaml.
+        repository: its address (a git URL) or its path.
+        name: of the artifact in the repository's dvc.yaml.
         revision: the artifact's version, or a branch, tag or commit; empty for the newest version, and for the default
             branch where there are no versions.
     """
@@ -45,12 +44,12 @@ class Artifact:
 
     @classmethod
     def of(cls, text: str) -> Artifact | None:
-        """Parse ``REPOSITORY:NAME[@REVISION]``; None if it has not this form."""
-        parts = _FORM.fullmatch(text)
+        """Parse ``REPOSITORY:NAME[@REVISION]``; None if the text has another form."""
+        parts = _PATTERN.fullmatch(text)
         return None if parts is None else cls(parts["repository"], parts["name"], parts["revision"] or "")
 
     def fetch(self) -> Path:
-        """Fetch the artifact's folder into the user's cache, unless it is there; return the model's file.
+        """Fetch the artifact's folder into the user's cache, unless it is already there; return the model's file.
 
         Raises:
             CfnsrError: the repository cannot be read, it has no such artifact, or no such model.
@@ -62,7 +61,7 @@ class Artifact:
                     problem = f"its folder {folder.strip('/')} has no {MODEL}, or its data was not pushed"
                     raise self._error(problem, "Name an artifact that is a model; run `dvc push` in the repository")
                 with atomic_folder(cached) as partial:
-                    for name in _MOST_BYTES:
+                    for name in _MAX_BYTES:
                         if files.isfile(f"{folder}/{name}"):
                             self._copy(files, f"{folder}/{name}", partial / name)
         return cached / MODEL
@@ -74,7 +73,7 @@ class Artifact:
         from dvc.repo import Repo, open_repo
         from dvc.scm import RevError, resolve_rev
 
-        others = bool(open_repo.CLONES)  # of the program that calls us
+        had_clones = bool(open_repo.CLONES)  # the calling program's, which must stay
         try:
             with Repo.open(self.repository, subrepos=True, uninitialized=True) as repo:
                 try:
@@ -87,25 +86,25 @@ class Artifact:
         except CfnsrError:
             raise
         except ArtifactNotFoundError as error:
-            raise self._error("has no such artifact", "Its dvc.yaml names them, under `artifacts`") from error
+            raise self._error("has no such artifact", "Choose one from `artifacts` in its dvc.yaml") from error
         except RevError as error:
             raise self._error(f"has no revision {self.revision}", "Give a version, branch, tag or commit") from error
-        except Exception as error:  # those of git, of DVC's parts and of its remotes share no class
+        except Exception as error:  # errors of git, DVC and its remotes share no class
             remedy = (
                 "Give the address of a git repository with DVC in it; check that you may read it, and its DVC remote"
             )
             raise self._error(f"cannot be fetched ({_reason(error)})", remedy) from error
         finally:
-            if not others:
+            if not had_clones:
                 open_repo.clean_repos()
 
     def _copy(self, files: Any, source: str, out: Path) -> None:
-        most = _MOST_BYTES[out.name]
+        max_bytes = _MAX_BYTES[out.name]
         with files.open(source, "rb") as reading, out.open("wb") as writing:
             while part := reading.read(_PART):
-                if writing.tell() + len(part) > most:
+                if writing.tell() + len(part) > max_bytes:
                     raise self._error(
-                        f"its {out.name} has more than {most:,} bytes", "Name an artifact that is a model"
+                        f"its {out.name} has more than {max_bytes:,} bytes", "Name an artifact that is a model"
                     )
                 writing.write(part)
 
@@ -114,7 +113,7 @@ class Artifact:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of what an error was caused by."""
+    """Return the first line of the error at the start of a chain of causes."""
     while error.__cause__ is not None:
         error = error.__cause__
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"

@@ -1,13 +1,13 @@
-"""Where in the face the answer depends on the picture.
+"""Attention maps: where in the face the prediction depends on the picture.
 
-Of a network whose encoder ends in a map of places, Grad-CAM (Selvaraju et al., "Grad-CAM: Visual Explanations from Deep
-Networks via Gradient-based Localization", ICCV 2017, equations 1 and 2):
+For a network whose encoder has a spatial feature map, Grad-CAM (Selvaraju et al., "Grad-CAM: Visual Explanations from
+Deep Networks via Gradient-based Localization", ICCV 2017, equations 1 and 2):
 
-    a_k = mean over places of dy / dA_k          y: log-probability of the emotion predicted
-    map = relu(sum over k of a_k A_k)            A_k: channel k of the last map
+    a_k = mean over time and space of dy / dA_k  y: log-probability of the predicted emotion
+    map = relu(sum over k of a_k A_k)            A_k: channel k of the last feature map
 
-Where that map is too coarse, the gradient of y at the picture itself, the largest of the three colours, smoothed. Both
-are of the frame in the middle of those that the network reads.
+If that feature map is too coarse, the absolute gradient of y at the picture, its maximum over the three colours,
+smoothed. Both maps are for the middle one of the frames that the network reads.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from torch.nn import functional as F
 from cfnsr.models.types import Batch
 
 _FRAMES = "frames"
-_FEWEST = 4  # cells on a side of the map; one of fewer says little of where
-_SMOOTHING = 16  # the Gaussian's standard deviation is the picture's side divided by this
+_MIN_CELLS = 4  # cells on a side of the feature map: a coarser one hardly localises
+_SMOOTHING = 16  # side of the picture, in standard deviations of the Gaussian
 Map = Float32[np.ndarray, "height width"]
 
 
 def last_map(network: Any, batch: Batch) -> str | None:
-    """Name the module that computes the last map of places of the video encoder.
+    """Name the module that computes the last spatial feature map of the video encoder.
 
     Args:
         network: in evaluation mode.
-        batch: of one clip.
+        batch: of one clip or more.
 
     Returns:
-        None if the map has fewer than four cells on a side, or the encoder has none.
+        The module's name; None if the feature map has fewer than four cells on a side, or the encoder has none.
     """
-    maps: list[tuple[str, Tensor]] = []
+    maps: list[tuple[str, Tensor]] = []  # Tensor: (clip, channel, time, height, width)
 
     def record(name: str) -> Callable[..., None]:
         return lambda module, inputs, output: maps.append((name, output)) if _is_map(output) else None
@@ -58,11 +58,11 @@ def last_map(network: Any, batch: Batch) -> str | None:
         for hook in hooks:
             hook.remove()
     name, cells = maps[-1] if maps else ("", None)
-    return name if cells is not None and min(cells.shape[3:]) >= _FEWEST else None
+    return name if cells is not None and min(cells.shape[3:]) >= _MIN_CELLS else None
 
 
 def of_batch(network: nn.Module, batch: Batch, module: str | None) -> list[Map | None]:
-    """Compute a map for each clip, of the size of its frames, from 0 to 1; None where nothing speaks for the answer.
+    """Compute an attention map of the frames' size for each clip, 0 to 1; None if the map is 0 everywhere.
 
     Args:
         network: in evaluation mode; its weights need no gradient.
@@ -72,9 +72,9 @@ def of_batch(network: nn.Module, batch: Batch, module: str | None) -> list[Map |
     if module is not None:
         maps = _at_features(network, batch, module)
     else:
-        # One clip at a time: the gradient at the picture keeps what every layer computes.
-        maps = [_at_picture(network, _one(batch, number)) for number in range(len(batch))]
-    return [(of_clip / of_clip.max()).astype(np.float32) if of_clip.max() > 0 else None for of_clip in maps]
+        # One clip at a time: the gradient at the picture keeps every layer's output in memory.
+        maps = [_at_picture(network, _single(batch, number)) for number in range(len(batch))]
+    return [(attention / attention.max()).astype(np.float32) if attention.max() > 0 else None for attention in maps]
 
 
 def _at_features(network: nn.Module, batch: Batch, module: str) -> list[np.ndarray]:
@@ -98,19 +98,19 @@ def _at_picture(network: nn.Module, batch: Batch) -> np.ndarray:
 
 
 def _score(network: nn.Module, batch: Batch) -> Tensor:
-    """Return the sum over clips of the log-probability of the emotion predicted; clips do not affect each other."""
+    """Return the predicted emotion's log-probability, summed over clips; clips do not affect each other."""
     with torch.enable_grad():
         return network(batch).fused.amax(dim=1).sum()
 
 
 @contextmanager
 def _watched(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Let gradients begin at the output of a module, which is the only item of what is yielded."""
+    """Make a module's output a leaf for gradients; yield a list that has this output after a forward pass."""
     outputs: list[Tensor] = []
 
     def replace(_: nn.Module, inputs: object, output: Tensor) -> Tensor:
         outputs.append(output.detach().requires_grad_())
-        return outputs[0].clone()  # what follows may change it in place
+        return outputs[0].clone()  # later modules may change it in place
 
     hook = module.register_forward_hook(replace)
     try:
@@ -119,7 +119,7 @@ def _watched(module: nn.Module) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def _one(batch: Batch, number: int) -> Batch:
+def _single(batch: Batch, number: int) -> Batch:
     arrays = {name: array[number : number + 1] for name, array in batch.arrays.items()}
     return Batch(arrays, batch.label[number : number + 1])
 

@@ -1,7 +1,7 @@
 """Write a trained network as one file for other runtimes, and check that the file predicts the same.
 
 The file takes arrays as they are stored in the shards, and returns log-probabilities: the normalisation of frames is
-part of it. Its metadata hold the network's ``ModelSpec`` and its card.
+part of it. Its metadata contain the network's ``ModelSpec`` and its card.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Exported:
     Attributes:
         spec: the network's description.
         size: of the file, in bytes.
-        inputs: by name of an array that it reads, the type of its values.
+        inputs: type of the values of each array that it reads, by the array's name.
         outputs: names of its results.
-        difference: greatest difference from the network's log-probabilities, relative where these are beyond 1.
+        difference: greatest difference from the network's log-probabilities, relative where these are above 1 in size.
     """
 
     spec: ModelSpec
@@ -89,10 +89,12 @@ def export(model: Path, out: Path) -> Exported:
 
     Raises:
         CfnsrError: the model cannot be read, there is no such format, a package is missing, the network cannot be
-            exported, or the file predicts otherwise.
+            exported, or the file predicts differently.
     """
     if out.suffix not in FORMATS:
-        raise CfnsrError(out, f"ends neither in {' nor in '.join(FORMATS)}", "The file's ending chooses its format")
+        raise CfnsrError(
+            out, f"ends neither in {' nor in '.join(FORMATS)}", "Choose the format by the ending of the file's name"
+        )
     chosen = FORMATS[out.suffix]
     chosen.require_packages(out)
     spec = checkpoint.read_spec(model)
@@ -104,8 +106,8 @@ def export(model: Path, out: Path) -> Exported:
         _write(chosen, traced, partial, out)
         clips = [example_arrays(spec, inputs, count) for count in CHECKED]
         difference = max_difference(network, chosen.read(partial), clips)
-        if not difference <= TOLERANCE:  # or not a number
-            problem = f"its log-probabilities differ from torch's by {difference:.2g}, so it is not kept"
+        if not difference <= TOLERANCE:  # also true for NaN
+            problem = f"its log-probabilities differ from torch's by {difference:.2g}, so it was deleted"
             raise CfnsrError(out, problem, f"At most {TOLERANCE:g} is allowed: use {model} instead")
         size = partial.stat().st_size
     return Exported(spec, size, {name: str(array.dtype) for name, array in example.items()}, outputs, difference)
@@ -161,15 +163,15 @@ def trace(network: FromShards, example: dict[str, Tensor], where: Path) -> Expor
         program = torch.export.export(network, (example,), dynamic_shapes=shapes)
     except Exception as error:  # torch raises many types, and a network may do anything
         problem = f"torch.export cannot trace the network ({_first_line(error)})"
-        raise CfnsrError(where, problem, "Its code may decide nothing on values or on the number of clips") from error
+        raise CfnsrError(where, problem, "Its code may not branch on values or on the number of clips") from error
     for module in program.graph_module.modules():
         for node in getattr(getattr(module, "graph", None), "nodes", ()):
-            node.meta.pop("stack_trace", None)  # has lines of code, and the paths of their files
+            node.meta.pop("stack_trace", None)  # contains lines of code and the paths of their files
     return program
 
 
 def max_difference(network: FromShards, read: Callable[[Arrays], Arrays], batches: list[Arrays]) -> float:
-    """Return the greatest difference between a network's results and a file's, relative where they are beyond 1.
+    """Return the greatest difference between a network's results and a file's, relative where they are above 1 in size.
 
     Args:
         network: the network.
@@ -182,7 +184,7 @@ def max_difference(network: FromShards, read: Callable[[Arrays], Arrays], batche
         for name, value in network(tensors(arrays)).items():
             expected = value.numpy()
             differences.append(float((np.abs(actual[name] - expected) / np.maximum(1, np.abs(expected))).max()))
-    return float(np.max(differences))  # unlike Python's max, not a number if one of them is not
+    return float(np.max(differences))  # unlike Python's max, NaN if one of them is NaN
 
 
 def _first_line(error: Exception) -> str:

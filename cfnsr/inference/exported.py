@@ -1,4 +1,4 @@
-"""A network of ``cfnsr export`` asked about windows: onnxruntime computes it, on the CPU."""
+"""Predict windows with a network that ``cfnsr export`` wrote; onnxruntime computes it, on the CPU."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from cfnsr.inference.onnx_network import FUSED, OnnxNetwork, example_arrays
 from cfnsr.inference.prepared_by_spec import PreparedBySpec, modality_of
 from cfnsr.models.types import MODALITIES
 
-_SAME = 1e-4  # difference of log-probabilities
+_TOLERANCE = 1e-4  # difference of log-probabilities that counts as equal
 
 
 class ExportedNetwork(PreparedBySpec):
     """A network in an ONNX file; see ``Kind``.
 
-    A missing modality's features cannot be replaced in such a file: the other modality's own opinion stays, where the
-    network has one that does not depend on both.
+    The features of a missing modality cannot be replaced in such a file. Only the prediction from the other modality
+    alone remains, if the network computes one that does not depend on both.
 
     Args:
         path: of the file, for errors.
-        network: that it holds.
+        network: the network in the file.
 
     Raises:
-        CfnsrError: its clips cannot be prepared from its description.
+        CfnsrError: its description lacks the preprocessing.
     """
 
     def __init__(self, path: Path, network: OnnxNetwork) -> None:
@@ -45,7 +45,7 @@ class ExportedNetwork(PreparedBySpec):
 
     @cached_property
     def _independent(self) -> list[str]:
-        """List the modalities whose own opinion does not depend on the other's arrays; made-up clips show it."""
+        """List the modalities whose own prediction does not depend on the other's arrays, tested with random clips."""
         names = list(self._network.inputs)
         clips, others = (example_arrays(self.spec, names, count) for count in (2, 3))
         expected = self._network.predict(clips)
@@ -53,7 +53,7 @@ class ExportedNetwork(PreparedBySpec):
         for modality in self.modalities:
             name = _own(modality)
             mixed = {array: (clips if modality_of(array) == modality else others)[array][:2] for array in names}
-            if name in expected and np.allclose(self._network.predict(mixed)[name], expected[name], atol=_SAME):
+            if name in expected and np.allclose(self._network.predict(mixed)[name], expected[name], atol=_TOLERANCE):
                 independent.append(modality)
         return independent
 

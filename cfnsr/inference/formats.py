@@ -34,7 +34,7 @@ class Traced:
         example: what it was traced with.
         outputs: names of its results.
         spec: its description, which every format keeps beside the network.
-        card: what it was trained on, and how well it does; kept too.
+        card: what it was trained on, and how accurate it is; kept too.
     """
 
     program: ExportedProgram
@@ -111,7 +111,7 @@ def _read_onnx(path: Path) -> Callable[[Arrays], Arrays]:
 
 
 def _write_pt2(traced: Traced, path: Path) -> None:
-    traced.program.example_inputs = None  # else the example is saved too
+    traced.program.example_inputs = None  # otherwise the example is saved too
     with path.open("wb") as file:
         torch.export.save(traced.program, file, extra_files=traced.metadata)
 

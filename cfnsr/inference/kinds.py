@@ -1,4 +1,4 @@
-"""What all kinds of models have in common: how they are asked about a window, and what they answer."""
+"""The interface of all kinds of models: the input and the prediction of a window."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from cfnsr.inference.faces import Detect, FrameChoice, SeenFace
 from cfnsr.inference.windows import Window, Windowing
 
 LogProbabilities = Float[np.ndarray, " class"]
-Inputs = dict[str, np.ndarray]  # by array name, of one window; those of a missing modality are not there
+Inputs = dict[str, np.ndarray]  # one window's arrays by name, without those of a missing modality
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a model says of a window.
+    """The prediction for one window, as log-probabilities.
 
     Attributes:
-        fused: of the whole model; None without an opinion.
-        video, audio: each modality's own; None where the model has none.
-        vector: the features, in the order of the model's reference; None if it has no reference.
+        fused: of the whole model; None if it cannot predict the window.
+        video, audio: from each modality alone; None if the model does not compute it.
+        vector: the features, in the order of the model's reference; None if there is no reference.
     """
 
     fused: LogProbabilities | None = None
@@ -40,8 +40,8 @@ class Kind(Protocol):
         labels: the emotions, in the order of their class index.
         modalities: those that it reads, ``video``, ``audio`` or both.
         preprocessing: how its training clips were prepared, as in ``ModelSpec``.
-        track: of sound that it hears, from 1.
-        takes_csv: whether OpenFace's CSV beside a video is used: if the training clips' faces come from such files.
+        track: number of the sound track that it reads, from 1.
+        takes_csv: whether to use OpenFace's CSV beside a video, because the training clips' faces come from such files.
     """
 
     labels: list[str]
@@ -51,12 +51,12 @@ class Kind(Protocol):
     takes_csv: bool
 
     def windowing(self, window_s: float | None, every_s: float | None) -> Windowing:
-        """Return how a file is cut into windows; None stands for what fits the model."""
+        """Return how a file is cut into windows; both lengths in seconds, None for the model's default."""
         ...
 
     @property
     def frame_choice(self) -> FrameChoice | None:
-        """Return which frames of a window it looks at; None if it looks at none."""
+        """Return which frames of a window it reads; None if it reads none."""
         ...
 
     def detector(self) -> tuple[str, Detect]:
@@ -68,7 +68,7 @@ class Kind(Protocol):
         ...
 
     def face(self, window: Window, seen: SeenFace | None) -> Inputs:
-        """Prepare a face, None where the model looks at no frames.
+        """Prepare the face of a person; ``seen`` is None if the model finds faces itself.
 
         Raises:
             CfnsrError: it cannot be used.
@@ -84,14 +84,14 @@ class Kind(Protocol):
         ...
 
     def opinions(self, inputs: Sequence[Inputs]) -> list[Opinion]:
-        """Predict windows, each of which has one modality at least."""
+        """Predict windows, each of which has at least one modality."""
         ...
 
 
 @runtime_checkable
 class Attends(Protocol):
-    """A kind of model that also says where in the face its answer depends on the picture."""
+    """A kind of model that also computes attention: where in the face its prediction depends on the picture."""
 
     def attention(self, inputs: Sequence[Inputs]) -> list[Float32[np.ndarray, "height width"] | None]:
-        """Return a map for each window, 0 to 1, over the middle one of its frames; None where there is none."""
+        """Return a map for each window, 0 to 1, over the middle one of its frames; None without a map."""
         ...

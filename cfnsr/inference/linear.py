@@ -1,4 +1,4 @@
-"""A linear classifier on a frozen encoder, asked about windows."""
+"""Predict windows with a linear classifier on a frozen encoder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LinearClassifier:
         device: ``auto``, ``cpu`` or ``cuda``, for encoders that take one.
 
     Raises:
-        CfnsrError: it is no such file, or its encoder is missing or has other weights.
+        CfnsrError: it is not such a file, or its encoder is missing or has other weights.
     """
 
     track = 1
@@ -56,16 +56,16 @@ class LinearClassifier:
         self._probe = Probe(int(header["layer"]), float(header["c"]), **arrays)
 
     def windowing(self, window_s: float | None, every_s: float | None) -> Windowing:
-        """Return how a file is cut; by default into windows of three seconds."""
+        """Return how a file is cut into windows, by default of 3 seconds."""
         return window_encoder.windowing(window_s, every_s)
 
     @property
     def frame_choice(self) -> FrameChoice | None:
-        """Return which frames of a window its encoder looks at."""
+        """Return which frames of a window its encoder reads."""
         return self._encoder.frame_choice
 
     def detector(self) -> tuple[str, Detect]:
-        """Return the encoder's own detector, where it has one; see ``Kind``."""
+        """Return the encoder's own detector if it has one; see ``Kind``."""
         return self._encoder.detector()
 
     def face(self, window: Window, seen: SeenFace | None) -> Inputs:

@@ -1,4 +1,4 @@
-"""A trained model, asked about files, folders and recordings in memory."""
+"""A trained model that predicts files, folders and recordings in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cfnsr.inference.card import Card
 from cfnsr.inference.faces import WHO
 from cfnsr.inference.kinds import Kind
 from cfnsr.inference.recordings import Recording, Sources
-from cfnsr.inference.run import NAMES, Asked, Run
+from cfnsr.inference.run import NAMES, Predictor, Run
 from cfnsr.inference.table import Row, table
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ class Model:
         card: what it was trained on, and how well it does.
 
     Args:
-        kind: computes what it says.
+        kind: computes the predictions.
         card: see above.
-        reference: of the training clips; None if it is not known.
+        reference: features of the training clips; None if not known.
     """
 
     def __init__(self, kind: Kind, card: Card, reference: Reference | None) -> None:
         self.card = card
         self.labels, self.modalities = list(kind.labels), list(kind.modalities)
-        # One detector for all files: to load it takes longer than to read a short clip.
-        self._asked = Asked(kind, card.temperature, reference, cache(kind.detector))
+        # One detector for all files: loading it takes longer than reading a short clip.
+        self._predictor = Predictor(kind, card.temperature, reference, cache(kind.detector))
 
     def predict(
         self,
@@ -54,15 +54,15 @@ class Model:
 
         Args:
             source: a file, a folder, a ``Recording`` in memory, or several of these.
-            window_s: length of the windows in seconds; None: what the network reads of a clip; of a linear classifier,
-                3 seconds.
+            window_s: length of the windows in seconds; None: the length that the network reads (``extract.window_s``),
+                or 3 seconds if the model accepts any length.
             every_s: from the start of one window to the start of the next, in seconds; None: ``window_s``.
-            face: whose, where there are several: ``largest``, ``left``, ``right``, or ``all``.
-            only: ``face`` or ``voice``: the other one is not read, as if the recording lacked it.
+            face: which face to use if there are several: ``largest``, ``left``, ``right``, or ``all``.
+            only: ``face`` or ``voice``, to ignore the other modality.
 
         Returns:
-            One row a window and person; docs/predict.md describes the columns. ``attrs["landmarks"]`` says where the
-            faces of each file come from.
+            One row per window and person; docs/predict.md describes the columns. ``attrs["landmarks"]`` has the source
+            of the faces, by file.
 
         Raises:
             CfnsrError: a file cannot be read, or an option is out of bounds.
@@ -85,28 +85,32 @@ class Model:
         only: str | None = None,
         pictures: bool = False,
     ) -> Run:
-        """Begin to predict one recording; see ``predict``. Its rows come while it is read.
+        """Begin to predict one recording. Iterating over the result reads the recording and yields its rows.
 
         Args:
             item: the recording.
             window_s, every_s, face, only: see ``predict``.
-            pictures: whether rows have small pictures, of at most 40 windows, evenly over time.
+            pictures: whether to make small pictures of at most 40 windows, evenly spaced in time.
 
         Raises:
             CfnsrError: the file cannot be read, or an option is out of bounds.
         """
         if face not in WHO:
             raise CfnsrError("--face", f"is {face!r}", f"Choose one of: {', '.join(WHO)}")
-        if only is not None and only not in (known := [NAMES[modality] for modality in self.modalities]):
-            raise CfnsrError("--only", f"is {only!r}, and the model reads {' and '.join(known)}", "Choose one of these")
-        windowing = self._asked.kind.windowing(window_s, every_s)
-        return Run(self._asked, item, windowing, face, only=only, pictures=pictures)
+        if only is not None and only not in (readable := [NAMES[modality] for modality in self.modalities]):
+            raise CfnsrError(
+                "--only",
+                f"is {only!r}, and the model reads {' and '.join(readable)}",
+                "Choose one of these, or leave out --only",
+            )
+        windowing = self._predictor.kind.windowing(window_s, every_s)
+        return Run(self._predictor, item, windowing, face, only=only, pictures=pictures)
 
     def table(self, rows: Sequence[Row], landmarks: dict[str, str]) -> pd.DataFrame:
         """Return rows as a table.
 
         Args:
             rows: of all files.
-            landmarks: by file, where its faces come from; empty if no face was looked for.
+            landmarks: source of the faces, by file; empty if no face was looked for.
         """
         return table(rows, self.labels, model=self.card.name, landmarks=landmarks)

@@ -1,4 +1,4 @@
-"""Models by name: the best of this workspace, a path, a DVC artifact, or one that comes with cfnsr."""
+"""Find and load models by name: the best of this workspace, a path, a DVC artifact, or one that comes with cfnsr."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cfnsr.inference.model import Model
 
 BEST, FILE = "best", MODEL
-_REMEDY = "Give best, the path of a model.safetensors or an .onnx, REPOSITORY:ARTIFACT, or what `cfnsr models` lists"
+_REMEDY = "Give best, a path (model.safetensors or .onnx), REPOSITORY:ARTIFACT, or a name that `cfnsr models` lists"
 
 
 def load(name: str | Path, device: str) -> Model:
@@ -28,7 +28,9 @@ def load(name: str | Path, device: str) -> Model:
         return _exported(path, device)
     if path.suffix == ".pt2":
         raise CfnsrError(
-            path, "is of torch.export, which cfnsr only writes", "Export the model as .onnx, or give it itself"
+            path,
+            "is of torch.export, which cfnsr only writes",
+            "Export the model as .onnx, or give its model.safetensors",
         )
     card, reference = Card.of(path), Reference.beside(path)
     if model_header.read(path).get("kind") == "linear probe":
@@ -50,7 +52,9 @@ def _exported(path: Path, device: str) -> Model:
     from cfnsr.inference.onnx_network import OnnxNetwork
 
     if device == "cuda":
-        raise CfnsrError(path, "is ONNX, which is computed on the CPU", "Use --device cpu, or give the model itself")
+        raise CfnsrError(
+            path, "is ONNX, which is computed on the CPU", "Use --device cpu, or give the model.safetensors"
+        )
     network = OnnxNetwork(path)
     kind = ExportedSequenceNetwork if reads_sequences(network.spec) else ExportedNetwork
     return Model(kind(path, network), network.card, None)
@@ -79,20 +83,20 @@ def find(name: str | Path) -> Path:
 
 
 def best(workspace: Path) -> Path:
-    """Return the file of the best model of a workspace: of the corpus of params.yaml where there are several.
+    """Return the file of a workspace's best model; if there are several, that of the corpus in params.yaml.
 
     Raises:
         CfnsrError: there is none, or it is not clear which of several is meant.
     """
-    known = sorted(workspace.glob(f"data/*/{BEST}/{FILE}"))
-    if not known:
+    candidates = sorted(workspace.glob(f"data/*/{BEST}/{FILE}"))
+    if not candidates:
         remedy = "Run `dvc repro`, which chooses it, or name another model: a path, or one that `cfnsr models` lists"
         raise CfnsrError("best", f"{workspace / 'data'} has no best model", remedy)
-    if len(known) > 1:
+    if len(candidates) > 1:
         params = workspace / "params.yaml"
         text = params.read_text(encoding="utf-8") if params.is_file() else ""
         corpus = re.search(r"^corpus: *(\w+)", text, re.MULTILINE)
-        known = [path for path in known if corpus is not None and path.parts[-3] == corpus[1]] or known
-    if len(known) > 1:
-        raise CfnsrError("best", f"is of several corpora: {', '.join(map(str, known))}", "Give one of these paths")
-    return known[0]
+        candidates = [path for path in candidates if corpus is not None and path.parts[-3] == corpus[1]] or candidates
+    if len(candidates) > 1:
+        raise CfnsrError("best", f"is of several corpora: {', '.join(map(str, candidates))}", "Give one of these paths")
+    return candidates[0]

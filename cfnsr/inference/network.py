@@ -1,4 +1,4 @@
-"""A trained network asked about windows: those of one modality, and all audiovisual systems."""
+"""Predict windows with a trained network: one modality's, or an audiovisual system."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Network(PreparedBySpec):
     Args:
         path: a model in safetensors format.
         device: ``auto``, ``cpu`` or ``cuda``.
-        reference: of its training clips, for the distance and for a missing modality.
+        reference: features of its training clips, for the distance and for a missing modality; None if not known.
 
     Raises:
-        CfnsrError: it is no such file, or its clips cannot be prepared from its description.
+        CfnsrError: it is not such a file, or its description lacks the preprocessing.
     """
 
     def __init__(self, path: Path, device: str, reference: Reference | None) -> None:
         self._reference = reference
         spec = checkpoint.read_spec(path)
-        picked = devices.pick(device)
-        self._network: Any = checkpoint.load(path).to(picked).requires_grad_(False)
-        self._normalise = Normalise(**spec.pixels, device=picked)
+        torch_device = devices.pick(device)
+        self._network: Any = checkpoint.load(path).to(torch_device).requires_grad_(False)
+        self._normalise = Normalise(**spec.pixels, device=torch_device)
         super().__init__(path, spec, self._network.modality_modules, device)
 
     def _predict(self, arrays: Inputs, lacking: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -87,9 +87,9 @@ class Network(PreparedBySpec):
         return self._normalise(Batch(tensors, torch.zeros(count, dtype=torch.int64)))
 
     def _means(self) -> MeanFeatures | None:
-        """Return what replaces a missing modality's features; None if it is not known."""
+        """Return the mean features that replace a missing modality's; None if not known."""
         if hasattr(self._network, "combine"):
             return module_features.uniform_means(len(self.labels))
         modules = {name for names in self._network.modality_modules.values() for name in names}
-        known = {} if self._reference is None else self._reference.means
-        return known if modules <= {*known} else None
+        means = {} if self._reference is None else self._reference.means
+        return means if modules <= {*means} else None

@@ -1,4 +1,4 @@
-"""Networks on the output of frozen encoders over time, asked about windows."""
+"""Predict windows with networks on the output of frozen encoders over time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OnSequences(PreparedBySpec):
         """Load the encoders that the description names."""
         self._described = self.preprocessing.get(fold.ENCODERS, {})
         if not {*self.modalities} <= {*self._described}:
-            problem = f"reads {', '.join(self.spec.inputs)}, and does not say by which frozen encoder they are made"
+            problem = f"reads {', '.join(self.spec.inputs)}, and does not name the frozen encoder that computes it"
             raise CfnsrError(self._path, problem, _AGAIN)
         self._encoders = {
             modality: WindowEncoder(
@@ -41,16 +41,16 @@ class OnSequences(PreparedBySpec):
         self.takes_csv = "video" in self._encoders and self._encoders["video"].takes_csv
 
     def windowing(self, window_s: float | None, every_s: float | None) -> Windowing:
-        """Return how a file is cut; by default into windows of three seconds."""
+        """Return how a file is cut into windows, by default of 3 seconds."""
         return window_encoder.windowing(window_s, every_s)
 
     @property
     def frame_choice(self) -> FrameChoice | None:
-        """Return which frames of a window its encoder looks at."""
+        """Return which frames of a window its encoder reads."""
         return self._encoders["video"].frame_choice if "video" in self._encoders else None
 
     def detector(self) -> tuple[str, Detect]:
-        """Return the encoder's own detector, where it has one; see ``Kind``."""
+        """Return the encoder's own detector if it has one; see ``Kind``."""
         return self._encoders["video"].detector()
 
     def face(self, window: Window, seen: SeenFace | None) -> Inputs:
@@ -69,13 +69,13 @@ class OnSequences(PreparedBySpec):
 
 
 class SequenceNetwork(OnSequences, Network):
-    """Such a network, which torch computes."""
+    """A network on sequences that torch computes."""
 
 
 class ExportedSequenceNetwork(OnSequences, ExportedNetwork):
-    """Such a network in an ONNX file; torch computes the frozen encoders."""
+    """A network on sequences in an ONNX file; torch computes the frozen encoders."""
 
 
 def reads_sequences(spec: ModelSpec) -> bool:
-    """Return whether a network reads other arrays than those of the shards."""
+    """Return whether a network reads frozen encoders' sequences, not arrays of the shards."""
     return not {*spec.inputs} <= {*ARRAYS}

@@ -17,12 +17,12 @@ from cfnsr.runtime.model_folder import missing_package
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-EXTRA = "onnx"  # of this package: what export and this module need
+EXTRA = "onnx"  # extra of this package with what export and this module need
 # Keys of the file's metadata, and the result that every network has.
 SPEC_KEY, CARD_KEY, VERSION_KEY, FUSED = "cfnsr", "cfnsr_card", "cfnsr_version", "log_probabilities"
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 _ERRORS_ONLY = 3  # onnxruntime's level of messages
-_SPREAD = 20.0  # standard deviation of made-up sound, in dB
+_SPREAD = 20.0  # standard deviation of random sound arrays, in dB
 _REMEDY = "Give a file written by `cfnsr export`"
 
 LogProbabilities = Float32[np.ndarray, "clip classes"]
@@ -33,12 +33,12 @@ class OnnxNetwork:
 
     Args:
         path: a file written by ``cfnsr export``. It may come from anyone: onnxruntime runs no code from it.
-        threads: for each operation; 0 lets onnxruntime choose.
+        threads: number for each operation; 0 lets onnxruntime choose.
 
     Attributes:
         spec: the network's description.
-        card: what it was trained on, and how well it does; only a name in files of older versions.
-        inputs: by name of an array that it reads, the type of its values.
+        card: what it was trained on, and how accurate it is; only a name in files of older versions.
+        inputs: type of the values of each array that it reads, by the array's name.
         outputs: names of its results.
 
     Raises:
@@ -68,7 +68,7 @@ class OnnxNetwork:
         """Predict clips; see ``predict``.
 
         Args:
-            arrays: by name, as they are stored in the shards, the clip first; further ones are ignored.
+            arrays: by name, as they are stored in the shards, first dimension clips; others are ignored.
 
         Raises:
             CfnsrError: an array is missing, or of another type or shape than the network was trained on.
@@ -99,7 +99,7 @@ class OnnxNetwork:
         for name, dtype in self.inputs.items():
             expected = tuple(self.spec.inputs[name])
             if name not in arrays:
-                raise CfnsrError(self._path, f"reads {name}, which is not given", "Prepare the clips with it")
+                raise CfnsrError(self._path, f"needs the array {name}", "Prepare the clips with it")
             array = arrays[name]
             if array.dtype != dtype or array.shape[1:] != expected:
                 problem = f"{name} is {array.dtype} {array.shape[1:]} a clip, not {np.dtype(dtype)} {expected}"
@@ -119,7 +119,7 @@ def _open(path: Path, threads: int) -> InferenceSession:
     options.intra_op_num_threads = threads
     options.log_severity_level = _ERRORS_ONLY
     try:
-        # By its path: data in other files are then read from its folder alone.
+        # Opened by its path, so that onnxruntime reads external data only from its folder.
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no class
         raise CfnsrError(path, f"cannot be read as ONNX ({error})", _REMEDY) from error
@@ -133,7 +133,7 @@ def _card(text: str, path: Path) -> Card:
 
 
 def example_arrays(spec: ModelSpec, names: list[str], clips: int) -> dict[str, np.ndarray]:
-    """Make up the arrays of a few clips, the same on every call.
+    """Return random arrays of a few clips, the same on every call.
 
     Args:
         spec: has the shape of each array.

@@ -1,4 +1,4 @@
-"""What is said of a recording at a moment, drawn into its picture: boxes of faces, and a bar for each emotion."""
+"""Draw the predictions at a time into a frame: face boxes, and a bar for each emotion."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from cfnsr.inference.table import FUSED, Row
 Image = UInt8[np.ndarray, "height width 3"]
 Patch = UInt8[np.ndarray, "tall wide 3"]
 _TEXT = 1 / 32  # height of the letters as a share of the picture's shorter side
-_SMALLEST_PX, _LARGEST_PX = 9, 36  # of the letters
-_WEIGHT = 500  # of the letters: regular is 400
-_BACKGROUND = 0.35  # share of the picture that shines through behind text
+_SMALLEST_PX, _LARGEST_PX = 9, 36  # limits of the letters' height
+_WEIGHT = 500  # of the font: regular is 400
+_BACKGROUND = 0.35  # weight of the picture behind text, 0 to 1
 _WHITE, _ORANGE, _BLUE, _DARK = (255, 255, 255), (255, 176, 90), (112, 178, 255), (18, 24, 32)
-_TOUCHING = 1.05  # windows whose middles are at most so many windows apart follow each other
+_MAX_GAP = 1.05  # in window lengths, between the middles of two windows whose boxes are interpolated
 
 
 @dataclass(frozen=True)
 class _Person:
-    """The rows of a person in order of time, and the times of their middles in seconds."""
+    """The rows of a person in order of time, and the times of their windows' middles in seconds."""
 
     rows: Sequence[Row]
     middles_s: np.ndarray
 
     def at(self, time_s: float) -> int | None:
-        """Return the number of the row whose window has a time; of several, that with the nearest middle."""
+        """Return the number of the row whose window contains a time; of several, the one with the nearest middle."""
         nearest = np.argsort(np.abs(self.middles_s - time_s), kind="stable")
-        holding = (
+        containing = (
             number for number in nearest.tolist() if self.rows[number].start_s <= time_s <= self.rows[number].end_s
         )
-        return next(holding, None)
+        return next(containing, None)
 
     def box(self, number: int, time_s: float) -> np.ndarray:
-        """Return the box at a time, between the row's and that of the next or the last window."""
+        """Return the box at a time, interpolated between the row and its neighbour in time: centre x, y and side."""
         box, middle_s = np.array(self.rows[number].box), self.middles_s[number]
         other = number + (1 if time_s > middle_s else -1)
         if not 0 <= other < len(self.rows) or np.isnan(self.rows[other].box).any():
             return box
         apart_s = abs(self.middles_s[other] - middle_s)
-        if apart_s > _TOUCHING * (self.rows[number].end_s - self.rows[number].start_s):
+        if apart_s > _MAX_GAP * (self.rows[number].end_s - self.rows[number].start_s):
             return box
         share = abs(time_s - middle_s) / apart_s
         return (1 - share) * box + share * np.array(self.rows[other].box)
 
 
 class Overlay:
-    """Draws what is said.
+    """Draws predictions into frames.
 
     Args:
         rows: of the recording.
@@ -66,7 +66,7 @@ class Overlay:
         self._font = cv2.FontFace("sans")  # any language's letters
         self._people = {person: _person(rows, person) for person in dict.fromkeys(row.person for row in rows)}
         self._several = len({row.start_s for row in rows}) < len(rows)
-        # A window's texts are drawn once, not for each of its frames.
+        # Texts are drawn once per window, not for each of its frames.
         self._caption = lru_cache(maxsize=16)(self._draw_caption)
         self._panel = lru_cache(maxsize=16)(self._draw_panel)
 
@@ -77,8 +77,8 @@ class Overlay:
             image: RGB, changed in place.
             time_s: of the frame, in seconds.
         """
-        at = {person: known.at(time_s) for person, known in self._people.items()}
-        shown = {person: number for person, number in at.items() if number is not None}
+        row_numbers = {person: of_person.at(time_s) for person, of_person in self._people.items()}
+        shown = {person: number for person, number in row_numbers.items() if number is not None}
         for person, number in shown.items():
             box = self._people[person].box(number, time_s)
             if not np.isnan(box).any():
@@ -137,11 +137,11 @@ class Overlay:
         image = np.full((line * (len(texts) + len(bars)) + letters // 2, inner + letters, 3), _DARK, np.uint8)
         for number, (text, colour) in enumerate(texts):
             self._write(image, text, letters // 2, number * line + round(1.25 * letters), colour)
-        most = max((share for _, share in bars), default=0.0)
+        largest = max((share for _, share in bars), default=0.0)
         for number, (label, share) in enumerate(bars, start=len(texts)):
             self._write(image, label, letters // 2, number * line + round(1.25 * letters), _WHITE)
             start, top = letters + labels_px + letters // 2, number * line + round(0.5 * letters)
-            colour = _WHITE if share == most else _BLUE
+            colour = _WHITE if share == largest else _BLUE
             cv2.rectangle(image, (start, top), (start + bar_px - letters, top + letters - 2), (70, 78, 90), -1)
             cv2.rectangle(
                 image, (start, top), (start + round(share * (bar_px - letters)), top + letters - 2), colour, -1
@@ -163,12 +163,12 @@ def _person(rows: Sequence[Row], person: int | None) -> _Person:
 def _answer(row: Row, labels: Sequence[str]) -> str:
     values = row.values(labels)
     if values["emotion"] is None:
-        return "no opinion"
+        return "no prediction"
     return f"{printable(values['emotion'])} {values['confidence']:.0%}"
 
 
 def _blend(image: Image, patch: Patch, left: int, top: int) -> None:
-    """Lay a patch over a picture, moved so that it is inside as far as there is room."""
+    """Draw a patch over a picture, moved inside it as far as there is room."""
     height, width = image.shape[:2]
     left = max(min(left, width - patch.shape[1]), 0)
     top = max(min(top, height - patch.shape[0]), 0)

@@ -1,4 +1,4 @@
-"""Small pictures of a window, for pages: its middle frame, the face as the model sees it, and attention over it."""
+"""Small pictures of a window for pages: its middle frame, the face as the model reads it, and the attention map."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cfnsr.preprocessing import video
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.runtime import sources
 
-_MOST = 40  # windows of a recording that have a picture, so that ten minutes take a few megabytes
+_MAX_PICTURES = 40  # windows of a recording that have a picture, so that ten minutes take a few megabytes
 _THUMBNAIL_PX = 160  # width of a thumbnail
 _FACE_PX = 112  # side of a crop
 _FRAMES = "frames"
@@ -30,13 +30,13 @@ Attention = Float32[np.ndarray, "height width"]
 
 @dataclass(frozen=True)
 class Picture:
-    """What is seen in a window, RGB.
+    """The pictures of a window, RGB.
 
     Attributes:
         frame: thumbnail of the frame in its middle, at most 160 pixels wide.
         scale: pixels of the thumbnail for one pixel of the picture as shown.
-        face: the crop in the middle of those that the model sees, at most 112 pixels wide; None without a face.
-        attention: of each pixel of ``face``, how much the answer depends on it, 0 to 1; None where it is not known.
+        face: the middle one of the crops that the model reads, at most 112 pixels wide; None without a face.
+        attention: how much the prediction depends on each pixel of ``face``, 0 to 1; None without a map.
     """
 
     frame: Thumbnail
@@ -61,24 +61,24 @@ class Picture:
         return replace(self, face=_at_most(face, _FACE_PX))
 
     def with_attention(self, attention: Attention | None) -> Picture:
-        """Return the picture with attention of the same size as the crop."""
+        """Return the picture with an attention map of the crop's size."""
         return self if attention is None else replace(self, attention=_at_most(attention, _FACE_PX))
 
 
 class Pictures:
-    """Makes the pictures of a recording, which is open (``cfnsr.runtime.sources``) and has frames.
+    """Makes the pictures of a recording that is open (``cfnsr.runtime.sources``) and has frames.
 
     Args:
-        windows: all of them; of at most 40, evenly over time, pictures are made.
+        windows: all of the recording; at most 40 of them, evenly spaced, get pictures.
     """
 
     def __init__(self, windows: Sequence[Window]) -> None:
-        numbers = np.linspace(0, len(windows) - 1, min(_MOST, len(windows))).round().astype(int)
+        numbers = np.linspace(0, len(windows) - 1, min(_MAX_PICTURES, len(windows))).round().astype(int)
         frames = {windows[number]: _MIDDLE.of(windows[number]) for number in numbers}
         self._middles = {window: of_window[1] for window, of_window in frames.items() if of_window}
 
     def frames(self, window: Window) -> list[int]:
-        """Return the number of the frame that is needed of a window, if any."""
+        """Return the number of the frame that a window needs, if any."""
         return [self._middles[window]] if window in self._middles else []
 
     def of(self, window: Window) -> Picture | None:
@@ -89,7 +89,7 @@ class Pictures:
             return None
 
     def with_face(self, shown: Picture, window: Window, boxes: FaceBoxes | None, inputs: Inputs) -> Picture:
-        """Add a face: as the model's input has it; if that has no frames, by the box of the middle frame."""
+        """Add a face: the model's input frame; if the model reads none, the middle frame cropped by its box."""
         if _FRAMES in inputs:
             return shown.with_face(inputs[_FRAMES][len(inputs[_FRAMES]) // 2])
         if boxes is None:
@@ -107,7 +107,7 @@ class Pictures:
 
 
 def with_attention(kind: object, pictures: Sequence[Picture | None], inputs: Sequence[Inputs]) -> list[Picture | None]:
-    """Add attention to the pictures that have a face, where the model says where it attends.
+    """Add attention maps to the pictures that have a face, if the model computes them.
 
     Args:
         kind: the model.

@@ -1,4 +1,4 @@
-"""What all networks have in common: windows are prepared as a network's description says, and predicted together."""
+"""Base class of networks: prepare windows as the network's description says, and predict them in batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cfnsr.models.spec import ModelSpec
 from cfnsr.preprocessing import audio, extract
 from cfnsr.runtime import sources
 
-SEQUENCE = "_sequence"  # after the modality: the array of a frozen encoder's output over time
+SEQUENCE = "_sequence"  # ending of the names of arrays of a frozen encoder's output over time
 _AGAIN = "Train it again with this version of cfnsr"
 
 
@@ -30,10 +30,10 @@ class PreparedBySpec(ABC):
         path: of the network's file, for errors.
         spec: its description.
         modalities: those that it reads.
-        device: ``auto``, ``cpu`` or ``cuda``, for what prepares windows with a network.
+        device: ``auto``, ``cpu`` or ``cuda``, for frozen encoders that prepare windows.
 
     Raises:
-        CfnsrError: its clips cannot be prepared from its description.
+        CfnsrError: its description lacks the preprocessing.
     """
 
     def __init__(self, path: Path, spec: ModelSpec, modalities: Iterable[str], device: str) -> None:
@@ -45,7 +45,7 @@ class PreparedBySpec(ABC):
         self._read_preprocessing()
 
     def _read_preprocessing(self) -> None:
-        """Take from the description what prepares a window."""
+        """Read the preprocessing of windows from the description."""
         self._sections = {name: self._section(name) for name in ("extract", *self._of_faces())}
         self._audio = dict(self._sections["extract"].get("audio", {}))
         self._video = {**self._sections["extract"].get("video", {}), "decoder": "pyav"}
@@ -62,22 +62,22 @@ class PreparedBySpec(ABC):
         return self.preprocessing[name]
 
     def windowing(self, window_s: float | None, every_s: float | None) -> Windowing:
-        """Return how a file is cut; by default into windows of what the network reads of a clip."""
+        """Return how a file is cut into windows, by default of the length that the network reads."""
         trained_s = float(self._sections["extract"]["window_s"])
         length_s = trained_s if window_s is None else window_s
-        # Of a longer window the network reads what it reads of a clip of that length.
+        # From a longer window the network reads the same part as from a clip of that length.
         offset_s = float(self._sections["extract"]["offset_s"]) if length_s > trained_s else 0.0
         return Windowing(length_s, length_s if every_s is None else every_s, offset_s)
 
     @property
     def frame_choice(self) -> FrameChoice | None:
-        """Return which frames of a window it looks at."""
+        """Return which frames of a window it reads."""
         if "video" not in self.modalities:
             return None
         return FrameChoice(int(self._video["frames"]), float(self._sections["extract"]["window_s"]))
 
     def detector(self) -> tuple[str, Detect]:
-        """Return the detector that made the training clips' landmarks, or another; see ``Kind``."""
+        """Return the detector of the training clips' landmarks if it is installed, else another; see ``Kind``."""
         return faces.detector(self._sections["landmarks"])
 
     def face(self, window: Window, seen: SeenFace | None) -> Inputs:
@@ -105,7 +105,7 @@ class PreparedBySpec(ABC):
         return arrays
 
     def opinions(self, inputs: Sequence[Inputs]) -> list[Opinion]:
-        """Predict windows, those with the same modalities together."""
+        """Predict windows; those that lack the same modalities form a batch."""
         opinions: list[Opinion] = [Opinion()] * len(inputs)
         for lacking, numbers in self._by_missing(inputs):
             results = self._predict(self._stacked([inputs[number] for number in numbers]), lacking)
@@ -114,7 +114,7 @@ class PreparedBySpec(ABC):
         return opinions
 
     def _by_missing(self, inputs: Sequence[Inputs]) -> Iterator[tuple[tuple[str, ...], list[int]]]:
-        """Yield the numbers of the windows that lack the same modalities, but not all of them."""
+        """Yield the modalities that windows lack, and the numbers of these windows, except those that lack all."""
         arrays = {modality: self._arrays(modality) for modality in self.modalities}
         missing = [
             tuple(modality for modality, names in arrays.items() if not {*names} & {*of_window}) for of_window in inputs
@@ -128,7 +128,7 @@ class PreparedBySpec(ABC):
         return [name for name in self.spec.inputs if modality_of(name) == modality]
 
     def _stacked(self, inputs: list[Inputs]) -> Inputs:
-        """Return the arrays of several windows, the window first; zeros stand for a missing modality."""
+        """Stack the arrays of windows along a new first dimension; zeros replace a missing modality."""
         return {
             name: np.stack(
                 [of_window.get(name, np.zeros(self.spec.inputs[name], _dtype(name))) for of_window in inputs]
@@ -142,16 +142,16 @@ class PreparedBySpec(ABC):
         """Predict windows.
 
         Args:
-            arrays: by name, the window first.
+            arrays: by name; the first dimension is the window.
             lacking: the modalities whose arrays are zeros; not all of them.
 
         Returns:
-            What is known of ``Opinion``'s fields, by name, one row a window.
+            Fields of ``Opinion`` by name, as far as the network computes them; the first dimension is the window.
         """
 
 
 def modality_of(array: str) -> str:
-    """Return the modality of an array: of the shards, or of a frozen encoder's sequences."""
+    """Return the modality of an array of the shards, or of a frozen encoder's sequences."""
     return shards.ARRAYS[array].modality if array in shards.ARRAYS else array.removesuffix(SEQUENCE)
 
 

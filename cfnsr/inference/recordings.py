@@ -1,4 +1,4 @@
-"""What a model is asked about: files, folders of files, or arrays; and how they are read window after window."""
+"""The recordings that a model predicts: files, folders of files, or arrays; and how they are read in windows."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Recording:
     """A recording in memory: pictures, sound, or both, which begin at the same time.
 
     Attributes:
-        frames: RGB; None without pictures.
+        frames: RGB, 0 to 255; None without pictures.
         frame_rate_hz: frames a second.
         samples: mono, -1 to 1; None without sound.
-        rate_hz: sampling rate.
+        rate_hz: sampling rate of the samples.
         name: of the recording, in the table.
     """
 
@@ -41,34 +41,39 @@ class Recording:
     name: str = "recording"
 
 
-Given = str | Path | Recording
-Sources = Given | Iterable[Given]
+Source = str | Path | Recording
+Sources = Source | Iterable[Source]
 
 
-def listed(given: Sources) -> list[Path | Recording]:
-    """List the files and recordings that are given, those of folders by name.
+def listed(sources: Sources) -> list[Path | Recording]:
+    """List files and recordings, those in folders sorted by name.
 
     Raises:
-        CfnsrError: a path does not exist, or a folder has no video and no file of sound.
+        CfnsrError: a path does not exist, or a folder has no video and no sound file.
     """
-    if isinstance(given, (str, Path, Recording)):
-        given = [given]
-    return [item for each in given for item in (files(Path(each)) if isinstance(each, (str, Path)) else [each])]
+    if isinstance(sources, (str, Path, Recording)):
+        sources = [sources]
+    items: list[Path | Recording] = []
+    for source in sources:
+        items += [source] if isinstance(source, Recording) else files(Path(source))
+    return items
 
 
 def files(path: Path) -> list[Path]:
-    """List the files of a path: itself, or the videos and files of sound in a folder and the folders in it.
+    """List the files of a path: itself, or the videos and sound files in a folder and its subfolders.
 
     Raises:
         CfnsrError: see ``listed``.
     """
     if not path.exists():
-        raise CfnsrError(path, "does not exist", "Give a video, a file of sound, or a folder of these")
+        raise CfnsrError(path, "does not exist", "Give a video, a sound file, or a folder of these")
     if not path.is_dir():
         return [path]
     inside = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in MEDIA_SUFFIXES and file.is_file()]
     if not inside:
-        raise CfnsrError(path, "has no video and no file of sound", f"Known are {', '.join(MEDIA_SUFFIXES)}")
+        raise CfnsrError(
+            path, "has no video and no sound file", f"Give a folder with files of {', '.join(MEDIA_SUFFIXES)}"
+        )
     return inside
 
 

@@ -1,4 +1,4 @@
-"""One recording, asked about window after window: faces, voice, and what the model says of them."""
+"""Predictions for one recording, window after window, from its faces and its sound."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from cfnsr.runtime import sources
 _BATCH = 16  # windows that are predicted together
 NAMES = {"video": "face", "audio": "voice"}  # what users call the modalities
 _NO_BOX = (float("nan"),) * 3
-_LEFT_OUT = "left out, as asked"
+_LEFT_OUT = "ignored on request"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is asked, and how the answers are read.
+class Predictor:
+    """A model, and what turns its output into rows.
 
     Attributes:
         kind: the model.
-        temperature: that its log-probabilities are divided by.
-        reference: of its training clips; None if it is not known.
-        detector: returns the name and the function of the detector of faces.
+        temperature: divides its log-probabilities.
+        reference: features of its training clips; None if not known.
+        detector: returns the name and the function of the face detector.
     """
 
     kind: Kind
@@ -47,7 +47,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A window and person that wait to be predicted."""
+    """A prepared window of one person, to be predicted in the next batch."""
 
     window: Window
     person: int | None
@@ -66,31 +66,31 @@ class _Prepared:
 
 
 class Run:
-    """The rows of one recording, in order of time; it is read while they are taken, and once.
+    """The rows of one recording, in order of time. Iterate once: the recording is read during the iteration.
 
     Attributes:
         name: of the recording, in the table.
-        windows: over its time.
-        landmarks: where its faces come from; empty if no face is looked for.
+        windows: of the whole recording, in order of time.
+        landmarks: source of the faces; empty if no face is looked for.
         duration_s: from 0 to the end of its picture, or of its sound if it has no picture, in seconds.
-        levels: largest absolute sample over ``duration_s``, in at most 400 equal parts, 0 to 1; known from the first
-            row on. Empty without sound, and if it was not read.
+        levels: largest absolute sample in each of at most 400 equal parts of ``duration_s``, 0 to 1. Empty before the
+            first row, without sound, and if the sound is not read.
 
     Args:
-        asked: the model.
+        predictor: the model.
         item: a file, or a recording in memory.
-        windowing: how it is cut.
-        face: whose, one of ``faces.WHO``.
-        only: ``face`` or ``voice``: the other one is not read; None: both are.
+        windowing: how it is cut into windows.
+        face: which face to use, one of ``faces.WHO``.
+        only: ``face`` or ``voice``, to ignore the other modality; None: use both.
         pictures: whether rows have pictures.
 
     Raises:
-        CfnsrError: the file cannot be read, its OpenFace CSV neither, or no detector of faces is installed.
+        CfnsrError: the file or its OpenFace CSV cannot be read, or no face detector is installed.
     """
 
     def __init__(
         self,
-        asked: Asked,
+        predictor: Predictor,
         item: Path | Recording,
         windowing: Windowing,
         face: str,
@@ -98,14 +98,14 @@ class Run:
         only: str | None = None,
         pictures: bool = False,
     ) -> None:
-        self._asked, self._kind = asked, asked.kind
+        self._predictor, self._kind = predictor, predictor.kind
         self._reads = [modality for modality in self._kind.modalities if only in (None, NAMES[modality])]
         self._path = item if isinstance(item, Path) else Path(item.name)
         self.name = str(self._path)
         with container.one_clip(self._path):
             self._source = FileSource(item) if isinstance(item, Path) else ArraySource(item)
         with self._reading():
-            # Of all people, an encoder that chooses for itself takes the one seen longest.
+            # An encoder that finds faces itself cannot return all people: it uses the one seen longest.
             chosen = "longest" if face == faces.ALL else face
             self.windows = windowing.over(self._path, self._source.timeline, chosen)
             self._sees = "video" in self._reads and bool(self._source.timeline.pts)
@@ -121,7 +121,7 @@ class Run:
             self.landmarks = "" if self._faces is None else self._faces.origin
 
     def _frames_of(self, window: Window) -> list[int]:
-        """Return the ascending numbers of the frames that are needed of a window."""
+        """Return the numbers of the frames that a window needs, ascending."""
         of_model = [] if self._choice is None else self._choice.of(window)
         return sorted([*of_model, *self._pictures.frames(window)])
 
@@ -129,7 +129,7 @@ class Run:
         crop = self._kind.preprocessing["crop"]
         if self._kind.takes_csv and isinstance(self._source, FileSource) and self._path.with_suffix(".csv").is_file():
             return OpenFaceFaces(self._path, face, crop)
-        origin, detect = self._asked.detector()
+        origin, detect = self._predictor.detector()
         return DetectedFaces(self._path, self.windows, choice, face, origin=origin, detect=detect, crop=crop)
 
     def __iter__(self) -> Iterator[Row]:
@@ -158,21 +158,21 @@ class Run:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        # Only while this recording is read: between two rows the caller may read another one.
+        # Left between two rows, because the caller may read another recording then.
         with container.one_clip(self._path), sources.reading(self._path, self._source):
             yield
 
     def _prepare(self, window: Window, activity: VoiceActivity | None) -> Iterator[_Waiting]:
-        """Prepare a window: for each person seen, or its sound alone."""
+        """Prepare a window: one item per person seen, or one item if nobody is seen."""
         voice = self._hear(window, activity)
         faces_of_all = self._see(window)
         shown = self._pictures.of(window)
         for seen, face in [item for item in faces_of_all if item[1].inputs] or [(None, faces_of_all[0][1])]:
-            given = {"video": face, "audio": voice}
+            prepared = {"video": face, "audio": voice}
             missing = {
-                NAMES[modality]: given[modality].problem
+                NAMES[modality]: prepared[modality].problem
                 for modality in self._kind.modalities
-                if not given[modality].inputs
+                if not prepared[modality].inputs
             }
             person = None if not face.inputs else 0 if seen is None else seen.person
             boxes = None if seen is None else seen.boxes
@@ -189,22 +189,22 @@ class Run:
         return _prepared(lambda: self._kind.voice(window))
 
     def _see(self, window: Window) -> list[tuple[SeenFace | None, _Prepared]]:
-        """Return each person seen, with their arrays; without anybody one item that says why."""
+        """Return each person seen, with their arrays; if there is none, one item with the reason."""
         if not self._sees:
             return [(None, _Prepared(problem="the file has no picture" if "video" in self._reads else _LEFT_OUT))]
         people: Sequence[SeenFace | None] = [None]
         if self._faces is not None:
             try:
                 people = self._faces.of(window)
-            except CfnsrError as error:  # the picture ends before, or cannot be decoded
+            except CfnsrError as error:  # the picture ends before this window, or cannot be decoded
                 return [(None, _Prepared(problem=error.problem))]
         prepared = [(seen, _prepared(lambda seen=seen: self._kind.face(window, seen))) for seen in people]
         return prepared or [(None, _Prepared(problem="nobody is seen"))]
 
     def _rows(self, waiting: Sequence[_Waiting]) -> list[Row]:
-        """Predict windows."""
-        known = [of_window.inputs for of_window in waiting if of_window.inputs]
-        opinions = iter(self._kind.opinions(known) if known else [])
+        """Predict windows; those without any input get an empty opinion."""
+        inputs = [of_window.inputs for of_window in waiting if of_window.inputs]
+        opinions = iter(self._kind.opinions(inputs) if inputs else [])
         pictures = with_attention(
             self._kind, [of_window.picture for of_window in waiting], [of_window.inputs for of_window in waiting]
         )
@@ -215,8 +215,8 @@ class Run:
 
     def _row(self, waiting: _Waiting, opinion: Opinion, shown: Picture | None) -> Row:
         distance = float("nan")
-        if self._asked.reference is not None and opinion.vector is not None:
-            distance = float(self._asked.reference.percentile(opinion.vector[None])[0])
+        if self._predictor.reference is not None and opinion.vector is not None:
+            distance = float(self._predictor.reference.percentile(opinion.vector[None])[0])
         boxes = None if waiting.seen is None else waiting.seen.boxes.boxes
         x, y, side = _NO_BOX if boxes is None else boxes[len(boxes) // 2].tolist()
         return Row(
@@ -227,7 +227,7 @@ class Run:
             waiting.missing,
             (x, y, side),
             opinion,
-            self._asked.temperature,
+            self._predictor.temperature,
             distance,
             distance >= FAR,
             shown,
@@ -235,7 +235,7 @@ class Run:
 
 
 def _prepared(prepare: Callable[[], Inputs]) -> _Prepared:
-    """Prepare a modality; if the picture is black, the sound too short, or the like, say so."""
+    """Prepare a modality; if that fails (black picture, sound too short), return the problem."""
     try:
         return _Prepared(prepare())
     except CfnsrError as error:

@@ -19,19 +19,19 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class Row:
-    """What a model says of one window and person.
+    """The prediction for one window and person.
 
     Attributes:
         file: path, or name of a recording.
-        start_s, end_s: of the window.
-        person: their number in the file; None for sound alone.
-        missing: of the modalities that the model reads, those without input (``face``, ``voice``), and why.
+        start_s, end_s: of the window, in seconds from the first frame or sample.
+        person: number of the person in the file, from 0; None for sound alone.
+        missing: the reason for each modality (``face``, ``voice``) that the model reads and the window lacks.
         box: centre x, centre y and side of the face in pixels, in the middle of the window.
-        opinion: of the model.
-        temperature: that the log-probabilities are divided by.
-        distance: percentile (0 to 100) of the training clips' distances; NaN if it is not known.
+        opinion: the model's log-probabilities.
+        temperature: divides the log-probabilities.
+        distance: percentile (0 to 100) among the training clips' distances; NaN if not known.
         is_far: whether the input is far from the training clips.
-        picture: if it was asked for, and the window has one.
+        picture: thumbnail, face and attention; None if pictures were not requested, or the window has none.
     """
 
     file: str
@@ -48,17 +48,19 @@ class Row:
 
     def values(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the values of the table's columns, in their order."""
-        own = {FUSED: self.opinion.fused, VOICE: self.opinion.audio, FACE: self.opinion.video}
-        shares = {prefix: calibrated(known, self.temperature, len(labels)) for prefix, known in own.items()}
+        log_probabilities = {FUSED: self.opinion.fused, VOICE: self.opinion.audio, FACE: self.opinion.video}
+        shares = {
+            prefix: calibrated(values, self.temperature, len(labels)) for prefix, values in log_probabilities.items()
+        }
         fused = shares[FUSED]
-        known = self.opinion.fused is not None
+        is_predicted = self.opinion.fused is not None
         return {
             "file": self.file,
             "person": _NAN if self.person is None else float(self.person),
             "start_s": self.start_s,
             "end_s": self.end_s,
-            "emotion": labels[int(fused.argmax())] if known else None,
-            "confidence": float(fused.max()) if known else _NAN,
+            "emotion": labels[int(fused.argmax())] if is_predicted else None,
+            "confidence": float(fused.max()) if is_predicted else _NAN,
             **{
                 f"{prefix}{label}": float(share)
                 for prefix, of_prefix in shares.items()
@@ -72,21 +74,21 @@ class Row:
         }
 
 
-def calibrated(known: LogProbabilities | None, temperature: float, classes: int) -> np.ndarray:
-    """Return probabilities: log-probabilities divided by the temperature, normalised; NaN where there are none."""
-    if known is None:
+def calibrated(log_probabilities: LogProbabilities | None, temperature: float, classes: int) -> np.ndarray:
+    """Return probabilities: log-probabilities divided by the temperature, normalised; NaN if there are none."""
+    if log_probabilities is None:
         return np.full(classes, np.nan)
-    scaled = known.astype(np.float64) / temperature
+    scaled = log_probabilities.astype(np.float64) / temperature
     return np.exp(scaled - np.logaddexp.reduce(scaled))
 
 
 def summary(rows: Sequence[Row], labels: Sequence[str]) -> str:
-    """Say in one line which emotions rows have, the most frequent first."""
-    emotions = Counter(row.values(labels)["emotion"] or "no opinion" for row in rows)
+    """Count the predicted emotions of rows in one line, the most frequent first."""
+    emotions = Counter(row.values(labels)["emotion"] or "no prediction" for row in rows)
     far = sum(row.is_far for row in rows)
-    said = ", ".join(f"{emotion} {count}" for emotion, count in emotions.most_common())
+    counts = ", ".join(f"{emotion} {count}" for emotion, count in emotions.most_common())
     count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
-    return f"{count}: {said}" + (f"; {far} far from the training clips" if far else "")
+    return f"{count}: {counts}" + (f"; {far} far from the training clips" if far else "")
 
 
 def table(rows: Sequence[Row], labels: Sequence[str], **about: Any) -> pd.DataFrame:
@@ -95,7 +97,7 @@ def table(rows: Sequence[Row], labels: Sequence[str], **about: Any) -> pd.DataFr
     Args:
         rows: of all files.
         labels: the emotions, in the order of their class index.
-        about: what is kept in ``attrs``.
+        about: entries of the table's ``attrs``.
     """
     columns = list(Row("", 0.0, 0.0, None).values(labels))
     frame = pd.DataFrame([row.values(labels) for row in rows], columns=columns)

@@ -1,8 +1,8 @@
-"""When somebody speaks: the level in the band of speech rises above the noise.
+"""Voice activity: the level in the band of speech is more than 10 dB above the noise floor.
 
-The floor of the noise follows the recording: the 10th percentile of the levels within 15 seconds. So steady noise, hum
-and tones are no speech, whatever their level. Music is taken for speech: this tells sound that may be a voice from
-silence, not a voice from other sound.
+The noise floor is the 10th percentile of the levels from 15 seconds before to 15 seconds after a step. So steady noise,
+hum and tones are not speech, whatever their level. Music counts as speech: this separates sound that may be a voice
+from silence, not a voice from other sound.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from cfnsr.preprocessing.media import Timeline
 
 _RATE_HZ = 16000
 _STEP_S = 0.02  # of the levels
-_BLOCK_S = 10.0  # of sound that is read at a time
+_BLOCK_S = 10.0  # length of sound that is read at a time
 _BAND_HZ = (100.0, 4000.0)
-_AROUND_S = 15.0  # before and after, from which the floor is taken
-_FLOOR = 10  # percentile of the levels
-_ABOVE_DB = 10.0  # of speech over the floor
-_QUIETEST_DB = -60.0  # of speech, relative to full scale
-_SHORTEST_S = 0.2  # of speech in a window
+_AROUND_S = 15.0  # before and after a step, for its noise floor
+_FLOOR = 10  # percentile of the levels that is the noise floor
+_ABOVE_DB = 10.0  # least level of speech above the noise floor
+_QUIETEST_DB = -60.0  # least level of speech, relative to full scale
+_SHORTEST_S = 0.2  # least speech in a window
 _SILENCE_DB = -120.0
-_PARTS = 400  # of the envelope: as many as a page shows
+_PARTS = 400  # values of the envelope, as many as the page draws
 Levels = Float32[np.ndarray, " value"]
 
 
 @dataclass(frozen=True)
 class VoiceActivity:
-    """Where a file has speech.
+    """The speech in a file.
 
     Attributes:
-        speech: of each step of 0.02 s from the file's start.
+        speech: whether each step of 0.02 s, from the file's start, is speech.
         peaks: largest absolute sample in each step; 1 is full scale.
     """
 
@@ -45,12 +45,12 @@ class VoiceActivity:
 
     @classmethod
     def of(cls, path: Path, timeline: Timeline, track: int = 1) -> VoiceActivity:
-        """Listen to a file, some seconds at a time.
+        """Analyse a file, 10 seconds at a time.
 
         Args:
             path: the file.
             timeline: of the file.
-            track: of sound, from 1.
+            track: number of the sound track, from 1.
         """
         if track > len(timeline.tracks):
             return cls(np.zeros(0, bool), np.zeros(0, np.float32))
@@ -74,7 +74,7 @@ class VoiceActivity:
         return np.minimum([part.max() for part in parts], 1.0).astype(np.float32)
 
     def between(self, start_s: float, end_s: float) -> bool:
-        """Return whether somebody speaks between two times, in seconds."""
+        """Return whether at least 0.2 seconds between two times (in seconds) are speech."""
         part = self.speech[round(start_s / _STEP_S) : round(end_s / _STEP_S)]
         return bool(part.sum() * _STEP_S >= _SHORTEST_S)
 
@@ -83,7 +83,7 @@ def levels(samples: Float32[np.ndarray, " sample"]) -> Float64[np.ndarray, " ste
     """Return the level in the band of speech at each step, in dB relative to full scale.
 
     Args:
-        samples: at 16 kHz, whole steps of them.
+        samples: at 16 kHz; their number is a multiple of the step's 320.
     """
     size = round(_STEP_S * _RATE_HZ)
     steps = samples.reshape(-1, size).astype(np.float64)
@@ -96,9 +96,9 @@ def levels(samples: Float32[np.ndarray, " sample"]) -> Float64[np.ndarray, " ste
 
 
 def is_speech(level_db: Float64[np.ndarray, " step"]) -> Bool[np.ndarray, " step"]:
-    """Return in which steps the level is above the floor of the noise."""
+    """Return which steps are speech, from their levels in dB relative to full scale."""
     around, second = round(_AROUND_S / _STEP_S), round(1 / _STEP_S)
-    # Steps of digital silence are the file's gaps, not its noise.
+    # Steps of digital silence are gaps in the file, not noise.
     floor = np.full(len(level_db), np.inf)
     for start in range(0, len(level_db), second):
         near = level_db[max(start - around, 0) : start + around]

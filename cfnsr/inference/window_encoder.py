@@ -1,4 +1,4 @@
-"""A frozen encoder asked about windows, as it was asked about the training clips."""
+"""Compute a frozen encoder's features of windows, as they were computed of the training clips."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cfnsr.inference.faces import Detect, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.windows import Window, Windowing
 from cfnsr.runtime import sources
 
-_WINDOW_S = 3.0  # as long as a short sentence: encoders take any length
+_WINDOW_S = 3.0  # about one short sentence; encoders accept any length
 
 
 class WindowEncoder:
@@ -25,18 +25,18 @@ class WindowEncoder:
 
     Args:
         path: of the model that reads its output, for errors.
-        facts: those of the encoder that the model was trained on, as JSON has them.
-        options: its own.
+        facts: of the encoder that the model was trained with (``Facts`` as JSON).
+        options: of the encoder.
         device: ``auto``, ``cpu`` or ``cuda``, for encoders that take one.
         preprocessing: how the model's training clips were prepared.
-        again: the remedy if it is another encoder.
+        again: remedy to print if the installed encoder is another one.
 
     Attributes:
-        facts: what it is.
+        facts: what the encoder is, and where its weights come from.
         takes_csv: see ``Kind``.
 
     Raises:
-        CfnsrError: a package or the weights are missing, or they are other ones.
+        CfnsrError: a package or the weights are missing, or the weights are not those of training.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class WindowEncoder:
 
     @property
     def frame_choice(self) -> FrameChoice | None:
-        """Return which frames of a window it looks at; None if it looks at none, or chooses for itself."""
+        """Return which frames of a window it reads; None if it reads none, or chooses them itself."""
         count = getattr(self._encoder, "frames", 0)
         return FrameChoice(count, inf) if self.facts.modality == "video" and count else None
 
     def detector(self) -> tuple[str, Detect]:
-        """Return its own detector, where it has one; see ``Kind``."""
+        """Return the encoder's own face detector if it has one, else the training landmarks' one; see ``Kind``."""
         if isinstance(self._encoder, blendshapes.Extractor):
             return "face_mesh", self._encoder.detect
         return faces.detector(self._landmarks)
@@ -76,7 +76,7 @@ class WindowEncoder:
 
         Args:
             window: the window.
-            seen: whose face; None for sound.
+            seen: the person whose face to use; None for sound.
 
         Raises:
             CfnsrError: the window cannot be used.
@@ -90,6 +90,6 @@ class WindowEncoder:
 
 
 def windowing(window_s: float | None, every_s: float | None) -> Windowing:
-    """Return how a file is cut for encoders, which take windows of any length; by default of three seconds."""
+    """Return how a file is cut into windows for encoders, which accept any length; by default 3 seconds."""
     length_s = _WINDOW_S if window_s is None else window_s
     return Windowing(length_s, length_s if every_s is None else every_s)

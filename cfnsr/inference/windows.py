@@ -1,4 +1,4 @@
-"""Windows over time: each is a clip, from which the pipeline's functions make the arrays that they make of clips."""
+"""Windows of a recording. Each is a clip, so that the pipeline's functions prepare it like any clip."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing.media import Timeline
 
-_SHORTEST_S = 0.1  # of a window, and of a step
-_REST = 0.5  # of a window: what is left at the end is a window of its own if it is longer
+_SHORTEST_S = 0.1  # least length of a window, and least step between windows
+_REST = 0.5  # of a window's length: a shorter rest at the end is dropped
 _ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a file.
+    """A part of a file.
 
     Attributes:
-        clip: the same as a clip.
+        clip: the part as a clip.
         start_s, end_s: in seconds from the file's first frame or sample.
-        offset_s: start of the part that a network reads, in seconds from the start.
+        offset_s: start of what a network reads, in seconds from ``start_s``.
     """
 
     clip: Clip
@@ -41,8 +41,8 @@ class Windowing:
     """How a file is cut into windows.
 
     Attributes:
-        window_s: their length in seconds.
-        every_s: from the start of one to the start of the next, in seconds.
+        window_s: length of a window in seconds.
+        every_s: seconds from the start of one window to the start of the next.
         offset_s: see ``Window``.
 
     Raises:
@@ -61,12 +61,12 @@ class Windowing:
     def over(self, path: Path, timeline: Timeline, face: str) -> list[Window]:
         """Return the windows of a file, in order of time.
 
-        What is left at the end is a window if it is longer than half of one, or if it is all that there is.
+        The rest at the end is a window if it is at least half as long as one, or if the file has no other window.
 
         Args:
             path: the file.
             timeline: of the file.
-            face: whose, one of ``cfnsr.corpora.clip.FACES``.
+            face: which face to use, one of ``cfnsr.corpora.clip.FACES``.
         """
         length_s = end_of(timeline)
         windows = []
@@ -75,7 +75,7 @@ class Windowing:
             end_s = min(round(start_s + self.window_s, 6), length_s)
             if number and end_s - start_s < _REST * self.window_s:
                 break
-            # The last one has all that the file has: sound may end after the picture.
+            # The last window has no end, because sound may end after the picture.
             clip_end_s = inf if end_s >= length_s - _ROUNDING_S else end_s
             clip = Clip(f"{path.name} at {start_s:g} s", path, "", "", start_s=start_s, end_s=clip_end_s, face=face)
             windows.append(Window(clip, start_s, end_s, self.offset_s))

@@ -62,7 +62,7 @@ def test_bad_file_is_one_line_and_the_rest_goes_on(model: Path, studio_actor: Pa
         "/folder/b\\x1b[31m\\n.mp4",
     ]
     assert "\x1b[31m" not in result.output and "Traceback" not in result.output
-    assert "no opinion, no face (the file has no picture), no voice (nobody speaks)" in result.stdout
+    assert "no prediction, no face (the file has no picture), no voice (nobody speaks)" in result.stdout
     assert "d.mp4" in result.stdout
     content = json.loads((tmp_path / "table.json").read_text())
     assert len(content["failed"]) == 3 and [row["emotion"] is None for row in content["rows"]] == [True, False]
@@ -86,7 +86,7 @@ def test_page_and_video_are_written_beside_tables(model: Path, studio_actor: Pat
     assert result.exit_code == 0, result.output
     text = page.read_text()
     assert f"{NOT_FOR}." in text and "50.0 % (40.0–60.0)" in text and text.count("<img") >= 3
-    assert "bright where the answer depends on it most" in text and clip.name in text
+    assert "bright where the prediction depends on it most" in text and clip.name in text
     before, after = media.timeline(clip), media.timeline(video)
     assert len(after.pts) == len(before.pts) and after.tracks and len(pd.read_csv(table)) == 1
     assert sorted(path.name for path in page.parent.iterdir()) == ["said.csv", "said.html", "said.mp4"]

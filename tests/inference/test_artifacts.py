@@ -147,7 +147,7 @@ def test_missing_data_is_one_line(repository: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_too_large_is_refused(repository: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(artifacts._MOST_BYTES, "card.json", 10)
+    monkeypatch.setitem(artifacts._MAX_BYTES, "card.json", 10)
     with pytest.raises(CfnsrError, match=r"its card\.json has more than 10 bytes"):
         cfnsr.load(f"{repository}:best")
     assert not list(cache.rglob("model.safetensors"))

@@ -89,7 +89,7 @@ def test_upload_and_recording_show_probabilities(
         page.set_input_files("#file", clip)
         page.get_by_role("button", name="Predict").click()
         page.wait_for_selector(END, timeout=60_000)
-        assert "recording: is neither a video nor a file of sound" in page.inner_text("#error")
+        assert "recording: is neither a video nor a sound file" in page.inner_text("#error")
         browser.close()
         loop.run(worker.stop())
     assert messages == []

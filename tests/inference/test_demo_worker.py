@@ -22,7 +22,7 @@ from cfnsr.inference.demo.process import Worker
 from tests.support.demo import Loop, running_loop
 from tests.support.media import tone
 
-LIMITS = Limits(most_mb=200, most_minutes=10)
+LIMITS = Limits(max_mb=200, max_minutes=10)
 
 
 def png(path: Path, side_px: int) -> Path:
@@ -70,8 +70,8 @@ def text(path: Path, content: str) -> Path:
     ("make", "problem"),
     [
         (lambda path: text(path, ""), "is empty"),
-        (lambda path: text(path, "good morning\n" * 99), "neither a video nor a file of sound"),
-        (lambda path: png(path, 60_000), "neither a video nor a file of sound"),
+        (lambda path: text(path, "good morning\n" * 99), "neither a video nor a sound file"),
+        (lambda path: png(path, 60_000), "neither a video nor a sound file"),
         (lambda path: text(path, "#EXTM3U\n#EXTINF:9,\nother.ts\n#EXT-X-ENDLIST\n"), "neither a video"),
         (lambda path: text(path, "ffconcat version 1.0\nfile other\n"), "neither a video"),
         (lambda path: large(path, 4_000), "4000 x 4000 pixels"),
@@ -112,10 +112,10 @@ def test_job_that_takes_too_much_ends(
 ) -> None:
     path = tone(tmp_path / "recording", pitch_hz=200)
     running = loop.run(worker.start())
-    monkeypatch.setattr(process, "_MOST_MEMORY", 1 << 20)
+    monkeypatch.setattr(process, "_MAX_MEMORY", 1 << 20)
     (answer,) = loop.run(answers(worker.run(path, str(shipped()[0]), None)))
     assert "takes too much memory" in answer["error"] and running.returncode is not None
-    monkeypatch.setattr(worker, "_most_s", 0.0)
+    monkeypatch.setattr(worker, "_max_s", 0.0)
     (answer,) = loop.run(answers(worker.run(path, str(shipped()[0]), None)))
     assert "takes too long" in answer["error"]
 

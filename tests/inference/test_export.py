@@ -96,7 +96,7 @@ def test_the_command_says_what_was_written(audio_model: Path, audio_onnx: Path, 
     status, output = run(audio_model, tmp_path / "out.onnx")
     assert status == 0 and re.search(r"out\.onnx: audio, 0\.1 MB\nreads mfcc \(float32, 13x212 a clip\)\n", output)
     assert "returns log_probabilities of emotion 0, emotion 1" in output
-    assert re.search(r"differs from torch by at most \d(e-0\d)? on batches of 1 and 3 made-up clips\n$", output)
+    assert re.search(r"differs from torch by at most \d(e-0\d)? on batches of 1 and 3 random clips\n$", output)
     assert (tmp_path / "out.onnx").read_bytes() == audio_onnx.read_bytes()  # the same model gives the same bytes
 
 

@@ -156,7 +156,7 @@ def test_temperature_softens_all_probabilities(
 def test_network_on_sequences_is_refused(saved: Callable[..., Saved]) -> None:
     encoders = {"audio": {"name": "sequence", "channels": 4, "dropout": 0.0}}
     path, _ = saved("audio", encoders=encoders, inputs={"audio_sequence": [6, 12]})
-    with pytest.raises(CfnsrError, match="reads audio_sequence, and does not say by which frozen encoder"):
+    with pytest.raises(CfnsrError, match="reads audio_sequence, and does not name the frozen encoder"):
         cfnsr.load(path)
 
 

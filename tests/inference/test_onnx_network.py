@@ -51,7 +51,7 @@ def test_other_programs_find_labels_and_preprocessing(audio_onnx: Path, audio_mo
 def test_clips_that_do_not_fit_are_errors(audio_onnx: Path, arrays: dict[str, np.ndarray]) -> None:
     network, mfcc = OnnxNetwork(audio_onnx), arrays["mfcc"]
     for given, message in (
-        ({"mel": mfcc}, "reads mfcc, which is not given"),
+        ({"mel": mfcc}, "needs the array mfcc"),
         ({"mfcc": mfcc.astype(np.float64)}, r"mfcc is float64 \(13, 212\) a clip, not float32 \(13, 212\)"),
         ({"mfcc": mfcc[:, :, 1:]}, r"mfcc is float32 \(13, 211\) a clip"),
     ):

@@ -124,7 +124,7 @@ def test_page_does_without_pictures_sound_and_attention() -> None:
     blind = replace(recording(pictures=False), levels=np.zeros(0, np.float32))
     text = page.render([blind], model())
     assert "<img" not in text and 'class="sound"' not in text and "Faces as" not in text
-    assert "does not tell where in the face it looks" in page.render([recording(attends=False)], model())
+    assert "This kind of model has no attention map" in page.render([recording(attends=False)], model())
     assert "No recording was read" in page.render([], model(), {"bad.mp4": "cannot be read"})
 
 

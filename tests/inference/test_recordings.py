@@ -41,7 +41,7 @@ def test_folder_gives_its_recordings(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     given = Recording(samples=np.zeros(9, np.float32))
     assert recordings.listed([tmp_path, given]) == [tmp_path / "a/c.wav", tmp_path / "b.mp4", given]
-    with pytest.raises(CfnsrError, match="has no video and no file of sound"):
+    with pytest.raises(CfnsrError, match="has no video and no sound file"):
         (tmp_path / "empty").mkdir()
         recordings.listed(str(tmp_path / "empty"))
     with pytest.raises(CfnsrError, match="does not exist"):

@@ -1,4 +1,4 @@
-"""A page on this machine that predicts what is recorded or uploaded there; see docs/decisions/0026-demo.md.
+"""A page on this machine with predictions for what is recorded or uploaded there; see docs/decisions/0026-demo.md.
 
-The server imports no torch. One process beside it, ``worker``, reads the recordings and predicts.
+The server does not import torch. A second process, ``worker``, reads the recordings and predicts.
 """

@@ -1,4 +1,4 @@
-"""The models that can be chosen, by their cards: none is loaded."""
+"""The models that the page offers, with their cards; no model is loaded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cfnsr.inference.card import Card, shipped
 
 @dataclass(frozen=True)
 class Choice:
-    """A model.
+    """A model that the page offers.
 
     Attributes:
-        name: as the user knows it.
+        name: that the page shows.
         path: of its file.
         card: of the model.
-        ships: whether it comes with cfnsr, so that it is never chosen by itself.
+        ships: whether it comes with cfnsr; such a model is not selected beforehand.
     """
 
     name: str
@@ -30,15 +30,15 @@ class Choice:
 
 
 def choices(models: Sequence[str]) -> list[Choice]:
-    """List the models that the user names, then the best of this workspace, if there is one, and those that ship.
+    """List the models named by the user, the best of this workspace if there is one, and those that come with cfnsr.
 
     Raises:
         CfnsrError: there is no such model, or its card cannot be read.
     """
-    known = [(model, names.find(model)) for model in models]
-    with suppress(CfnsrError):  # this folder has none, or several: then the user names one
-        known.append((names.BEST, names.find(names.BEST)))
-    listed = [Choice(name, path.absolute(), Card.of(path)) for name, path in known]
+    named = [(model, names.find(model)) for model in models]
+    with suppress(CfnsrError):  # this folder has no best model, or several, of which the user must name one
+        named.append((names.BEST, names.find(names.BEST)))
+    listed = [Choice(name, path.absolute(), Card.of(path)) for name, path in named]
     listed += [Choice(path.parent.name, path, Card.of(path), ships=True) for path in shipped()]
     by_file: dict[Path, Choice] = {}
     for choice in listed:

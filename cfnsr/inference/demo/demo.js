@@ -1,9 +1,9 @@
 "use strict";
 
-// The page sends a recording as the body of one request. The answer is lines of JSON: while it waits, while it is worked
-// on, and at the end a page or an error. What is given up ends with the request.
+// The page sends a recording as the body of one request. The answer is lines of JSON: the number of recordings before
+// it, the progress, and at the end a page or an error. Aborting the request cancels the prediction.
 const get = id => document.getElementById(id);
-const limits = { bytes: +document.body.dataset.mostBytes, mb: +document.body.dataset.mostMb, s: +document.body.dataset.mostS };
+const limits = { bytes: +document.body.dataset.maxBytes, mb: +document.body.dataset.maxMb, s: +document.body.dataset.maxS };
 let recording = null, recorder = null, clock = 0, request = null, shownUrl = "";
 
 function say(text) { get("status").textContent = text; }
@@ -35,7 +35,7 @@ function update() {
 function show(blob, name) {
   fail("");
   if (blob.size > limits.bytes) {
-    fail(`The recording is larger than ${limits.mb} MB.`);
+    fail(`The recording is larger than ${limits.mb} MB: shorten it, or start cfnsr demo with --max-mb.`);
     recording = null;
   } else {
     recording = blob;
@@ -47,7 +47,7 @@ function show(blob, name) {
   video.muted = false;
   video.controls = true;
   video.hidden = false;
-  video.onerror = () => { video.hidden = true; };  // a kind of file that the browser does not play
+  video.onerror = () => { video.hidden = true; };  // a format that the browser does not play
   video.onloadedmetadata = () => video.classList.toggle("sound", video.videoWidth === 0);
   video.src = shownUrl;
   get("chosen").textContent = `${name}, ${(blob.size / 1e6).toFixed(1)} MB`;
@@ -60,7 +60,7 @@ async function record(wanted, name) {
   try {
     stream = await navigator.mediaDevices.getUserMedia(wanted);
   } catch (error) {
-    fail(`The browser gives no access to camera or microphone (${error.name}).`);
+    fail(`The browser gives no access to camera or microphone (${error.name}): allow it in the browser, or choose a file.`);
     return;
   }
   const parts = [];
@@ -116,17 +116,17 @@ async function* lines(body) {
 function follow(answer) {
   const progress = get("progress");
   if ("waiting" in answer) {
-    say(`Waiting: ${answer.waiting} before you.`);
+    say(`Waiting. Recordings before yours: ${answer.waiting}.`);
   } else if ("done_s" in answer) {
     progress.max = answer.of_s;
     progress.value = answer.done_s;
-    say(`${answer.done_s.toFixed(0)} of ${answer.of_s.toFixed(0)} seconds.`);
+    say(`Predicted ${answer.done_s.toFixed(0)} of ${answer.of_s.toFixed(0)} seconds.`);
   } else if ("error" in answer) {
     fail(`${answer.error}.`);
     say("");
   } else {
     const page = get("page");
-    // The page runs no script; it is as high as its content, so that nothing scrolls within it.
+    // The frame is as high as its page, so that it needs no scrollbar of its own. The page runs no script.
     const fit = () => { page.style.height = `${page.contentDocument.documentElement.scrollHeight + 2}px`; };
     page.onload = () => {
       page.style.height = "";
@@ -135,13 +135,13 @@ function follow(answer) {
     };
     page.srcdoc = answer.result;
     page.hidden = false;
-    say("The result is there.");
+    say("Done: the result is below.");
   }
 }
 
 async function predict() {
   fail("");
-  say("Reading the recording.");
+  say("Sending the recording.");
   get("page").hidden = true;
   get("page").removeAttribute("srcdoc");
   get("progress").removeAttribute("value");
@@ -164,7 +164,7 @@ async function predict() {
     if (!answered) throw new Error("no answer");
   } catch (error) {
     say(request.signal.aborted ? "Cancelled." : "");
-    if (!request.signal.aborted) fail("The demo does not answer: is it still running?");
+    if (!request.signal.aborted) fail("The demo does not answer: is cfnsr demo still running in its terminal?");
   }
   request = null;
   get("progress").hidden = true;

@@ -1,4 +1,4 @@
-"""How much the demo takes at a time."""
+"""Limits of the demo's recordings."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the demo takes at a time.
+    """Limits of the demo's recordings.
 
     Attributes:
-        most_mb: size of a recording in megabytes.
-        most_minutes: length of a recording.
+        max_mb: largest size in megabytes (10**6 bytes).
+        max_minutes: longest duration in minutes.
     """
 
-    most_mb: float
-    most_minutes: float
+    max_mb: float
+    max_minutes: float
 
     @property
-    def most_bytes(self) -> int:
-        """Return the size in bytes."""
-        return round(self.most_mb * 1e6)
+    def max_bytes(self) -> int:
+        """Return the largest size in bytes."""
+        return round(self.max_mb * 1e6)
 
     @property
-    def most_work_s(self) -> float:
-        """Return how long the work on a recording may take: ten times what docs/predict.md has measured."""
-        return 60 + 4 * 60 * self.most_minutes
+    def max_work_s(self) -> float:
+        """Return how long a job may take in seconds: ten times the slowest in docs/predict.md, and a minute to load."""
+        return 60 + 4 * 60 * self.max_minutes

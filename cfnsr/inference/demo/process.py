@@ -1,4 +1,4 @@
-"""The worker as the server sees it: started when it is needed, and ended when a job takes too much or is given up."""
+"""Start the worker process when it is needed, and end it when a job exceeds a limit or is cancelled."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ from cfnsr.inference.demo.limits import Limits
 if TYPE_CHECKING:
     from cfnsr.inference.demo.worker import Answer
 
-_LOOK_S = 0.2  # between two looks at time and memory
-_MOST_MEMORY = 4 << 30  # bytes of the worker; predicting a video takes 1 GB
-_MOST_LINE = 1 << 28  # bytes of an answer
+_CHECK_EVERY_S = 0.2  # between two checks of time and memory
+_MAX_MEMORY = 4 << 30  # bytes of the worker; predicting a video needs 1 GB
+_MAX_LINE = 1 << 28  # longest line of an answer, in bytes
 
 
 @runtime_checkable
 class Works(Protocol):
-    """Works on one job at a time."""
+    """Predicts one recording at a time."""
 
     def run(self, path: Path, model: str, only: str | None) -> AsyncGenerator[Answer, None]:
-        """Work on a recording; see ``worker`` for the answers. It is given up if the generator is closed."""
+        """Predict a recording; ``worker.Answer`` describes the answers. Closing the generator cancels the job."""
         ...
 
 
 class _TooMuchError(Exception):
-    """A job takes too long or too much memory, or ended the worker."""
+    """A job takes too long or too much memory, or the worker ended during it."""
 
 
 class Worker:
-    """Starts and ends the process; see ``Works``.
+    """Runs the worker process; see ``Works``.
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``.
         limits: of recordings.
-        first: the model to load before the first job, if any.
+        first: path of the model to load before the first job, if any.
     """
 
     def __init__(self, device: str, limits: Limits, first: str | None) -> None:
-        self._settings = json.dumps([device, limits.most_mb, limits.most_minutes, first])
-        self._most_s = limits.most_work_s
+        self._settings = json.dumps([device, limits.max_mb, limits.max_minutes, first])
+        self._max_s = limits.max_work_s
         self._process: Process | None = None
 
     async def start(self) -> Process:
-        """Start the process unless it runs."""
+        """Start the process unless it is running."""
         if self._process is None or self._process.returncode is not None:
-            # A session of its own: Ctrl-C is for the server, which ends the worker. -P: no module of this folder.
+            # In its own session, so that Ctrl-C reaches only the server. -P: import no module of the current folder.
             command = [sys.executable, "-P", "-m", worker.__name__, self._settings]
             self._process = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, limit=_MOST_LINE, start_new_session=True
+                *command, stdin=PIPE, stdout=PIPE, limit=_MAX_LINE, start_new_session=True
             )
         return self._process
 
     async def stop(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             with suppress(ProcessLookupError):  # it has just ended
@@ -70,8 +70,8 @@ class Worker:
             await process.wait()
 
     async def run(self, path: Path, model: str, only: str | None) -> AsyncGenerator[Answer, None]:
-        """Work on a recording; see ``Works``."""
-        until = asyncio.get_running_loop().time() + self._most_s
+        """Predict a recording; see ``Works``."""
+        until = asyncio.get_running_loop().time() + self._max_s
         is_done = False
         try:
             process = await self.start()
@@ -90,7 +90,7 @@ class Worker:
 
 
 async def _line(process: Process, until: float) -> bytes:
-    """Read a line of the process, and look meanwhile at how much it takes.
+    """Read a line of the process, and check its time and memory meanwhile.
 
     Args:
         process: the worker.
@@ -100,15 +100,15 @@ async def _line(process: Process, until: float) -> bytes:
     reading = asyncio.ensure_future(process.stdout.readline())
     try:
         while not reading.done():
-            await asyncio.wait([reading], timeout=_LOOK_S)
+            await asyncio.wait([reading], timeout=_CHECK_EVERY_S)
             if asyncio.get_running_loop().time() > until:
                 raise _TooMuchError("takes too long")
             with suppress(psutil.Error):  # it has just ended
-                if psutil.Process(process.pid).memory_info().rss > _MOST_MEMORY:
+                if psutil.Process(process.pid).memory_info().rss > _MAX_MEMORY:
                     raise _TooMuchError("takes too much memory")
     finally:
         reading.cancel()
     line = reading.result()
     if not line:
-        raise _TooMuchError("ended the program that reads it")
+        raise _TooMuchError("made the worker process stop")
     return line

@@ -1,4 +1,4 @@
-"""Who is next: one job at a time, the others wait and know how many are before them."""
+"""The queue of jobs: one runs at a time; the others are told how many are before them."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from contextlib import contextmanager
 
 
 class FullError(Exception):
-    """There are as many jobs as may wait."""
+    """The queue is full."""
 
 
 class Queue:
     """Jobs in the order in which their recordings arrived.
 
     Args:
-        most: jobs at a time, those that still arrive included.
+        max_jobs: most jobs at a time, including those that are being uploaded.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most, self._here = most, 0
-        self._line: list[object] = []
-        self._moved = asyncio.Event()
+    def __init__(self, max_jobs: int) -> None:
+        self._max_jobs, self._jobs = max_jobs, 0
+        self._waiting: list[object] = []
+        self._changed = asyncio.Event()
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
-        """Hold one of the places of the queue.
+        """Count a job in the context as one of the queue.
 
         Raises:
-            FullError: there is none.
+            FullError: the queue is full.
         """
-        if self._here >= self._most:
+        if self._jobs >= self._max_jobs:
             raise FullError
-        self._here += 1
+        self._jobs += 1
         try:
             yield
         finally:
-            self._here -= 1
+            self._jobs -= 1
 
     async def positions(self, job: object) -> AsyncGenerator[int, None]:
-        """Stand in line; yield how many are before a job whenever that changes, until it is 0."""
-        self._line.append(job)
-        known = 0
-        while before := self._line.index(job):
-            if before != known:
-                known = before
+        """Append a job; yield the number of jobs before it whenever that changes, until it is 0."""
+        self._waiting.append(job)
+        last = 0
+        while before := self._waiting.index(job):
+            if before != last:
+                last = before
                 yield before
-            await self._moved.wait()
+            await self._changed.wait()
 
     def leave(self, job: object) -> None:
-        """Leave the line, wherever in it the job is."""
-        if job in self._line:
-            self._line.remove(job)
-            self._moved.set()
-            self._moved = asyncio.Event()
+        """Remove a job, wherever it is in the queue."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+            self._changed.set()
+            self._changed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Start the demo, and end it so that nothing is left of it."""
+"""Start the demo, and end it without leaving processes or files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from cfnsr.inference.demo.limits import Limits
 from cfnsr.inference.demo.process import Worker
 from cfnsr.inference.demo.server import ADDRESS, Demo
 
-_ENDS = ("SIGINT", "SIGTERM", "SIGHUP")
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def serve(choices: Sequence[Choice], limits: Limits, port: int, device: str, ready: Callable[[str], None]) -> None:
-    """Serve the demo until the process is told to end.
+    """Serve the demo until the process gets a signal to end.
 
     Args:
-        choices: the models that can be chosen.
+        choices: the models that the page offers.
         limits: of recordings.
-        port: of this machine; 0: any that is free.
+        port: on this machine; 0: any free one.
         device: ``auto``, ``cpu`` or ``cuda``.
-        ready: is given the page's address when it can be opened.
+        ready: called with the page's address when it can be opened.
 
     Raises:
         CfnsrError: the port is in use.
@@ -50,7 +50,7 @@ async def _serve(
             await worker.start()
             await _listen(site, port)
             ready(f"http://{ADDRESS}:{runner.addresses[0][1]}/")
-            await _told_to_end()
+            await _ending_signal()
         finally:
             await runner.cleanup()
             await worker.stop()
@@ -61,12 +61,14 @@ async def _listen(site: web.TCPSite, port: int) -> None:
         await site.start()
     except OSError as error:
         raise CfnsrError(
-            "--port", f"{port} cannot be used ({os.strerror(error.errno or 0)})", "Choose another"
+            "--port",
+            f"{port} cannot be used ({os.strerror(error.errno or 0)})",
+            "Choose another port, or 0 for any free one",
         ) from error
 
 
-async def _told_to_end() -> None:
-    told, loop = asyncio.Event(), asyncio.get_running_loop()
-    for name in _ENDS if os.name == "posix" else ():  # elsewhere Ctrl-C cancels this task
-        loop.add_signal_handler(getattr(signal, name), told.set)
-    await told.wait()
+async def _ending_signal() -> None:
+    received, loop = asyncio.Event(), asyncio.get_running_loop()
+    for name in _SIGNALS if os.name == "posix" else ():  # elsewhere Ctrl-C cancels this task
+        loop.add_signal_handler(getattr(signal, name), received.set)
+    await received.wait()

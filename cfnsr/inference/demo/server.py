@@ -1,4 +1,4 @@
-"""The server of the demo, on this machine only: the page, and one request a recording, which is kept nowhere."""
+"""The demo's HTTP server, on this machine only: the page, and one request per recording; nothing is stored."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from cfnsr.inference.demo.queue import FullError, Queue
 
 ADDRESS = "127.0.0.1"
 MODALITIES = {"": None, "voice": "voice", "face": "face"}
-_MOST_JOBS = 8
-_STALLED_S = 30.0  # without a byte of an upload
+_MAX_JOBS = 8
+_STALLED_S = 30.0  # an upload without new bytes for so long is refused
 _PART = 1 << 20  # bytes of an upload that are read at a time
-_HERE = Path(__file__).parent
-_STYLES = (_HERE.parents[1] / "report" / "page" / "page.css", _HERE / "demo.css")
+_FOLDER = Path(__file__).parent
+_STYLES = (_FOLDER.parents[1] / "report" / "page" / "page.css", _FOLDER / "demo.css")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; media-src blob:; "
@@ -39,10 +39,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class RefusedError(Exception):
-    """A request that is not answered.
+    """A request that is refused.
 
     Args:
-        status: of HTTP.
+        status: HTTP status code.
         reason: one line for the user.
     """
 
@@ -55,25 +55,25 @@ class Demo:
     """Answers the requests.
 
     Args:
-        choices: the models that can be chosen.
+        choices: the models that the page offers.
         limits: of recordings.
-        works: works on the jobs.
-        folder: where recordings lie while they are read.
+        works: predicts the recordings.
+        folder: of the recordings while they are predicted.
     """
 
     def __init__(self, choices: Sequence[Choice], limits: Limits, works: Works, folder: Path) -> None:
         self._choices, self._limits, self._works, self._folder = choices, limits, works, folder
-        self._queue = Queue(_MOST_JOBS)
+        self._queue = Queue(_MAX_JOBS)
         environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-        template = environment.from_string((_HERE / "page.html.j2").read_text(encoding="utf-8"))
+        template = environment.from_string((_FOLDER / "page.html.j2").read_text(encoding="utf-8"))
         self._page = template.render(choices=choices, limits=limits, not_for=NOT_FOR)
 
     def application(self) -> web.Application:
-        """Return the application, for a runner with ``handler_cancellation``: who goes away gives up their job."""
+        """Return the application; its runner needs ``handler_cancellation``: a lost connection cancels the job."""
         application = web.Application(middlewares=[_checked])
         application.on_response_prepare.append(_with_headers)
         style = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)
-        script = (_HERE / "demo.js").read_text(encoding="utf-8")
+        script = (_FOLDER / "demo.js").read_text(encoding="utf-8")
         application.router.add_get("/", _of_text(self._page, "text/html"))
         application.router.add_get("/demo.css", _of_text(style, "text/css"))
         application.router.add_get("/demo.js", _of_text(script, "text/javascript"))
@@ -81,15 +81,15 @@ class Demo:
         return application
 
     async def _predict(self, request: web.Request) -> web.StreamResponse:
-        """Read a recording, the body of the request; answer with lines of JSON while it waits and is worked on.
+        """Read a recording from the body of the request; answer with lines of JSON while it waits and is predicted.
 
-        A line has ``waiting``, the number of jobs before this one, or is an answer of the worker.
+        A line is ``waiting``, the number of jobs before this one, or an answer of the worker.
         """
-        model, only = self._asked(request)
-        if (request.content_length or 0) > self._limits.most_bytes:
+        model, only = self._chosen(request)
+        if (request.content_length or 0) > self._limits.max_bytes:
             raise self._too_large()
         with self._queue.admitted(), TemporaryDirectory(dir=self._folder) as folder:
-            path = Path(folder) / "recording"  # nothing of the request is part of a path
+            path = Path(folder) / "recording"  # no text of the request becomes part of a path
             await self._save(request, path)
             response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
             await response.prepare(request)
@@ -105,13 +105,13 @@ class Demo:
                 self._queue.leave(job)
             return response
 
-    def _asked(self, request: web.Request) -> tuple[str, str | None]:
-        """Return the model and the modality that are chosen."""
+    def _chosen(self, request: web.Request) -> tuple[str, str | None]:
+        """Return the path of the chosen model, and the only modality to use, None for both."""
         number, modality = request.query.get("model", ""), request.query.get("only", "")
-        known = {str(index): choice.path for index, choice in enumerate(self._choices)}
-        if number not in known or modality not in MODALITIES:
-            raise RefusedError(400, "There is no such model or modality")
-        return str(known[number]), MODALITIES[modality]
+        paths = {str(index): choice.path for index, choice in enumerate(self._choices)}
+        if number not in paths or modality not in MODALITIES:
+            raise RefusedError(400, "There is no such model or modality: open the page again")
+        return str(paths[number]), MODALITIES[modality]
 
     async def _save(self, request: web.Request, path: Path) -> None:
         size = 0
@@ -123,29 +123,31 @@ class Demo:
                     if not part:
                         return
                     size += len(part)
-                    if size > self._limits.most_bytes:  # of a body that did not say how long it is
+                    if size > self._limits.max_bytes:  # for requests without Content-Length
                         raise self._too_large()
                     file.write(part)
         except TimeoutError as error:
-            raise RefusedError(408, "The upload has stopped") from error
+            raise RefusedError(408, "The upload stopped: try again") from error
         except OSError as error:
-            raise RefusedError(507, f"The recording cannot be stored ({error.strerror})") from error
+            raise RefusedError(
+                507, f"The recording cannot be stored ({error.strerror}): free some disk space"
+            ) from error
 
     def _too_large(self) -> RefusedError:
-        return RefusedError(413, f"The recording is larger than {self._limits.most_mb:g} MB")
+        return RefusedError(413, f"The recording is larger than {self._limits.max_mb:g} MB")
 
 
 @web.middleware
 async def _checked(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Refuse requests of other sites: by their name for this machine, or by where their page is from."""
+    """Refuse requests of other sites, by the headers ``Host`` and ``Origin``."""
     transport = request.transport
     port = None if transport is None else transport.get_extra_info("sockname")[1]
     hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
     try:
         if request.host not in hosts:
-            raise RefusedError(403, "This address is not the demo's")
+            raise RefusedError(403, "Open the demo by the address that cfnsr demo printed")
         if request.method == "POST" and request.headers.get("Origin") not in {f"http://{host}" for host in hosts}:
-            raise RefusedError(403, "Another page asks")
+            raise RefusedError(403, "The request comes from another site's page")
         return await handler(request)
     except FullError:
         return _refusal(503, "Too many recordings are waiting: try again in a minute")

@@ -1,4 +1,4 @@
-"""The process that reads recordings and predicts: it can be ended at any time, whatever it is doing.
+"""The process that reads recordings and predicts. The server may kill it at any time.
 
 It reads jobs from its standard input and writes answers to its standard output, both as lines of JSON.
 """
@@ -21,17 +21,19 @@ from cfnsr.runtime import lifeline
 if TYPE_CHECKING:
     from cfnsr.inference.model import Model
 
-Answer = dict[str, Any]  # done_s and of_s, how far it is; or at the end result, a page, or error, one line
-_MODELS = 2  # that are kept loaded
-_NAME = "your recording"  # on the page; its file's name is not known here
+# While predicting: done_s and of_s, the seconds predicted and in all. At the end: result, an HTML page; or error, one
+# line.
+Answer = dict[str, Any]
+_MODELS = 2  # models kept in memory
+_NAME = "your recording"  # on the page: the browser does not send the file's name
 
 
 def main() -> None:
-    """Work until the standard input ends."""
+    """Answer jobs until the standard input ends."""
     lifeline.die_with_parent()
-    device, most_mb, most_minutes, first = json.loads(sys.argv[1])
+    device, max_mb, max_minutes, first = json.loads(sys.argv[1])
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with answers
 
         def answer(content: Answer) -> None:
             answers.write(json.dumps(content) + "\n")
@@ -44,13 +46,13 @@ def main() -> None:
         if first is not None:
             _load_ahead(load, first)
         for line in sys.stdin:
-            _work(json.loads(line), load, Limits(most_mb, most_minutes), answer)
+            _work(json.loads(line), load, Limits(max_mb, max_minutes), answer)
 
 
 def _load_ahead(load: Callable[[str], Model], model: str) -> None:
     try:
         load(model)
-    except CfnsrError:  # the first job with this model says so
+    except CfnsrError:  # the first job with this model reports it
         return
 
 

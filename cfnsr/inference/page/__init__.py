@@ -1,4 +1,4 @@
-"""What a model says of recordings, as one page that opens without a network and runs no script."""
+"""A model's predictions for recordings as one HTML page that opens without a network and runs no script."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from markupsafe import Markup
 import cfnsr
 from cfnsr.errors import printable
 from cfnsr.inference.page import content, timeline
-from cfnsr.inference.page.content import Pictured as Pictured  # those who call render need it
+from cfnsr.inference.page.content import Pictured as Pictured  # callers of render need it
 
 if TYPE_CHECKING:
     from cfnsr.inference.model import Model
 
 _READS = {"video": "the face", "audio": "the voice"}
-# Its variables, tables and cards are this page's too.
+# The report's style comes first: this page uses its variables, tables and cards.
 _STYLES = (("cfnsr.report.page", "page.css"), (__name__, "page.css"))
 
 
@@ -27,8 +27,8 @@ def render(recordings: Sequence[Pictured], model: Model, failed: Mapping[str, st
 
     Args:
         recordings: in the order of the page.
-        model: that said it.
-        failed: what is wrong with the files that could not be read, by name.
+        model: made the predictions.
+        failed: problems of the files that could not be read, by name.
     """
     environment = Environment(
         loader=PackageLoader("cfnsr.inference", "page"),

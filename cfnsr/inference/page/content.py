@@ -1,4 +1,4 @@
-"""What the page's template shows of each recording."""
+"""The values that the page's template shows for each recording."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from cfnsr.inference.model import Model
 
 ATTENTION = (
-    "Bright: where the answer depends on the picture most: a small change there would change it most. "
-    "That is a fact about the model: it does not say why somebody feels something, or what."
+    "Bright: where the prediction depends on the picture most; a small change there would change it most. "
+    "This explains the model. It does not say what a person feels, or why."
 )
-NO_ATTENTION = "This kind of model does not tell where in the face it looks."
-_SLOTS = 12  # of the film strip
-_FACES = 40  # at most of a recording
-_PEOPLE = 6  # at most that are drawn over time
+NO_ATTENTION = "This kind of model has no attention map."
+_SLOTS = 12  # pictures of the film strip
+_MAX_FACES = 40  # shown of a recording
+_MAX_PEOPLE = 6  # drawn over time
 _DIGIT_PX = 9  # height of a person's number in a thumbnail
 _QUALITY = 70  # of WebP, 0 to 100
-_WHO = (("says", FUSED), ("face", FACE), ("voice", VOICE))
+_SOURCES = (("model", FUSED), ("face", FACE), ("voice", VOICE))
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -40,8 +40,8 @@ class Pictured:
     Attributes:
         name: ``Run.name``.
         duration_s: ``Run.duration_s``.
-        levels: ``Run.levels``, after its rows were read.
-        rows: of a ``Run``; without pictures there is no film strip and no face.
+        levels: ``Run.levels``, read after the rows.
+        rows: of the ``Run``; without pictures, the page has no film strip and no faces.
     """
 
     name: str
@@ -51,19 +51,19 @@ class Pictured:
 
 
 def of_recordings(recordings: Sequence[Pictured], model: Model) -> list[dict[str, Any]]:
-    """Return what the template shows of each recording."""
+    """Return the template's values for each recording."""
     return [_of_recording(recording, model.labels) for recording in recordings]
 
 
 def percent(share: float) -> str:
-    """Write a share as a whole percentage, which does not break."""
+    """Write a share (0 to 1) as a whole percentage, without a line break before the sign."""
     return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
 def _of_recording(recording: Pictured, labels: list[str]) -> dict[str, Any]:
     rows, duration_s = recording.rows, recording.duration_s
     seen = sorted({row.person for row in rows if row.person is not None})
-    # Windows of one person follow each other in one drawing, whatever their number: after a cut it is another.
+    # If no window has several people, all rows are one chart: after a cut, the same person may have another number.
     several = len({row.start_s for row in rows}) < len(rows)
     groups = _by_person(rows) if several else {"": rows}
     people = [_of_person(title, of_person, labels, duration_s) for title, of_person in groups.items()]
@@ -74,8 +74,8 @@ def _of_recording(recording: Pictured, labels: list[str]) -> dict[str, Any]:
         "film": _film(rows, duration_s, numbered=several),
         "sound": timeline.waveform(recording.levels),
         "ticks": timeline.ticks(duration_s),
-        "people": people[:_PEOPLE],
-        "left_out": f"{len(people) - _PEOPLE} more people are in the table." if len(people) > _PEOPLE else "",
+        "people": people[:_MAX_PEOPLE],
+        "left_out": f"{len(people) - _MAX_PEOPLE} more people are in the table." if len(people) > _MAX_PEOPLE else "",
         "has_people": len(seen) > 1,
         "has_face": any(band.face for band in drawn),
         "has_voice": any(band.voice for band in drawn),
@@ -87,7 +87,7 @@ def _of_recording(recording: Pictured, labels: list[str]) -> dict[str, Any]:
 
 
 def _by_person(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return each person's rows, those seen longest first; windows without a face are last."""
+    """Return rows by person, those seen longest first, and windows without a face last."""
     groups: dict[int | None, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.person, []).append(row)
@@ -106,7 +106,7 @@ def _of_person(title: str, rows: Sequence[Row], labels: list[str], duration_s: f
 
 
 def _film(rows: Sequence[Row], duration_s: float, *, numbered: bool) -> list[tuple[str, str]]:
-    """Return time and address of the film strip's pictures: of each stretch of time the one nearest to its middle."""
+    """Return time and data URL of the film strip's pictures, each the nearest to the middle of its part of the time."""
     shown: dict[float, list[Row]] = {}
     for row in rows:
         if row.picture is not None:
@@ -115,7 +115,7 @@ def _film(rows: Sequence[Row], duration_s: float, *, numbered: bool) -> list[tup
     middles_s = (np.arange(count) + 0.5) / max(count, 1) * duration_s
     nearest = [min(shown, key=lambda time_s, middle_s=middle_s: abs(time_s - middle_s)) for middle_s in middles_s]
     return [
-        (timeline.clock(time_s, duration_s), _address(_with_boxes(shown[time_s], numbered=numbered)))
+        (timeline.clock(time_s, duration_s), _data_url(_with_boxes(shown[time_s], numbered=numbered)))
         for time_s in nearest
     ]
 
@@ -134,15 +134,17 @@ def _with_boxes(rows: Sequence[Row], *, numbered: bool) -> np.ndarray:
             cv2.rectangle(image, corner, opposite, colour, width)
             if numbered:
                 above = corner[1] - 4 if corner[1] > _DIGIT_PX + 4 else opposite[1] + _DIGIT_PX + 4
-                at = (max(corner[0], 1), above)
-                cv2.putText(image, str(row.person), at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width, cv2.LINE_AA)
+                position = (max(corner[0], 1), above)
+                cv2.putText(
+                    image, str(row.person), position, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width, cv2.LINE_AA
+                )
     return image
 
 
 def _faces(rows: Sequence[Row], labels: list[str], duration_s: float, *, numbered: bool) -> list[dict[str, Any]]:
-    """Describe faces, evenly chosen over time."""
+    """Return the template's values for faces, evenly spaced in time."""
     with_face = [(row, row.picture) for row in rows if row.picture is not None and row.picture.has_face]
-    chosen = np.linspace(0, len(with_face) - 1, min(_FACES, len(with_face))).round().astype(int)
+    chosen = np.linspace(0, len(with_face) - 1, min(_MAX_FACES, len(with_face))).round().astype(int)
     return [_of_face(*with_face[int(number)], labels, duration_s, numbered=numbered) for number in chosen]
 
 
@@ -151,10 +153,12 @@ def _of_face(row: Row, picture: Picture, labels: list[str], duration_s: float, *
 
     assert picture.face is not None
     values = row.values(labels)
-    said = [(who, *_best(values, labels, prefix)) for who, prefix in _WHO]
-    # A modality that says the same as the model as a whole is the model's only one.
+    predictions = [(source, *_best(values, labels, prefix)) for source, prefix in _SOURCES]
+    # A modality with the same probability as the whole model is the only one that the model reads.
     opinions = [
-        (who, label, share) for who, label, share in said if share == share and (who == "says" or share != said[0][2])
+        (source, label, share)
+        for source, label, share in predictions
+        if share == share and (source == "model" or share != predictions[0][2])
     ]
     time = timeline.clock((row.start_s + row.end_s) / 2, duration_s)
     attention = picture.attention
@@ -179,7 +183,7 @@ def _of_row(row: Row, labels: list[str], duration_s: float) -> dict[str, Any]:
     return {
         "time": f"{timeline.clock(row.start_s, duration_s)}–{timeline.clock(row.end_s, duration_s)}",
         "person": "–" if row.person is None else row.person,
-        "emotion": values["emotion"] or "no opinion",
+        "emotion": values["emotion"] or "no prediction",
         "shares": [f"{100 * share:.0f}" if share == share else "–" for share in shares],
         **alone,
         "missing": " ".join(row.missing) or "–",
@@ -189,12 +193,12 @@ def _of_row(row: Row, labels: list[str], duration_s: float) -> dict[str, Any]:
 
 
 def _best(values: dict[str, Any], labels: list[str], prefix: str) -> tuple[str, float]:
-    """Return the most probable emotion and its probability; NaN if it is not known."""
+    """Return the most probable emotion and its probability; NaN if there is no prediction."""
     label = max(labels, key=lambda label: values[f"{prefix}{label}"])
     return label, values[f"{prefix}{label}"]
 
 
-def _address(picture: np.ndarray) -> str:
+def _data_url(picture: np.ndarray) -> str:
     success, data = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
     assert success
     return f"data:image/webp;base64,{base64.b64encode(data.tobytes()).decode()}"

@@ -1,4 +1,4 @@
-"""Lay out what is said over time: paths in the coordinates of drawings that a page stretches to its width."""
+"""SVG paths of predictions over time, in the coordinates of drawings that the page stretches to its width."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from cfnsr.inference.table import FACE, FUSED, VOICE, Row
 from cfnsr.inference.voice_activity import Levels
 
-WIDTH, HEIGHT = 2000, 100  # of a drawing, whatever its size on the page
-_TICKS = 6  # at most
+WIDTH, HEIGHT = 2000, 100  # SVG units of a drawing, whatever its size on the page
+_MAX_TICKS = 6
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000)
 _MARKS = {"face": "no face", "voice": "no voice"}
 
@@ -26,7 +26,7 @@ class Band:
         label: of the emotion.
         shares: area under its probability.
         answers: the part of the area where it is the most probable emotion.
-        face, voice: lines of what each modality alone says; empty where the model has no such opinion.
+        face, voice: lines of its probability from each modality alone; empty if the model does not compute it.
     """
 
     label: str
@@ -38,19 +38,19 @@ class Band:
 
 @dataclass(frozen=True)
 class Marks:
-    """Where something holds, for instance that there is no face: starts and widths."""
+    """The times at which a condition holds, such as a missing face: starts and widths in SVG units."""
 
     label: str
     spans: list[tuple[int, int]]
 
 
 def bands(rows: Sequence[Row], labels: Sequence[str], duration_s: float) -> list[Band]:
-    """Lay out all emotions.
+    """Return the paths of all emotions.
 
     Args:
         rows: of one person, in order of time.
         labels: the emotions.
-        duration_s: of the recording.
+        duration_s: of the recording, in seconds.
     """
     spans = _spans(rows, duration_s)
     values = [row.values(labels) for row in rows]
@@ -70,7 +70,7 @@ def bands(rows: Sequence[Row], labels: Sequence[str], duration_s: float) -> list
 
 
 def marks(rows: Sequence[Row], duration_s: float) -> list[Marks]:
-    """Lay out where a face or a voice is missing, and where windows are far from the training clips.
+    """Return where a face or a voice is missing, and where windows are far from the training clips.
 
     Args:
         rows: see ``bands``.
@@ -87,7 +87,7 @@ def marks(rows: Sequence[Row], duration_s: float) -> list[Marks]:
 
 
 def waveform(levels: Levels) -> str:
-    """Return the area of the sound's levels, relative to the loudest; empty without sound."""
+    """Return the area of the sound's levels (0 to 1), relative to the loudest; empty without sound."""
     if not levels.size or not levels.max():
         return ""
     heights = (levels / levels.max() * HEIGHT / 2).round(1)
@@ -98,8 +98,8 @@ def waveform(levels: Levels) -> str:
 
 
 def ticks(duration_s: float) -> list[tuple[float, str]]:
-    """Return the axis's marks: where, in percent of the width, and the time as text."""
-    step_s = next((step_s for step_s in _STEPS_S if duration_s / step_s <= _TICKS), _STEPS_S[-1])
+    """Return the ticks of the time axis: position in percent of the width, and the time as text."""
+    step_s = next((step_s for step_s in _STEPS_S if duration_s / step_s <= _MAX_TICKS), _STEPS_S[-1])
     count = int(duration_s / step_s) + 1
     return [(100 * number * step_s / duration_s, clock(number * step_s, duration_s)) for number in range(count)]
 
@@ -113,17 +113,17 @@ def clock(time_s: float, duration_s: float) -> str:
 
 
 def _has_own(values: Sequence[dict[str, Any]], labels: Sequence[str], prefix: str) -> bool:
-    """Return whether a modality says something else than the model as a whole."""
+    """Return whether a modality's probabilities differ from those of the whole model in any row."""
     return any(
-        known == known and known != of_row[f"{FUSED}{label}"]
+        share == share and share != of_row[f"{FUSED}{label}"]
         for of_row in values
         for label in labels
-        for known in [of_row[f"{prefix}{label}"]]
+        for share in [of_row[f"{prefix}{label}"]]
     )
 
 
 def _spans(rows: Sequence[Row], duration_s: float) -> list[tuple[int, int]]:
-    """Return each row's start and end: from halfway between windows to halfway, as windows may overlap."""
+    """Return each row's start and end in SVG units, halfway to the neighbouring windows, as windows may overlap."""
     starts = sorted({row.start_s for row in rows})
     every_s = float(np.median(np.diff(starts))) if len(starts) > 1 else np.inf
     spans: list[tuple[int, int]] = []
@@ -133,14 +133,14 @@ def _spans(rows: Sequence[Row], duration_s: float) -> list[tuple[int, int]]:
         end_s = row.end_s if row.start_s == starts[-1] else middle_s + half_s
         start, end = (round(np.clip(time_s / duration_s, 0, 1) * WIDTH) for time_s in (start_s, end_s))
         last = spans[-1][1] if spans else 0
-        # Rounding leaves no gap of a hair's width.
+        # Close gaps of one unit, which come from rounding.
         start = last if abs(start - last) <= 1 else max(start, last)
         spans.append((start, max(end, start)))
     return spans
 
 
 def _area(spans: Sequence[tuple[int, int]], values: Sequence[float]) -> str:
-    """Return the area under steps; without a value there is none."""
+    """Return the area under a step function; values of NaN leave gaps."""
     parts = []
     for (start, end), value, before, after in _steps(spans, values):
         parts.append(f"{'' if before else f'M{start} {HEIGHT}'}V{_y(value)}H{end}{'' if after else f'V{HEIGHT}Z'}")
@@ -148,7 +148,7 @@ def _area(spans: Sequence[tuple[int, int]], values: Sequence[float]) -> str:
 
 
 def _line(spans: Sequence[tuple[int, int]], values: Sequence[float]) -> str:
-    """Return the line of steps; without a value there is none."""
+    """Return the line of a step function; values of NaN leave gaps."""
     parts = []
     for (start, end), value, before, _ in _steps(spans, values):
         parts.append(f"{f'V{_y(value)}' if before else f'M{start} {_y(value)}'}H{end}")
@@ -158,7 +158,7 @@ def _line(spans: Sequence[tuple[int, int]], values: Sequence[float]) -> str:
 def _steps(
     spans: Sequence[tuple[int, int]], values: Sequence[float]
 ) -> Iterator[tuple[tuple[int, int], float, bool, bool]]:
-    """Yield each known value with its span, and whether a known one touches it before, and after."""
+    """Yield each value that is not NaN with its span, and whether another one adjoins it before, and after."""
     joined = [
         first[1] == second[0] and not np.isnan([value, following]).any()
         for (first, second), (value, following) in zip(pairwise(spans), pairwise(values), strict=True)
