@@ -87,11 +87,10 @@ class Predictions:
             self.recordings.append(Pictured(run.name, run.duration_s, run.levels, rows))
             for row in run:
                 rows.append(row)
-                click.echo(_line(row, labels), file=out)
+                click.echo(_line(row, labels, numbered=options["face"] == "all"), file=out)
                 bar.update(task, completed=len({predicted.start_s for predicted in rows}))
-            self.recordings[-1] = Pictured(
-                run.name, run.duration_s, run.levels, rows
-            )  # the sound's levels are read with the first row
+            # The sound's levels are read with the first row.
+            self.recordings[-1] = Pictured(run.name, run.duration_s, run.levels, rows)
             click.echo(f"  {summary(rows, labels)}", file=out)
         except CfnsrError as error:
             self._report(file, error)
@@ -141,10 +140,10 @@ class Predictions:
         path.write_text(page.render(self.recordings, self.model, self.failed), encoding="utf-8")
 
 
-def _line(row: Row, labels: list[str]) -> str:
-    """Return one row as a line of text."""
+def _line(row: Row, labels: list[str], *, numbered: bool) -> str:
+    """Return one row as a line of text, with the person's number if there may be several."""
     values = row.values(labels)
-    person = f"person {row.person}  " if row.person else ""
+    person = f"person {row.person}  " if numbered and row.person is not None else ""
     window = f"  {row.start_s:7.1f}–{row.end_s:.1f} s  {person}"
     parts: list[str] = []
     if values["emotion"] is None:
@@ -154,9 +153,8 @@ def _line(row: Row, labels: list[str]) -> str:
     for name in ("face", "voice"):
         shares = {label: values[f"{name}_{label}"] for label in labels}
         best = max(labels, key=lambda label: shares[label])
-        if (
-            shares[best] == shares[best] and shares[best] != values["confidence"]
-        ):  # neither NaN nor the fused prediction again
+        # Neither NaN nor the fused prediction again.
+        if shares[best] == shares[best] and shares[best] != values["confidence"]:
             parts.append(f"{name} {best} {shares[best]:.0%}")
     parts += [f"no {name} ({problem})" for name, problem in row.missing.items()]
     if row.is_far:

@@ -115,7 +115,7 @@ def test_job_that_takes_too_much_ends(
     monkeypatch.setattr(process, "_MAX_MEMORY", 1 << 20)
     (answer,) = loop.run(answers(worker.run(path, str(shipped()[0]), None)))
     assert "takes too much memory" in answer["error"] and running.returncode is not None
-    monkeypatch.setattr(worker, "_max_s", 0.0)
+    monkeypatch.setattr(process, "_TO_LOAD_S", 0.0)
     (answer,) = loop.run(answers(worker.run(path, str(shipped()[0]), None)))
     assert "takes too long" in answer["error"]
 

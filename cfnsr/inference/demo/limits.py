@@ -21,8 +21,3 @@ class Limits:
     def max_bytes(self) -> int:
         """Return the largest size in bytes."""
         return round(self.max_mb * 1e6)
-
-    @property
-    def max_work_s(self) -> float:
-        """Return how long a job may take in seconds: ten times the slowest in docs/predict.md, and a minute to load."""
-        return 60 + 4 * 60 * self.max_minutes

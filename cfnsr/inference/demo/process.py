@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cfnsr.inference.demo.worker import Answer
 
 _CHECK_EVERY_S = 0.2  # between two checks of time and memory
+_TO_LOAD_S = 60.0  # a model, and a recording's header
+_SLOWNESS = 4.0  # seconds of work for one of a recording: ten times the slowest in docs/predict.md
 _MAX_MEMORY = 4 << 30  # bytes of the worker; predicting a video needs 1 GB
 _MAX_LINE = 1 << 28  # longest line of an answer, in bytes
 
@@ -48,7 +50,6 @@ class Worker:
 
     def __init__(self, device: str, limits: Limits, first: str | None) -> None:
         self._settings = json.dumps([device, limits.max_mb, limits.max_minutes, first])
-        self._max_s = limits.max_work_s
         self._process: Process | None = None
 
     async def start(self) -> Process:
@@ -71,7 +72,7 @@ class Worker:
 
     async def run(self, path: Path, model: str, only: str | None) -> AsyncGenerator[Answer, None]:
         """Predict a recording; see ``Works``."""
-        until = asyncio.get_running_loop().time() + self._max_s
+        until = asyncio.get_running_loop().time() + _TO_LOAD_S
         is_done = False
         try:
             process = await self.start()
@@ -81,6 +82,8 @@ class Worker:
             while not is_done:
                 answer = json.loads(await _line(process, until))
                 is_done = "done_s" not in answer
+                if answer.get("done_s") == 0:  # the recording's length is known now
+                    until = asyncio.get_running_loop().time() + _TO_LOAD_S + _SLOWNESS * answer["of_s"]
                 yield answer
         except _TooMuchError as error:
             yield {"error": f"recording: {error}. Try a shorter or smaller one"}
