@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,9 +66,9 @@ def find(name: str | Path) -> Path:
     if str(name) == BEST:
         return best(Path.cwd())
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises if the path is too long
         path = path / FILE
-    if path.is_file():
+    if os.path.isfile(path):  # noqa: PTH113 - as above
         return path
     for file in shipped():
         if file.parent.name == str(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -56,13 +57,18 @@ def listed(given: Sources) -> list[Path | Recording]:
     return [item for each in given for item in (files(Path(each)) if isinstance(each, (str, Path)) else [each])]
 
 
+def name_of(path: Path) -> str:
+    """Return a path as text that any file can hold: bytes of it that are no UTF-8 are escaped."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def files(path: Path) -> list[Path]:
     """List the files of a path: itself, or the videos and files of sound in a folder and the folders in it.
 
     Raises:
         CfnsrError: see ``listed``.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises if the path is too long
         raise CfnsrError(path, "does not exist", "Give a video, a file of sound, or a folder of these")
     if not path.is_dir():
         return [path]
