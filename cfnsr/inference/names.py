@@ -22,9 +22,17 @@ _REMEDY = "Give best, the path of a model.safetensors or an .onnx, REPOSITORY:AR
 
 def load(name: str | Path, device: str) -> Model:
     """Load a model; see ``cfnsr.load``."""
+    path = find(name)
+    try:
+        return _load(path, device)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # its description may hold anything
+        problem = f"its description cannot be used ({type(error).__name__}: {error})"
+        raise CfnsrError(path, problem, "Give a file written by this version of cfnsr") from error
+
+
+def _load(path: Path, device: str) -> Model:
     from cfnsr.inference.model import Model  # imports torch
 
-    path = find(name)
     if path.suffix == ".onnx":
         return _exported(path, device)
     if path.suffix == ".pt2":

@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from cfnsr.corpora.filenames import MEDIA_SUFFIXES
 from cfnsr.errors import CfnsrError
+from cfnsr.inference import given_arrays
 from cfnsr.preprocessing import audio
 from cfnsr.preprocessing.clip_sound import timeline_of_file
 from cfnsr.preprocessing.media import Timeline
@@ -198,7 +199,7 @@ class ArraySource:
         recording: the recording.
 
     Raises:
-        CfnsrError: it has neither pictures nor sound.
+        CfnsrError: it has neither pictures nor sound, or they are of another type or shape than it says.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -207,6 +208,7 @@ class ArraySource:
         count, heard = 0 if frames is None else len(frames), 0 if samples is None else len(samples)
         if not count and not heard:
             raise CfnsrError(recording.name, "has neither frames nor samples", "Give one of them")
+        given_arrays.check(recording)
         self.timeline = Timeline(
             stream=0 if count else -1,
             pts=tuple(range(count)),

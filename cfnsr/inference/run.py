@@ -214,6 +214,10 @@ class Run:
         ]
 
     def _row(self, waiting: _Waiting, opinion: Opinion, shown: Picture | None) -> Row:
+        if opinion.fused is not None and np.isnan(opinion.fused).any():
+            raise CfnsrError(
+                self.name, "the model's answer is no number", "Check the model: its weights may be damaged"
+            )
         distance = float("nan")
         if self._asked.reference is not None and opinion.vector is not None:
             distance = float(self._asked.reference.percentile(opinion.vector[None])[0])
