@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,9 @@ import click
 
 from cfnsr.cli.options import OUT_FILE
 from cfnsr.cli.predictions import Predictions
-from cfnsr.errors import CfnsrError
+from cfnsr.corpora.filenames import MEDIA_SUFFIXES
+from cfnsr.errors import CfnsrError, printable
+from cfnsr.runtime.outputs import writing
 
 if TYPE_CHECKING:
     from cfnsr.preprocessing.media import Timeline
@@ -84,18 +88,45 @@ def predict(
     """
     import cfnsr  # reads no params.yaml
 
+    outputs = {"csv": csv, "parquet": parquet, "json": json_file, "page": page}
+    _check_outputs(paths, {**outputs, "annotate": annotate})
     timeline = None if annotate is None else _annotated(paths, annotate)
     predictions = Predictions(cfnsr.load(name, device=device))
     options: dict[str, Any] = {"window_s": window_s, "every_s": every_s, "face": face, "only": only}
     predictions.add(paths, options, pictures=page is not None)
-    for lines in (predictions.model.card.figures(), [f"{predictions.model.card.not_for}."]):
-        for line in lines:
-            click.echo(line)
-    predictions.write({"csv": csv, "parquet": parquet, "json": json_file, "page": page})
+    for line in (*predictions.model.card.figures(), f"{predictions.model.card.not_for}."):
+        click.echo(printable(line))
+    predictions.write(outputs)
     if annotate is not None and timeline is not None:
         predictions.annotate(timeline, paths[0], annotate)
     if predictions.failed:
         sys.exit(1)
+
+
+def _check_outputs(paths: Sequence[Path], outputs: Mapping[str, Path | None]) -> None:
+    """Check before minutes of work that each file can be written, and takes the place of no recording or other file."""
+    options: dict[Path, str] = {}
+    for name, out in outputs.items():
+        if out is None:
+            continue
+        if (other := options.setdefault(out.resolve(), name)) != name:
+            raise CfnsrError(f"--{name}", f"writes {out}, as --{other} does", "Give another path")
+        with writing(out):
+            existing = next(folder for folder in out.absolute().parents if folder.exists())
+            if out.exists() and not out.is_file():
+                raise CfnsrError(out, "is a device or the like, which would be replaced", "Give another path")
+            if any(_reads(path, out) for path in paths):
+                raise CfnsrError(out, "is the recording itself", "Give another path")
+            if not os.access(existing, os.W_OK):
+                raise CfnsrError(out, "cannot be written (Permission denied)", "Give another path")
+
+
+def _reads(path: Path, out: Path) -> bool:
+    """Return whether a file to write is the recording of a path, or one of its folder."""
+    if not out.exists() or not os.path.exists(path):  # noqa: PTH110 - Path.exists raises if it is too long
+        return False
+    in_folder = out.resolve().suffix.lower() in MEDIA_SUFFIXES and path.resolve() in out.resolve().parents
+    return in_folder or out.samefile(path)
 
 
 def _annotated(paths: tuple[Path, ...], out: Path) -> Timeline:

@@ -87,11 +87,11 @@ class Predictions:
             self.recordings.append(Pictured(run.name, run.duration_s, run.levels, rows))
             for row in run:
                 rows.append(row)
-                click.echo(_line(row, labels, numbered=options["face"] == "all"), file=out)
+                click.echo(printable(_line(row, labels, numbered=options["face"] == "all")), file=out)
                 bar.update(task, completed=len({predicted.start_s for predicted in rows}))
             # The sound's levels are read with the first row.
             self.recordings[-1] = Pictured(run.name, run.duration_s, run.levels, rows)
-            click.echo(f"  {summary(rows, labels)}", file=out)
+            click.echo(printable(f"  {summary(rows, labels)}"), file=out)
         except CfnsrError as error:
             self._report(file, error)
         finally:
@@ -99,7 +99,9 @@ class Predictions:
 
     def _report(self, path: Path, error: CfnsrError) -> None:
         click.echo(f"Error: {error}", err=True)
-        self.failed[str(path)] = error.problem
+        from cfnsr.inference.recordings import name_of
+
+        self.failed[name_of(path)] = error.problem
 
     def write(self, outputs: dict[str, Path | None]) -> None:
         """Write the output files.

@@ -24,6 +24,7 @@ FAR = 99.0  # percentile from which a clip is far from the training clips
 
 MeanFeatures = Mapping[str, Float32[np.ndarray, "*shape"]]  # by module of a network
 
+_OTHER = "It is of another model: put the right one there, or delete it"
 _KEY = "cfnsr"  # one key: safetensors writes several in random order
 
 
@@ -84,7 +85,13 @@ class Reference:
         )
 
     def distance(self, vectors: Float[np.ndarray, "clip feature"]) -> Float64[np.ndarray, " clip"]:
-        """Return how far clips are: the root mean square of their standardised features."""
+        """Return how far clips are: the root mean square of their standardised features.
+
+        Raises:
+            CfnsrError: the clips have another number of features.
+        """
+        if vectors.shape[1] != len(self.mean):
+            raise CfnsrError(FILE, f"describes {len(self.mean)} features, and the model has {vectors.shape[1]}", _OTHER)
         return np.sqrt((((vectors.astype(np.float64) - self.mean) / self.std) ** 2).mean(axis=1))
 
     def percentile(self, vectors: Float[np.ndarray, "clip feature"]) -> Float64[np.ndarray, " clip"]:
@@ -115,8 +122,12 @@ class Reference:
                 modules = json.loads(file.metadata()[_KEY])["modules"]
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
             means = {name.removeprefix("means."): array for name, array in arrays.items() if name.startswith("means.")}
-            if arrays["mean"].shape != arrays["std"].shape or not len(arrays["distances"]):
+            if arrays["mean"].shape != arrays["std"].shape or arrays["mean"].ndim != 1 or arrays["distances"].ndim != 1:
                 raise ValueError("its arrays do not fit each other")
+            if not len(arrays["distances"]) or not all(np.isfinite(array).all() for array in arrays.values()):
+                raise ValueError("its arrays are empty or not finite")
+            if not (arrays["std"] > 0).all():
+                raise ValueError("a deviation is not positive")
             return cls(tuple(modules), arrays["mean"], arrays["std"], arrays["distances"], means)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CfnsrError(path, f"is not what was written beside a model ({error})", "Train it again") from error

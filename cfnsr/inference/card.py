@@ -21,6 +21,8 @@ NOT_FOR = (
     "and not what somebody feels"
 )
 
+_LEAST_TEMPERATURE = 1e-6  # and one over it the largest: beyond, probabilities are no longer told apart
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -45,7 +47,7 @@ class HeldOut:
     protocol: str
     candidates: int = 1
     optimism: float = 0.0
-    __pydantic_config__: ClassVar = ConfigDict(extra="ignore")
+    __pydantic_config__: ClassVar = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class CrossFigure:
     ci_high: float
     chance: float
     standardised: str
-    __pydantic_config__: ClassVar = ConfigDict(extra="ignore")
+    __pydantic_config__: ClassVar = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Card:
     licence: str = ""
     not_for: str = NOT_FOR
     # A later version may say more.
-    __pydantic_config__: ClassVar = ConfigDict(extra="ignore")
+    __pydantic_config__: ClassVar = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     @classmethod
     def of(cls, model: Path) -> Card:
@@ -138,7 +140,7 @@ class Card:
             fault = error.errors()[0]
             problem = f"is not the card of a model ({'.'.join(map(str, fault['loc']))} {fault['msg']})"
             raise CfnsrError(where, problem, "Run `dvc repro -f best`, or delete it") from error
-        if card.temperature <= 0:
+        if not _LEAST_TEMPERATURE <= card.temperature <= 1 / _LEAST_TEMPERATURE:
             raise CfnsrError(where, f"its temperature is {card.temperature:g}", "Run `dvc repro -f best`, or delete it")
         return card
 

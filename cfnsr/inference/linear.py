@@ -42,6 +42,8 @@ class LinearClassifier:
         if "options" not in header:
             raise CfnsrError(path, "does not say with which options its encoder ran", _AGAIN)
         self.labels = list(header["labels"])
+        if not len(self.labels) == len(arrays["weights"]) == len(arrays["bias"]):
+            raise CfnsrError(path, f"its weights are not of {len(self.labels)} emotions", _AGAIN)
         self.preprocessing: Mapping[str, Any] = header.get("preprocessing", {})
         self._encoder = WindowEncoder(
             path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +22,17 @@ _REMEDY = "Give best, a path (model.safetensors or .onnx), REPOSITORY:ARTIFACT, 
 
 def load(name: str | Path, device: str) -> Model:
     """Load a model; see ``cfnsr.load``."""
+    path = find(name)
+    try:
+        return _load(path, device)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # its description may hold anything
+        problem = f"its description cannot be used ({type(error).__name__}: {error})"
+        raise CfnsrError(path, problem, "Give a file written by this version of cfnsr") from error
+
+
+def _load(path: Path, device: str) -> Model:
     from cfnsr.inference.model import Model  # imports torch
 
-    path = find(name)
     if path.suffix == ".onnx":
         return _exported(path, device)
     if path.suffix == ".pt2":
@@ -69,9 +78,9 @@ def find(name: str | Path) -> Path:
     if str(name) == BEST:
         return best(Path.cwd())
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises if the path is too long
         path = path / FILE
-    if path.is_file():
+    if os.path.isfile(path):  # noqa: PTH113 - as above
         return path
     for file in shipped():
         if file.parent.name == str(name):

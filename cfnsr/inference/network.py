@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from cfnsr.errors import CfnsrError
 from cfnsr.evaluation import device as devices
 from cfnsr.evaluation import module_features
 from cfnsr.evaluation.missing_modality import replace_modality
 from cfnsr.evaluation.predict import Normalise, evaluation_mode
+from cfnsr.evaluation.reference import FILE as REFERENCE
 from cfnsr.evaluation.reference import MeanFeatures, Reference
 from cfnsr.inference import attention
 from cfnsr.inference.kinds import Inputs
@@ -39,6 +41,9 @@ class Network(PreparedBySpec):
         spec = checkpoint.read_spec(path)
         torch_device = devices.pick(device)
         self._network: Any = checkpoint.load(path).to(torch_device).requires_grad_(False)
+        if reference is not None and not {*reference.modules} <= {name for name, _ in self._network.named_modules()}:
+            problem = f"describes {', '.join(reference.modules)}, which the model does not have"
+            raise CfnsrError(path.with_name(REFERENCE), problem, "It is of another model: delete it")
         self._normalise = Normalise(**spec.pixels, device=torch_device)
         super().__init__(path, spec, self._network.modality_modules, device)
 

@@ -47,6 +47,7 @@ class PreparedBySpec(ABC):
     def _read_preprocessing(self) -> None:
         """Read the preprocessing of windows from the description."""
         self._sections = {name: self._section(name) for name in ("extract", *self._of_faces())}
+        self._trained_s, self._offset_s = (float(self._sections["extract"][name]) for name in ("window_s", "offset_s"))
         self._audio = dict(self._sections["extract"].get("audio", {}))
         self._video = {**self._sections["extract"].get("video", {}), "decoder": "pyav"}
         self.takes_csv = self._sections.get("landmarks", {}).get("source") == OpenFaceFaces.origin
@@ -63,10 +64,9 @@ class PreparedBySpec(ABC):
 
     def windowing(self, window_s: float | None, every_s: float | None) -> Windowing:
         """Return how a file is cut into windows, by default of the length that the network reads."""
-        trained_s = float(self._sections["extract"]["window_s"])
-        length_s = trained_s if window_s is None else window_s
+        length_s = self._trained_s if window_s is None else window_s
         # From a longer window the network reads the same part as from a clip of that length.
-        offset_s = float(self._sections["extract"]["offset_s"]) if length_s > trained_s else 0.0
+        offset_s = self._offset_s if length_s > self._trained_s else 0.0
         return Windowing(length_s, length_s if every_s is None else every_s, offset_s)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from cfnsr.corpora.filenames import MEDIA_SUFFIXES
 from cfnsr.errors import CfnsrError
+from cfnsr.inference import given_arrays
 from cfnsr.preprocessing import audio
 from cfnsr.preprocessing.clip_sound import timeline_of_file
 from cfnsr.preprocessing.media import Timeline
@@ -59,13 +61,18 @@ def listed(sources: Sources) -> list[Path | Recording]:
     return items
 
 
+def name_of(path: Path) -> str:
+    """Return a path as text that any file can hold: bytes of it that are no UTF-8 are escaped."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def files(path: Path) -> list[Path]:
     """List the files of a path: itself, or the videos and sound files in a folder and its subfolders.
 
     Raises:
         CfnsrError: see ``listed``.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises if the path is too long
         raise CfnsrError(path, "does not exist", "Give a video, a sound file, or a folder of these")
     if not path.is_dir():
         return [path]
@@ -197,7 +204,7 @@ class ArraySource:
         recording: the recording.
 
     Raises:
-        CfnsrError: it has neither pictures nor sound.
+        CfnsrError: it has neither pictures nor sound, or they are of another type or shape than it says.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -206,6 +213,7 @@ class ArraySource:
         count, heard = 0 if frames is None else len(frames), 0 if samples is None else len(samples)
         if not count and not heard:
             raise CfnsrError(recording.name, "has neither frames nor samples", "Give one of them")
+        given_arrays.check(recording)
         self.timeline = Timeline(
             stream=0 if count else -1,
             pts=tuple(range(count)),

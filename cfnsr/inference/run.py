@@ -15,7 +15,7 @@ from cfnsr.inference import faces
 from cfnsr.inference.faces import DetectedFaces, Faces, FrameChoice, OpenFaceFaces, SeenFace
 from cfnsr.inference.kinds import Inputs, Kind, Opinion
 from cfnsr.inference.picture import Picture, Pictures, with_attention
-from cfnsr.inference.recordings import ArraySource, FileSource, Recording
+from cfnsr.inference.recordings import ArraySource, FileSource, Recording, name_of
 from cfnsr.inference.table import Row
 from cfnsr.inference.voice_activity import VoiceActivity
 from cfnsr.inference.windows import Window, Windowing, end_of
@@ -101,7 +101,7 @@ class Run:
         self._predictor, self._kind = predictor, predictor.kind
         self._reads = [modality for modality in self._kind.modalities if only in (None, NAMES[modality])]
         self._path = item if isinstance(item, Path) else Path(item.name)
-        self.name = str(self._path)
+        self.name = name_of(self._path)
         with container.one_clip(self._path):
             self._source = FileSource(item) if isinstance(item, Path) else ArraySource(item)
         with self._reading():
@@ -214,6 +214,10 @@ class Run:
         ]
 
     def _row(self, waiting: _Waiting, opinion: Opinion, shown: Picture | None) -> Row:
+        if opinion.fused is not None and np.isnan(opinion.fused).any():
+            raise CfnsrError(
+                self.name, "the model's answer is no number", "Check the model: its weights may be damaged"
+            )
         distance = float("nan")
         if self._predictor.reference is not None and opinion.vector is not None:
             distance = float(self._predictor.reference.percentile(opinion.vector[None])[0])

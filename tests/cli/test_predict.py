@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,3 +122,44 @@ def test_what_cannot_be_annotated_is_one_line(model: Path, studio_actor: Path, t
     assert result.exit_code == 1 and problem in result.stderr and result.stdout == ""
     assert result.stderr.count("Error: ") == 1 and "Traceback" not in result.output
     assert clip.read_bytes() == before and not out.parent.exists()
+
+
+@pytest.mark.parametrize("outputs", [["--csv", "IN"], ["--page", "LINK"], ["--csv", "OUT", "--json", "./OUT"]])
+def test_no_output_replaces_recording_or_output(model: Path, tmp_path: Path, outputs: list[str]) -> None:
+    clip = tone(tmp_path / "call.wav", pitch_hz=200)
+    (tmp_path / "link").symlink_to(clip)
+    names = {"IN": clip, "LINK": tmp_path / "link", "OUT": tmp_path / "out", "./OUT": tmp_path / "." / "out"}
+    before = clip.read_bytes()
+    result = predict(model, tmp_path, *(names.get(part, part) for part in outputs))
+    assert result.exit_code == 1 and result.stderr.count("Error: ") == 1 and not result.stdout
+    assert clip.read_bytes() == before and not (tmp_path / "out").exists()
+
+
+def test_output_to_device_is_refused(model: Path, tmp_path: Path) -> None:
+    clip = tone(tmp_path / "call.wav", pitch_hz=200)
+    os.mkfifo(tmp_path / "pipe")
+    result = predict(model, clip, "--csv", tmp_path / "pipe")
+    assert result.exit_code == 1 and "would be replaced" in result.stderr and (tmp_path / "pipe").is_fifo()
+
+
+def test_name_that_is_no_text_is_in_all_outputs(model: Path, tmp_path: Path) -> None:
+    clip = tone(Path(os.fsdecode(bytes(tmp_path) + b"/\xff.wav")), pitch_hz=200)
+    outputs = [part for name in ("csv", "parquet", "json", "page") for part in (f"--{name}", tmp_path / name)]
+    result = predict(model, clip, *outputs)
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(tmp_path / "csv")["file"].tolist() == [f"{tmp_path}/\\udcff.wav"]
+
+
+def test_path_too_long_is_one_line(model: Path) -> None:
+    result = predict(model, "a" * 5000)
+    assert result.exit_code == 1 and result.stderr.count("Error: ") == 1 and "does not exist" in result.stderr
+    assert "there is no such model" in predict(Path("a" * 5000), "b").stderr
+
+
+def test_card_and_labels_cannot_write_to_terminal(saved: Callable[..., Saved], studio_actor: Path) -> None:
+    path, _ = saved("averaging", "face_mesh", labels=[f"\x1b[3{number}m" for number in range(8)])
+    held_out = HeldOut(0.5, 0.4, 0.6, 0.5, 1, 1, "")
+    Card("small", corpus="\x1b[31m", not_for="\x1b[2J\n", held_out=held_out).write(path.parent)
+    result = predict(path, sorted(studio_actor.glob("*.mp4"))[0])
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stdout and "\\x1b[2J\\n." in result.stdout

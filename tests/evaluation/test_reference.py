@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,4 +62,12 @@ def test_damaged_file_is_named(tmp_path: Path) -> None:
         {"mean": CLIPS[0], "std": CLIPS[0, :2], "distances": CLIPS[0]}, tmp_path / FILE, {"cfnsr": '{"modules": []}'}
     )
     with pytest.raises(CfnsrError, match="do not fit each other"):
+        Reference.beside(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("name, value", [("mean", np.nan), ("std", 0.0), ("distances", np.inf)])
+def test_numbers_that_give_no_distance_are_refused(tmp_path: Path, name: str, value: float) -> None:
+    known = Reference.of(CLIPS)
+    replace(known, **{name: np.full_like(getattr(known, name), value)}).write(tmp_path / "model.safetensors")
+    with pytest.raises(CfnsrError, match="is not what was written beside a model"):
         Reference.beside(tmp_path / "model.safetensors")

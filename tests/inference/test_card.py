@@ -71,3 +71,9 @@ def test_damaged_card_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / FILE).write_text(text)
     with pytest.raises(CfnsrError, match=rf"card\.json: {message}"):
         Card.of(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("temperature", ["NaN", "Infinity", "-1", "0", "1e-320"])
+def test_temperature_that_gives_no_probabilities_is_refused(temperature: str) -> None:
+    with pytest.raises(CfnsrError, match="temperature"):
+        Card.from_json(f'{{"name": "a", "temperature": {temperature}}}', "card.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from cfnsr.evaluation.reference import Reference
 from cfnsr.features import extractors, probe
 from cfnsr.features.fold import FrozenFeatures
 from cfnsr.features.probe import Probe
+from cfnsr.runtime import model_header
 from tests.inference.test_network import predict, probabilities
 from tests.support import prepared
 from tests.support.media import remuxed
@@ -113,3 +115,27 @@ def test_other_weights_of_the_encoder_are_refused(made: Callable[..., Made]) -> 
     assert path.read_bytes() != content
     with pytest.raises(CfnsrError, match="had other weights or another revision"):
         cfnsr.load(path)
+
+
+@pytest.mark.parametrize("changes", [{"labels": ["a"]}, {"options": 5}, {"extractor": 5}, {"c": "x"}], ids=str)
+def test_description_of_anything_is_one_error(made: Callable[..., Made], changes: dict[str, Any]) -> None:
+    path, _, _ = made("mel_statistics")
+    save_file(load_file(path), path, {"cfnsr": json.dumps({**model_header.read(path), **changes})})
+    with pytest.raises(CfnsrError, match=r"model\.safetensors: its "):
+        cfnsr.load(path)
+
+
+def test_reference_of_another_model_is_named(made: Callable[..., Made], studio_actor: Path) -> None:
+    path, _, _ = made("mel_statistics")
+    Reference.of(np.eye(3)).write(path)
+    with pytest.raises(CfnsrError, match="describes 3 features"):
+        cfnsr.load(path).predict(sorted(studio_actor.glob("*.mp4"))[0])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_answer_that_is_no_number_is_refused(made: Callable[..., Made], studio_actor: Path) -> None:
+    path, _, _ = made("mel_statistics")
+    description = {"cfnsr": json.dumps(model_header.read(path))}
+    save_file({name: array * np.nan for name, array in load_file(path).items()}, path, description)
+    with pytest.raises(CfnsrError, match="the model's answer is no number"):
+        cfnsr.load(path).predict(sorted(studio_actor.glob("*.mp4"))[0])

@@ -18,11 +18,12 @@ from cfnsr.errors import CfnsrError
 from cfnsr.evaluation import module_features
 from cfnsr.evaluation.missing_modality import replace_modality
 from cfnsr.evaluation.predict import Predictor
+from cfnsr.evaluation.reference import Reference
 from cfnsr.inference.card import Card
 from cfnsr.inference.model import Model
 from cfnsr.preprocessing import media
 from tests.inference.conftest import Saved
-from tests.support import networks, zoo
+from tests.support import networks, prepared, zoo
 from tests.support.media import numbered, remuxed, tone
 
 NAMES = ["video", "audio", *zoo.OPTIONS]
@@ -163,4 +164,18 @@ def test_network_on_sequences_is_refused(saved: Callable[..., Saved]) -> None:
 def test_network_without_preprocessing_is_refused(saved: Callable[..., Saved]) -> None:
     path, _ = saved("audio", preprocessing={})
     with pytest.raises(CfnsrError, match=r"lacks preprocessing\.extract"):
+        cfnsr.load(path)
+
+
+def test_reference_of_other_modules_is_named(saved: Callable[..., Saved]) -> None:
+    path, _ = saved("audio")
+    Reference.of(np.eye(3), ["nothing.here"]).write(path)
+    with pytest.raises(CfnsrError, match=r"reference\.safetensors: describes nothing\.here"):
+        cfnsr.load(path)
+
+
+def test_preprocessing_of_anything_is_one_error(saved: Callable[..., Saved]) -> None:
+    preprocessing = prepared.preprocessing("openface")
+    path, _ = saved("audio", preprocessing={**preprocessing, "extract": {**preprocessing["extract"], "window_s": None}})
+    with pytest.raises(CfnsrError, match="its description cannot be used"):
         cfnsr.load(path)

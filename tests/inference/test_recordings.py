@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,3 +76,26 @@ def test_file_that_is_cut_says_which_windows_lack_it(saved: Callable[..., Saved]
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     table = cfnsr.load(path, device="cpu").predict(cut)
     assert (table["missing"] == "face").all() and table["emotion"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"frames": np.zeros((2, 8, 8, 3), np.float32)},
+        {"frames": np.zeros((2, 8, 8), np.uint8)},
+        {"frame_rate_hz": -25.0},
+        {"frame_rate_hz": float("nan")},
+        {"samples": np.zeros(16, np.int16)},
+        {"samples": np.zeros((16, 2), np.float32)},
+        {"samples": np.full(16, np.nan, np.float32)},
+        {"rate_hz": 0},
+    ],
+)
+def test_wrong_arrays_are_refused(wrong: dict[str, Any]) -> None:
+    right: dict[str, Any] = {"frames": np.zeros((2, 8, 8, 3), np.uint8), "samples": np.zeros(16, np.float32)}
+    recording = Recording(**right)
+    recordings.ArraySource(recording)
+    for name, value in wrong.items():
+        object.__setattr__(recording, name, value)  # types are checked in tests alone, when it is made
+    with pytest.raises(CfnsrError, match=r"^recording: .*Give "):
+        recordings.ArraySource(recording)
