@@ -55,10 +55,8 @@ def listed(sources: Sources) -> list[Path | Recording]:
     """
     if isinstance(sources, (str, Path, Recording)):
         sources = [sources]
-    items: list[Path | Recording] = []
-    for source in sources:
-        items += [source] if isinstance(source, Recording) else files(Path(source))
-    return items
+    listed_by_source = ([each] if isinstance(each, Recording) else files(Path(each)) for each in sources)
+    return [item for items in listed_by_source for item in items]
 
 
 def name_of(path: Path) -> str:
