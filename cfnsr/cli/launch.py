@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cfnsr import config
-from cfnsr.cli.options import params_option
+from cfnsr.cli.options import PARAMS, params_option
 from cfnsr.cli.stage import console
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import dvc_repository
@@ -66,7 +66,7 @@ def launch(
     if options and not slurm:
         raise click.UsageError("--slurm-option needs --slurm")
     root = params.resolve().parent
-    values = config.load(params)
+    values = config.load(root / PARAMS)  # as DVC does, whatever the name of the file that was given
     plan = dvc_repository.plan(root, stages or STAGES)
     if not plan.needs:
         click.echo(f"nothing to do: {plan.fresh} jobs are up to date")
