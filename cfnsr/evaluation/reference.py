@@ -118,5 +118,5 @@ class Reference:
             if arrays["mean"].shape != arrays["std"].shape or not len(arrays["distances"]):
                 raise ValueError("its arrays do not fit each other")
             return cls(tuple(modules), arrays["mean"], arrays["std"], arrays["distances"], means)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise CfnsrError(path, f"is not what was written beside a model ({error})", "Train it again") from error

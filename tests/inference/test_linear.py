@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import cfnsr
@@ -103,3 +104,15 @@ def test_other_weights_of_the_encoder_are_refused(made: Callable[..., Made]) -> 
     assert path.read_bytes() != content
     with pytest.raises(CfnsrError, match="had other weights or another revision"):
         cfnsr.load(path)
+
+
+def test_arrays_of_other_shapes_are_refused(made: Callable[..., Made]) -> None:
+    path, _, _ = made("mel_statistics")
+    arrays = load_file(path)
+    with safe_open(path, "np") as file:
+        metadata = file.metadata()
+    empty = {"weights": np.zeros((10**9, 0)), "mean": np.zeros(0), "scale": np.zeros(0)}
+    for changes in ({"bias": np.zeros(1)}, {"weights": arrays["weights"][:, :-1]}, empty):
+        save_file({**arrays, **changes}, path, metadata)
+        with pytest.raises(CfnsrError, match="its arrays do not fit each other and its labels"):
+            cfnsr.load(path)
