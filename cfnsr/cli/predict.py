@@ -10,6 +10,7 @@ import click
 
 from cfnsr.cli.options import OUT_FILE
 from cfnsr.cli.predictions import Predictions
+from cfnsr.cli.stage import echo
 from cfnsr.errors import CfnsrError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def predict(
     said.add(paths, options, pictures=page is not None)
     for lines in (said.model.card.figures(), [f"{said.model.card.not_for}."]):
         for line in lines:
-            click.echo(line)
+            echo(line)
     said.write({"csv": csv, "parquet": parquet, "json": json_file, "page": page})
     if annotate is not None and timeline is not None:
         said.annotate(timeline, paths[0], annotate)

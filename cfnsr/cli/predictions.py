@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from cfnsr.cli.stage import echo
 from cfnsr.errors import CfnsrError, printable
 from cfnsr.runtime import progress
 from cfnsr.runtime.outputs import atomic_file, writing
@@ -82,22 +81,22 @@ class Predictions:
             bar.update(task, total=len(run.windows))
             self.landmarks[run.name] = run.landmarks
             faces = f"  (faces: {run.landmarks})" if run.landmarks else ""
-            click.echo(f"{printable(run.name)}{faces}", file=out)
+            echo(f"{printable(run.name)}{faces}", file=out)
             rows: list[Row] = []
             self.recordings.append(Pictured(run.name, run.duration_s, run.levels, rows))
             for row in run:
                 rows.append(row)
-                click.echo(_line(row, labels), file=out)
+                echo(_line(row, labels), file=out)
                 bar.update(task, completed=len({each.start_s for each in rows}))
             self.recordings[-1] = Pictured(run.name, run.duration_s, run.levels, rows)  # the levels are known now
-            click.echo(f"  {summary(rows, labels)}", file=out)
+            echo(f"  {summary(rows, labels)}", file=out)
         except CfnsrError as error:
             self._report(file, error)
         finally:
             bar.remove_task(task)
 
     def _report(self, path: Path, error: CfnsrError) -> None:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         self.failed[str(path)] = error.problem
 
     def write(self, outputs: dict[str, Path | None]) -> None:
