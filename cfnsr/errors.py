@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Characters that are not printable, and harmless.
+_LAYOUT = "\n\t\N{NO-BREAK SPACE}\N{THIN SPACE}\N{NARROW NO-BREAK SPACE}"
+
 
 class CfnsrError(Exception):
     """An error that the user can correct: it says where it is, what is wrong and what to do.
@@ -21,6 +24,18 @@ class CfnsrError(Exception):
         return type(self), (self.where, self.problem, self.remedy)
 
 
-def printable(text: str) -> str:
-    """Escape the characters that a terminal would interpret or cannot show; a file may have any name."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+def printable(text: str, keep: str = "") -> str:
+    """Escape the characters that a terminal would interpret or cannot show; a file may have any name.
+
+    Args:
+        text: from a file, a header, a server.
+        keep: characters that stay, for instance the newline of a text of several lines.
+    """
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+def on_page(value: object) -> object:
+    """Escape control characters of a text that a template shows; what is marked as trusted stays as it is."""
+    return printable(value, keep=_LAYOUT) if type(value) is str else value

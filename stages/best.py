@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from cfnsr.cli.options import IN_FOLDER
-from cfnsr.cli.stage import stage
+from cfnsr.cli.stage import echo, stage
 from cfnsr.config import Params
 from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
@@ -29,12 +29,12 @@ def main(params: Params, corpus: Path) -> None:
     run, manifest = params.run, Manifest.read(corpus / "manifest.json")
     expected = ExpectedOutputs.of(run.rows, manifest.folds, run.seeds, run.fused, run.cross.rows)
     for path in [*prune(corpus / "jobs", expected.jobs), *prune(corpus / "models", expected.models)]:
-        click.echo(f"deleted {path}, which params.yaml no longer lists")
+        echo(f"deleted {path}, which params.yaml no longer lists")
     candidates = _candidates(params, corpus, expected)
     best = best_model.choose(corpus, candidates)
     if best is None:
         best_model.write(corpus / "best", None, corpus, None)
-        click.echo("no row was trained here and validated, so none is the best")
+        echo("no row was trained here and validated, so none is the best")
         return
     linear = best.name in run.probe
     encoder = _encoder(corpus, best.name, best.trial) if linear else {}
@@ -49,7 +49,7 @@ def main(params: Params, corpus: Path) -> None:
         ci_level=params.report.ci_level,
     )
     best_model.write(corpus / "best", best, corpus, card)
-    click.echo(
+    echo(
         f"{best.name}, {best.trial.fold}, seed {best.trial.seed}: {best.validation_accuracy_of_fold:.1%} of the clips "
         "of its validation speakers are predicted correctly"
     )

@@ -5,7 +5,7 @@ import click
 
 from cfnsr import corpora
 from cfnsr.cli.options import IN_FOLDER
-from cfnsr.cli.stage import stage
+from cfnsr.cli.stage import echo, stage
 from cfnsr.config import Params
 from cfnsr.data import splits
 from cfnsr.data.manifest import Manifest
@@ -27,7 +27,7 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
     for features in (corpus_folder / "features").glob("*"):  # those of listed speakers may be made later
         deleted += prune(features, [actor for actor in params.actors if (features / actor).exists()])
     for path in deleted:
-        click.echo(f"deleted {path}, which params.yaml no longer lists")
+        echo(f"deleted {path}, which params.yaml no longer lists")
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
     labels = module.labels(**options)
@@ -58,9 +58,9 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
     bad.report()
     for finding, found in report.findings.items():
         if found:
-            click.echo(f"{finding}: {len(found)} clips, {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}")
+            echo(f"{finding}: {len(found)} clips, {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}")
     clips, speakers, folds = sum(report.clips.values()), len(report.clips), len(params.folds)
-    click.echo(f"{clips} clips of {speakers} speakers in {folds} folds")
+    echo(f"{clips} clips of {speakers} speakers in {folds} folds")
 
 
 def _preprocessing(params: Params) -> dict[str, Any]:

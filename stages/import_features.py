@@ -3,7 +3,7 @@ from pathlib import Path
 import click
 
 from cfnsr.cli.options import IN_FOLDER
-from cfnsr.cli.stage import stage
+from cfnsr.cli.stage import echo, stage
 from cfnsr.config import Params
 from cfnsr.data.manifest import Manifest
 from cfnsr.features import imported
@@ -22,7 +22,7 @@ def main(params: Params, source: str, name: str, corpus_folder: Path) -> None:
     features = imported.collect(corpus_folder.parent / source, name, manifest, params.cross.labels)
     imported.write(corpus_folder / "imported_features" / name / source, features)
     left_out = "".join(f", without {count} of {emotion}" for emotion, count in features.left_out.items())
-    click.echo(f"{len(features.index)} clips of {source}{left_out}")
+    echo(f"{len(features.index)} clips of {source}{left_out}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from cfnsr import config
 from cfnsr.cli import other_corpora
 from cfnsr.cli.models import untrained_spec
 from cfnsr.cli.options import DATA, params_option
+from cfnsr.cli.stage import echo
 from cfnsr.errors import CfnsrError
 from cfnsr.report.expected import label
 from cfnsr.runtime import dvc_repository
@@ -37,7 +38,7 @@ def check(params: Path) -> None:
     _check_systems(params, values)
     rows = [label(*row) for row in values.run.rows]
     seeds = len(values.run.seeds)
-    click.echo(
+    echo(
         f"{params}: {len(values.actors)} speakers, {len(values.folds)} folds, {len(rows)} rows "
         f"({', '.join(rows)}), {seeds} seed{'s' * (seeds > 1)}: "
         f"{dvc_repository.stage_count(root, values.model_dump())} stages"

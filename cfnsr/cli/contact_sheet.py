@@ -8,6 +8,7 @@ import click
 
 from cfnsr import config
 from cfnsr.cli.options import OUT_FILE, data_option, params_option
+from cfnsr.cli.stage import echo
 from cfnsr.data import shards
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import contact_sheet
@@ -34,4 +35,4 @@ def sheet(actor: str, out: Path, params: Path, data: Path) -> None:
     shard = shards.read(data / values.corpus / "shards" / actor, values.modalities)
     with writing(out):
         paths = contact_sheet.write(out, shard)
-    click.echo("\n".join(map(str, paths)))
+    echo("\n".join(map(str, paths)))

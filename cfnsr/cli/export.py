@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cfnsr.cli.options import IN_FILE, OUT_FILE
+from cfnsr.cli.stage import echo
 from cfnsr.runtime.outputs import writing
 
 
@@ -32,11 +33,11 @@ def export(model: Path, out: Path) -> None:
         written = exporting.export(model, out)
     spec = written.spec
     shapes = (f"{name} ({dtype}, {_shape(spec.inputs[name])} a clip)" for name, dtype in written.inputs.items())
-    click.echo(f"{out}: {spec.name}, {written.size / 1e6:.1f} MB")
-    click.echo(f"reads {', '.join(shapes)}")
-    click.echo(f"returns {', '.join(written.outputs)} of {', '.join(spec.labels)}")
+    echo(f"{out}: {spec.name}, {written.size / 1e6:.1f} MB")
+    echo(f"reads {', '.join(shapes)}")
+    echo(f"returns {', '.join(written.outputs)} of {', '.join(spec.labels)}")
     checked = " and ".join(map(str, exporting.CHECKED))
-    click.echo(f"differs from torch by at most {written.difference:.1g} on batches of {checked} random clips")
+    echo(f"differs from torch by at most {written.difference:.1g} on batches of {checked} random clips")
 
 
 def _shape(sizes: list[int]) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from cfnsr import config
 from cfnsr.cli import intake_summary
 from cfnsr.cli.options import IN_FILE, IN_FOLDER, params_option
+from cfnsr.cli.stage import echo
 from cfnsr.config import preset
 from cfnsr.corpora.folder import builders, intake
 from cfnsr.corpora.folder import folds as of_speakers
@@ -104,7 +105,7 @@ def folder(
     if problems:
         _say(["clips that cannot be used:", *(f"  {problem}" for problem in problems)])
     if given.surplus:
-        click.echo(f"videos that no row names: {shown(given.surplus)}")
+        echo(f"videos that no row names: {shown(given.surplus)}")
     kept, rare_speakers, rare_labels = of_speakers.without_rare([entry for entry, _ in clips], min_clips)
     _say(_left_out([entry for entry, _ in clips], kept, rare_speakers, rare_labels))
     _write(table, clips, kept)
@@ -134,7 +135,7 @@ def _labels_of(corpus: str, videos: Path, path: Path) -> Path:
 
 def _say(lines: Any) -> None:
     for line in lines:
-        click.echo(line)
+        echo(line)
 
 
 def _left_out(

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from cfnsr import config
-from cfnsr.cli.options import params_option
-from cfnsr.cli.stage import console
+from cfnsr.cli.options import PARAMS, params_option
+from cfnsr.cli.stage import console, echo
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import dvc_repository
 from cfnsr.runtime import launch as jobs_module
@@ -66,10 +66,10 @@ def launch(
     if options and not slurm:
         raise click.UsageError("--slurm-option needs --slurm")
     root = params.resolve().parent
-    values = config.load(params)
+    values = config.load(root / PARAMS)  # as DVC does, whatever the name of the file that was given
     plan = dvc_repository.plan(root, stages or STAGES)
     if not plan.needs:
-        click.echo(f"nothing to do: {plan.fresh} jobs are up to date")
+        echo(f"nothing to do: {plan.fresh} jobs are up to date")
         return
     threads = values.train.threads * values.train.devices
     if values.train.device == "cpu":
@@ -88,12 +88,12 @@ def launch(
         summary = jobs_module.run_all(plan, backend, table)
     for outcome in summary.failed:
         problem = outcome.problem or "; ".join(repro.errors(outcome.job, root))
-        click.echo(f"{outcome.job}: {problem} ({jobs_module.LOGS / outcome.job}.log)", err=True)
+        echo(f"{outcome.job}: {problem} ({jobs_module.LOGS / outcome.job}.log)", err=True)
     if summary.failed:
         skipped = f", and {len(summary.skipped)} that need them did not run" if summary.skipped else ""
         problem = f"{len(summary.failed)} jobs failed{skipped}"
         raise CfnsrError("launch", problem, "Remove the cause and run the same again")
-    click.echo(f"{len(plan.needs)} jobs done, {plan.fresh} were up to date")
+    echo(f"{len(plan.needs)} jobs done, {plan.fresh} were up to date")
 
 
 def _local(root: Path, values: config.Params, jobs: int | None, threads: int) -> jobs_module.Backend:

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from cfnsr.cli.stage import echo
 from cfnsr.errors import CfnsrError, printable
 from cfnsr.runtime import progress
 from cfnsr.runtime.outputs import atomic_file, writing
@@ -82,25 +81,25 @@ class Predictions:
             bar.update(task, total=len(run.windows))
             self.landmarks[run.name] = run.landmarks
             faces = f"  (faces: {run.landmarks})" if run.landmarks else ""
-            click.echo(f"{printable(run.name)}{faces}", file=out)
+            echo(f"{printable(run.name)}{faces}", file=out)
             rows: list[Row] = []
             self.recordings.append(Pictured(run.name, run.duration_s, run.levels, rows))
             for row in run:
                 rows.append(row)
-                click.echo(printable(_line(row, labels, numbered=options["face"] == "all")), file=out)
+                echo(_line(row, labels, numbered=options["face"] == "all"), file=out)
                 bar.update(task, completed=len({predicted.start_s for predicted in rows}))
             # The sound's levels are read with the first row.
             self.recordings[-1] = Pictured(run.name, run.duration_s, run.levels, rows)
-            click.echo(printable(f"  {summary(rows, labels)}"), file=out)
+            echo(f"  {summary(rows, labels)}", file=out)
         except CfnsrError as error:
             self._report(file, error)
         finally:
             bar.remove_task(task)
 
     def _report(self, path: Path, error: CfnsrError) -> None:
-        click.echo(f"Error: {error}", err=True)
         from cfnsr.inference.recordings import name_of
 
+        echo(f"Error: {error}", err=True)
         self.failed[name_of(path)] = error.problem
 
     def write(self, outputs: dict[str, Path | None]) -> None:

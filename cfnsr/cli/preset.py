@@ -11,6 +11,7 @@ import click
 from cfnsr import corpora
 from cfnsr.cli import other_corpora
 from cfnsr.cli.options import DATA, params_option, presets_option
+from cfnsr.cli.stage import echo
 from cfnsr.config import preset as overlays
 from cfnsr.errors import CfnsrError
 
@@ -43,22 +44,22 @@ def preset(name: str | None, params: Path, presets: Path, accept_licence: bool) 
         names = overlays.names(presets)
         width = max(map(len, names), default=0)
         for preset_name in names:
-            click.echo(f"{preset_name:{width}}  {overlays.summary(presets / f'{preset_name}.yaml')}")
+            echo(f"{preset_name:{width}}  {overlays.summary(presets / f'{preset_name}.yaml')}")
         return
     overlay = presets / f"{name}.yaml"
     values = overlays.load(overlay)
     added: dict[str, Any] = {}
     if accept_licence:
-        click.echo(_licence(values["corpus"]))
+        echo(_licence(values["corpus"]))
         added["corpora"] = {values["corpus"]: {"licence_accepted": True}}
     others = other_corpora.of_preset(params.parent / DATA, values)
     if others["corpora"]:
         added["run"] = {"cross": others}
     changes = overlays.apply(params, overlay, added)
-    click.echo("\n".join(changes) if changes else "nothing to change")
+    echo("\n".join(changes) if changes else "nothing to change")
     if others["corpora"]:
         names, rows = (", ".join(others[key]) for key in ("corpora", "rows"))
-        click.echo(f"data/ has features of {names}: {rows} will also be trained on them (run.cross)")
+        echo(f"data/ has features of {names}: {rows} will also be trained on them (run.cross)")
 
 
 def _licence(corpus: str) -> str:

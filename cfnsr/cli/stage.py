@@ -6,14 +6,14 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from cfnsr import config
 from cfnsr.cli.options import params_option
 from cfnsr.cli.timing import log_time
-from cfnsr.errors import CfnsrError
+from cfnsr.errors import CfnsrError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,8 +47,20 @@ def one_line_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
+def echo(text: str, *, file: IO[str] | None = None, err: bool = False) -> None:
+    """Print a text that may hold what a file says: nothing in it moves the cursor or changes colours."""
+    click.echo(printable(text, keep="\n"), file=file, err=err)
+
+
 def console() -> Console:
-    """Return a console as wide as the terminal; without a terminal, wide enough for every table."""
+    """Return a console as wide as the terminal; without a terminal, wide enough for every table.
+
+    It interprets nothing in a text: tables show what files say.
+    """
     from rich.console import Console  # the stages do without
 
-    return Console(width=None if Console().is_terminal else 200)
+    from cfnsr.cli.plain_text import PlainText
+
+    terminal = Console(width=None if Console().is_terminal else 200, markup=False, emoji=False)
+    terminal.push_render_hook(PlainText())
+    return terminal

@@ -87,6 +87,7 @@ class Fetch(Section):
     tries: Count
     wait_s: NotNegative
     timeout_s: Positive
+    min_rate: NotNegative
 
 
 class ParallelClips(Section):

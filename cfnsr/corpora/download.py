@@ -7,6 +7,7 @@ retries requests that fail before the body; this module resumes within the body.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,6 +19,8 @@ from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 from urllib3.util import Retry
 
 from cfnsr import __version__
+from cfnsr.corpora import answers
+from cfnsr.corpora.answers import SlowError
 from cfnsr.corpora.link_or_copy import disk_space
 from cfnsr.corpora.retries import LONGEST_PAUSE_S, TEMPORARY, LongPauseError, Retries
 from cfnsr.errors import CfnsrError
@@ -26,7 +29,7 @@ from cfnsr.runtime.checksum import md5, sha256
 USER_AGENT = f"cfnsr/{__version__}"
 CONNECT_S = 20  # timeout of a connection's start
 
-_CHUNK = 1 << 16  # bytes that an interrupted connection may lose
+_RANGE = re.compile(r"bytes (?:([0-9]{1,18})-[0-9]{1,18}|\*)/([0-9]{1,18}|\*)")
 _REMEDY = "Run the command again: it resumes where it stopped; or set fetch.base_url to another server"
 
 
@@ -82,6 +85,7 @@ def fetch(
     tries: int,
     wait_s: float,
     timeout_s: float,
+    min_rate: float,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Fetch an archive into a folder, unless it is there; return its path.
@@ -89,9 +93,10 @@ def fetch(
     Args:
         archive: the archive.
         folder: created if it is missing.
-        tries: requests in a row without new bytes before the download fails.
+        tries: requests in a row without new bytes, or with too few, before the download fails.
         wait_s: first pause between them in seconds; pauses double, unless the server sends ``Retry-After``.
         timeout_s: seconds without data before a connection is closed.
+        min_rate: bytes a second; a connection that is slower over ``timeout_s`` is closed.
         on_progress: called with the number of received bytes and of all bytes.
 
     Raises:
@@ -106,7 +111,7 @@ def fetch(
     if _size(part) > archive.size:
         part.unlink()
     with disk_space(folder, archive.size - _size(part)):
-        _Transfer(archive, part, tries, wait_s, timeout_s, on_progress).run()
+        _Transfer(archive, part, tries, wait_s, timeout_s, min_rate, on_progress).run()
     problem = archive.wrong_checksum(part)
     if problem:
         part.unlink()
@@ -125,6 +130,7 @@ class _Transfer:
     tries: int
     wait_s: float
     timeout_s: float
+    min_rate: float
     on_progress: Callable[[int, int], None]
 
     def run(self) -> None:
@@ -140,9 +146,12 @@ class _Transfer:
             # starts from the beginning each time, and never gets further, must not be asked forever.
             largest, retries = _size(self.part), self._retries()
             while _size(self.part) < self.archive.size:
+                started_s = time.monotonic()
                 problem = self._request(session)
-                if _size(self.part) > largest:
-                    largest, retries = _size(self.part), self._retries()
+                grown, largest = _size(self.part) - largest, max(largest, _size(self.part))
+                enough = self.min_rate * max(1.0, time.monotonic() - started_s)
+                if grown > 0 and (grown >= enough or largest == self.archive.size):
+                    retries = self._retries()
                     continue
                 try:
                     retries = retries.increment("GET", self.archive.url, error=ProtocolError(problem))
@@ -168,14 +177,16 @@ class _Transfer:
                     raise self._out_of_tries(f"the server answered {response.status_code} {response.reason}")
                 first = self._first_byte(response, start)
                 if first is None:  # the server does not send the rest; request the whole archive next
-                    self.part.unlink()
+                    self.part.unlink(missing_ok=True)
                     return f"the server answered {response.status_code} to a request for a range"
                 self._save(response, first)
+        except SlowError:
+            return f"the server sent less than {self.min_rate:g} bytes a second"
         except LongPauseError as error:
             problem = f"the server asks for a pause of {error.args[0] / 60:.0f} minutes"
             raise self._error(problem, "Run the command again after that: it resumes") from error
         except (requests.RequestException, HTTPError) as error:
-            problem = f"the connection failed ({_innermost(error)})"
+            problem = f"the connection failed ({answers.innermost(error)})"
             if not connected:  # urllib3 has made all retries
                 raise self._out_of_tries(problem) from error
             return problem
@@ -192,7 +203,7 @@ class _Transfer:
         if response.status_code == 200:
             self._check_size(response.headers.get("Content-Length"))
             return 0
-        span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
+        span = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if span is not None:
             self._check_size(span[2])
         if response.status_code == 416 or span is None or span[1] is None or int(span[1]) > received:
@@ -200,12 +211,13 @@ class _Transfer:
         return int(span[1])
 
     def _check_size(self, size: str | None) -> None:
-        if size is not None and size.isdecimal() and int(size) != self.archive.size:
-            problem = f"the server has {int(size):,} bytes, where {self.archive.size:,} were expected"
+        if size is not None and size.isdecimal() and size.lstrip("0") != str(self.archive.size):
+            number = f"{int(size):,}" if len(size) <= 18 else "far more"
+            problem = f"the server has {number} bytes, where {self.archive.size:,} were expected"
             raise self._error(problem, "The server has another file: set fetch.base_url to another server")
 
     def _save(self, response: requests.Response, start: int) -> None:
-        chunks = response.iter_content(_CHUNK)
+        chunks = answers.chunks(response, self.timeout_s, self.min_rate)
         first = next(chunks, b"")
         # Checked before it overwrites received bytes.
         expected = self.archive.start
@@ -235,10 +247,3 @@ class _Transfer:
 
 def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
-
-
-def _innermost(error: BaseException) -> str:
-    """Return the message of the innermost of nested exceptions."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return str(error) or type(error).__name__

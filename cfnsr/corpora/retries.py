@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 
@@ -10,6 +11,8 @@ from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
 LONGEST_PAUSE_S = 900
+_ENDLESS_S = 1e9  # no error needs to name a longer pause
+_TIME = re.compile(r"[0-9]{1,12}")  # in seconds since 1970
 # HTTP statuses after which the same request may succeed: timeouts, too many requests, errors of the server.
 TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -23,10 +26,10 @@ class Retries(Retry):
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         seconds, reset = None, response.headers.get("X-RateLimit-Reset", "")
-        with suppress(InvalidHeader):
+        with suppress(InvalidHeader, ValueError, OverflowError):  # a number may have thousands of digits
             seconds = super().get_retry_after(response)
-        if seconds is None and reset.isdecimal() and response.headers.get("X-RateLimit-Remaining") == "0":
+        if seconds is None and _TIME.fullmatch(reset) and response.headers.get("X-RateLimit-Remaining") == "0":
             seconds = max(0.0, int(reset) - time.time())  # the header holds a time of day
         if seconds is not None and seconds > LONGEST_PAUSE_S:
-            raise LongPauseError(seconds)
+            raise LongPauseError(min(seconds, _ENDLESS_S))
         return seconds

@@ -22,7 +22,7 @@ class Source:
     Attributes:
         base_url: of the server, without a slash at its end.
         local: folder with the user's own archives and folders, which is searched first; empty: there is none.
-        tries, wait_s, timeout_s: see ``download.fetch``.
+        tries, wait_s, timeout_s, min_rate: see ``download.fetch``.
         partial: folder for downloads.
         hard_links: whether the user's own files may be hard-linked, see ``link_or_copy``.
     """
@@ -32,6 +32,7 @@ class Source:
     tries: int
     wait_s: float
     timeout_s: float
+    min_rate: float
     partial: Path
     hard_links: bool = False
 
@@ -80,7 +81,8 @@ class Source:
             yield user_file
             return
         with progress.transfer(archive.name) as on_progress:
-            path = fetch(archive, self.partial, self.tries, self.wait_s, self.timeout_s, on_progress)
+            limits = (self.tries, self.wait_s, self.timeout_s, self.min_rate)
+            path = fetch(archive, self.partial, *limits, on_progress)
         yield path
         if not keep:
             path.unlink()

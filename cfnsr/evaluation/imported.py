@@ -56,9 +56,10 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
             for file in files
         ],
     )
+    weights = checkpoint.load(path).state_dict()  # first: it checks that the file holds what its description says
     network = own_spec.build()
     try:
-        network.load_state_dict(checkpoint.load(path).state_dict())
+        network.load_state_dict(weights)
     except RuntimeError as error:
         problem = f"was made for clips of shapes {spec.inputs}, not {manifest.shapes}"
         raise CfnsrError(path, problem, "Change `extract` to what the network was trained on") from error

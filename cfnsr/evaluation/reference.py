@@ -129,5 +129,5 @@ class Reference:
             if not (arrays["std"] > 0).all():
                 raise ValueError("a deviation is not positive")
             return cls(tuple(modules), arrays["mean"], arrays["std"], arrays["distances"], means)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise CfnsrError(path, f"is not what was written beside a model ({error})", "Train it again") from error

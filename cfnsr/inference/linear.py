@@ -42,8 +42,7 @@ class LinearClassifier:
         if "options" not in header:
             raise CfnsrError(path, "does not say with which options its encoder ran", _AGAIN)
         self.labels = list(header["labels"])
-        if not len(self.labels) == len(arrays["weights"]) == len(arrays["bias"]):
-            raise CfnsrError(path, f"its weights are not of {len(self.labels)} emotions", _AGAIN)
+        _check_shapes(path, len(self.labels), arrays)
         self.preprocessing: Mapping[str, Any] = header.get("preprocessing", {})
         self._encoder = WindowEncoder(
             path,
@@ -97,3 +96,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CfnsrError(path, f"is no linear classifier ({error})", _AGAIN) from error
     return header, arrays
+
+
+def _check_shapes(path: Path, classes: int, arrays: Mapping[str, np.ndarray]) -> None:
+    """Check that the arrays fit each other; of arrays without values, a small file may have very many."""
+    width = arrays["mean"].size
+    expected = {"mean": (width,), "scale": (width,), "weights": (classes, width), "bias": (classes,)}
+    if not width or any(arrays[name].shape != shape for name, shape in expected.items()):
+        raise CfnsrError(path, "its arrays do not fit each other and its labels", _AGAIN)

@@ -14,6 +14,7 @@ from cfnsr.inference.card import Card, shipped
 from cfnsr.runtime import model_header
 
 if TYPE_CHECKING:
+    from cfnsr.inference.kinds import Kind
     from cfnsr.inference.model import Model
 
 BEST, FILE = "best", MODEL
@@ -22,41 +23,43 @@ _REMEDY = "Give best, a path (model.safetensors or .onnx), REPOSITORY:ARTIFACT, 
 
 def load(name: str | Path, device: str) -> Model:
     """Load a model; see ``cfnsr.load``."""
-    path = find(name)
-    try:
-        return _load(path, device)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # its description may hold anything
-        problem = f"its description cannot be used ({type(error).__name__}: {error})"
-        raise CfnsrError(path, problem, "Give a file written by this version of cfnsr") from error
-
-
-def _load(path: Path, device: str) -> Model:
     from cfnsr.inference.model import Model  # imports torch
 
-    if path.suffix == ".onnx":
-        return _exported(path, device)
+    path = find(name)
     if path.suffix == ".pt2":
         raise CfnsrError(
             path,
             "is of torch.export, which cfnsr only writes",
             "Export the model as .onnx, or give its model.safetensors",
         )
+    try:
+        kind, card, reference = _opened(path, device)
+        kind.windowing(None, None)
+        kind.frame_choice  # noqa: B018 - like the line before, it reads what the description says
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:  # anyone may have written it
+        problem = f"its description cannot be used ({type(error).__name__}: {error})"
+        raise CfnsrError(path, problem, "Train it again, or give another file") from error
+    return Model(kind, card, reference)
+
+
+def _opened(path: Path, device: str) -> tuple[Kind, Card, Reference | None]:
+    if path.suffix == ".onnx":
+        return _exported(path, device)
     card, reference = Card.of(path), Reference.beside(path)
     if model_header.read(path).get("kind") == "linear probe":
         from cfnsr.inference.linear import LinearClassifier
 
-        return Model(LinearClassifier(path, device), card, reference)
+        return LinearClassifier(path, device), card, reference
     from cfnsr.inference.network import Network
     from cfnsr.inference.on_sequences import SequenceNetwork, reads_sequences
     from cfnsr.models import checkpoint
 
     kind = SequenceNetwork if reads_sequences(checkpoint.read_spec(path)) else Network
-    return Model(kind(path, device, reference), card, reference)
+    return kind(path, device, reference), card, reference
 
 
-def _exported(path: Path, device: str) -> Model:
+def _exported(path: Path, device: str) -> tuple[Kind, Card, None]:
     from cfnsr.inference.exported import ExportedNetwork
-    from cfnsr.inference.model import Model
     from cfnsr.inference.on_sequences import ExportedSequenceNetwork, reads_sequences
     from cfnsr.inference.onnx_network import OnnxNetwork
 
@@ -66,7 +69,7 @@ def _exported(path: Path, device: str) -> Model:
         )
     network = OnnxNetwork(path)
     kind = ExportedSequenceNetwork if reads_sequences(network.spec) else ExportedNetwork
-    return Model(kind(path, network), network.card, None)
+    return kind(path, network), network.card, None
 
 
 def find(name: str | Path) -> Path:

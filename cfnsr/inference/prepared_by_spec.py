@@ -21,6 +21,7 @@ from cfnsr.runtime import sources
 
 SEQUENCE = "_sequence"  # ending of the names of arrays of a frozen encoder's output over time
 _AGAIN = "Train it again with this version of cfnsr"
+_MOST_VALUES = 2**27  # of an array that is computed from one window
 
 
 class PreparedBySpec(ABC):
@@ -52,6 +53,19 @@ class PreparedBySpec(ABC):
         self._video = {**self._sections["extract"].get("video", {}), "decoder": "pyav"}
         self.takes_csv = self._sections.get("landmarks", {}).get("source") == OpenFaceFaces.origin
         self.track = int(self._audio.get("track", 1))
+        self._check_amount()
+
+    def _check_amount(self) -> None:
+        """Refuse a description by which one window would fill the memory; a file may come from anyone."""
+        frames, side_px = (int(self._video.get(key, 1)) for key in ("frames", "side_px"))
+        mels, n_fft = (int(self._audio.get(key, 1)) for key in ("mels", "n_fft"))
+        length_s = sum(float(self._sections["extract"][key]) for key in ("offset_s", "window_s"))
+        samples = length_s * float(self._audio.get("rate_hz", 1))
+        steps = samples / max(1, int(self._audio.get("hop", 1)))
+        most = max(frames * side_px**2 * 3, samples, steps * max(mels, n_fft), mels * n_fft)
+        if not most <= _MOST_VALUES:
+            problem = f"its description asks for too much: an array of {most:.3g} values from one window"
+            raise CfnsrError(self._path, problem, "Give another file")
 
     def _of_faces(self) -> list[str]:
         return ["crop", "landmarks"] if "video" in self.modalities else []

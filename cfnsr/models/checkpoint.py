@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from cfnsr.errors import CfnsrError
 from cfnsr.models.encoders import Encoder, Unimodal
@@ -15,6 +21,7 @@ from cfnsr.runtime.outputs import atomic_file
 
 # One key: safetensors writes several in random order, and the file's bytes would differ from run to run.
 _KEY = "cfnsr"
+_SPARE = 1000  # parameters of parts that a system builds and does not keep
 
 
 def save(path: Path, network: nn.Module, spec: ModelSpec) -> None:
@@ -46,12 +53,47 @@ def load(path: Path) -> nn.Module:
     Raises:
         CfnsrError: the file is not a model of cfnsr, or its tensors do not fit its description.
     """
-    network = read_spec(path).build()
+    spec = read_spec(path)
+    _check_tensors(path, spec)
+    network = spec.build()
     try:
         network.load_state_dict(load_file(path))
     except RuntimeError as error:
         raise CfnsrError(path, f"tensors do not fit: {error}", "Run its training stage again") from error
     return network.eval()
+
+
+def _check_tensors(path: Path, spec: ModelSpec) -> None:
+    """Compare names and shapes with the description, before memory is taken for either; a file may come from anyone."""
+    with safe_open(path, framework="pt") as file:
+        stored = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - it is no dict
+    with torch.device("meta"), _at_most(len(stored) + _SPARE, path):
+        expected = {name: list(tensor.shape) for name, tensor in spec.build().state_dict().items()}
+    different = [
+        f"{name} is {stored.get(name, 'missing')}, not {expected.get(name, 'expected')}"
+        for name in sorted(stored.keys() | expected.keys())
+        if stored.get(name) != expected.get(name)
+    ]
+    if different:
+        more = f" and {len(different) - 1} more" if different[1:] else ""
+        raise CfnsrError(path, f"tensors do not fit: {different[0]}{more}", "Run its training stage again")
+
+
+@contextmanager
+def _at_most(parameters: int, path: Path) -> Iterator[None]:
+    """Stop the building of a network that has more parameters than its file has tensors."""
+    numbers = count(1)
+
+    def stop(*_: Any) -> None:
+        if next(numbers) > parameters:
+            problem = "tensors do not fit: its description is of a network with more of them"
+            raise CfnsrError(path, problem, "Run its training stage again")
+
+    hook = register_module_parameter_registration_hook(stop)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def load_encoder(path: Path) -> Encoder:

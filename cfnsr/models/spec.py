@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -15,6 +16,11 @@ from cfnsr.models import encoders as encoder_files
 from cfnsr.models import fusion
 from cfnsr.models.encoders import Encoder, Unimodal
 from cfnsr.models.types import MODALITIES
+
+# A file may come from anyone, and its description must not ask for more memory than a network of this project needs.
+_MOST_VALUES = 2**27  # of one clip's array
+_LARGEST = 2**20  # option of a network
+_MOST_LABELS = 1000
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,33 @@ class ModelSpec:
         if missing:
             problem = f"its description lacks pixels.{missing[0]}"
             raise CfnsrError(where, problem, "Train or import it again with this version of cfnsr")
+        excess = next(spec._excess(), None)
+        if excess is not None:
+            raise CfnsrError(where, f"its description asks for too much: {excess}", "Give another file")
         return spec
+
+    def _excess(self) -> Iterator[str]:
+        """Yield each size that is out of bounds."""
+        for name, shape in self.inputs.items():
+            if not shape or min(shape) < 1 or prod(shape) > _MOST_VALUES:
+                yield f"inputs.{name} is {shape}"
+        if not 1 <= len(self.labels) <= _MOST_LABELS:
+            yield f"{len(self.labels)} labels"
+        for path, number in _numbers({"encoders": self.encoders, "options": self.options}):
+            if not abs(number) <= _LARGEST and not path.endswith("seed"):  # not a number is out of bounds, too
+                yield f"{path} is {number}"
+
+
+def _numbers(values: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the dotted key and the value of each number in nested sections and lists."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from _numbers(value, f"{path}.{key}" if path else key)
+    elif isinstance(values, list):
+        for number, value in enumerate(values):
+            yield from _numbers(value, f"{path}.{number}")
+    elif isinstance(values, int | float):
+        yield path, values
 
 
 def differences(expected: dict[str, Any], actual: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, Any]]:

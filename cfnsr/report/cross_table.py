@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from cfnsr.report.cross import CrossRow
+from cfnsr.report.markdown import escape, line
 from cfnsr.report.table import percent
 
 TITLE = "Trained on other corpora"
@@ -81,15 +82,11 @@ def markdown(rows: list[CrossRow], corpus: str) -> str:
     """Write the table as a section of a Markdown page; empty without rows."""
     if not rows:
         return ""
-    lines = ["", f"## {TITLE}", "", _line(name for name, _ in HEADERS)]
-    lines += [f"|{'---|' * WORDS}{'---:|' * (len(HEADERS) - WORDS)}", *(_line(cells_of(row)) for row in rows)]
+    lines = ["", f"## {TITLE}", "", line(name for name, _ in HEADERS)]
+    lines += [f"|{'---|' * WORDS}{'---:|' * (len(HEADERS) - WORDS)}", *(line(cells_of(row)) for row in rows)]
     for note in notes(rows, corpus):
-        lines += ["", note]
+        lines += ["", escape(note)]
     return "\n".join(lines) + "\n"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _range(low: float | None, high: float | None) -> str:

@@ -53,4 +53,4 @@ class BadClips:
     def report(self) -> None:
         """Print on stderr which clips were skipped, and why."""
         for clip, reason in self.skipped.items():
-            click.echo(f"skipped {clip}: {reason}", err=True)
+            click.echo(printable(f"skipped {clip}: {reason}"), err=True)

@@ -18,6 +18,8 @@ from cfnsr.errors import CfnsrError
 
 # DVC is imported inside functions: the import takes half a second, which reading dvc.yaml does not need.
 
+_CHECKED = "params"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -100,7 +102,8 @@ def check_files(root: Path) -> None:
 def plan(root: Path, stages: Collection[str]) -> Plan:
     """Ask DVC which jobs are stale, and plan them with the jobs that need them.
 
-    The `dvc repro` of a job that needs a stale one decides whether there is something to do.
+    The `dvc repro` of a job that needs a stale one decides whether there is something to do. The stage `params` may be
+    stale: its output is always the same, and the caller has checked params.yaml.
 
     Args:
         root: of the repository.
@@ -132,7 +135,7 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
     jobs = {name for name in graph if name.partition("@")[0] in stages}
     stale = [name for name in nx.topological_sort(graph.reverse()) if name in changed]
     inputs = set().union(*(nx.descendants(graph, job) for job in jobs)) - jobs
-    stale_inputs = [name for name in stale if name in inputs]
+    stale_inputs = [name for name in stale if name in inputs and name != _CHECKED]
     if stale_inputs:
         targets = " ".join(dict.fromkeys(name.partition("@")[0] for name in stale_inputs))
         problem = f"{stale_inputs[0]} is stale (and {len(stale_inputs) - 1} more)"

@@ -22,6 +22,6 @@ def read(path: Path) -> dict[str, Any]:
             return dict(json.loads((file.metadata() or {})["cfnsr"]))
     except (OSError, SafetensorError) as error:
         raise CfnsrError(path, f"cannot be read as safetensors ({error})", "Run its training stage again") from error
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         remedy = "Give a model.safetensors written by cfnsr"
         raise CfnsrError(path, "is safetensors, but not a model of cfnsr", remedy) from error

@@ -39,5 +39,5 @@ def transfer(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _bar(*columns: ProgressColumn) -> Progress:
-    text = TextColumn("{task.description}")
+    text = TextColumn("{task.description}", markup=False)
     return Progress(text, BarColumn(), *columns, TimeRemainingColumn(), console=Console(stderr=True))

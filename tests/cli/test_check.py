@@ -36,7 +36,7 @@ def save(params: Path, file: str, name: str, fold: str) -> None:
 
 def test_the_shipped_params_are_counted(params: Path) -> None:
     result = check(params)
-    rows = "4 rows (video, audio, averaging, cfnsr), 1 seed: 52 stages"
+    rows = "4 rows (video, audio, averaging, cfnsr), 1 seed: 53 stages"
     assert result.output == f"{params}: 8 speakers, 4 folds, {rows}\n"
 
 

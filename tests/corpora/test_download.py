@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
@@ -30,12 +31,12 @@ PAGE = b"<html>are you a robot?</html>"
 
 def fetch(site: Site, folder: Path, *, tries: int = 3, **changes: Any) -> Path:
     archive = replace(archive_of(site), **changes)
-    return download.fetch(archive, folder, tries, wait_s=0.001, timeout_s=5)
+    return download.fetch(archive, folder, tries, wait_s=0.001, timeout_s=5, min_rate=1)
 
 
 def test_archive_is_fetched_whole_and_once(site: Site, tmp_path: Path) -> None:
     moved: list[tuple[int, int]] = []
-    path = download.fetch(archive_of(site), tmp_path, 1, 0.001, 5, lambda *sizes: moved.append(sizes))
+    path = download.fetch(archive_of(site), tmp_path, 1, 0.001, 5, 1, lambda *sizes: moved.append(sizes))
     assert path.read_bytes() == CONTENT and [entry.name for entry in tmp_path.iterdir()] == ["a.zip"]
     assert [done for done, _ in moved] == sorted(done for done, _ in moved)
     assert moved[-1] == (len(CONTENT), len(CONTENT))
@@ -75,7 +76,11 @@ def range_elsewhere(handler: Handler, content: bytes) -> None:
     )
 
 
-@pytest.mark.parametrize("fault", [range_elsewhere, status(416), status(206, CONTENT[9:])])
+def range_without_end(handler: Handler, content: bytes) -> None:
+    handler.answer(206, content[:10], {"Content-Range": f"bytes {'9' * 5000}-{'9' * 5000}/{'9' * 5000}"})
+
+
+@pytest.mark.parametrize("fault", [range_elsewhere, status(416), status(206, CONTENT[9:]), range_without_end])
 def test_wrong_range_restarts_the_download(site: Site, tmp_path: Path, fault: Callable[[Handler, bytes], None]) -> None:
     (tmp_path / "a.zip.part").write_bytes(CONTENT[:100_000])
     site.faults["/a.zip"] = [fault]
@@ -102,7 +107,35 @@ def test_pause_that_the_server_asks_for(site: Site, tmp_path: Path, header: str)
     assert time.monotonic() - started >= 0.9
 
 
-@pytest.mark.parametrize("header", ["soon", "-5", ""])
+def test_a_range_that_nobody_asked_for_is_an_error(site: Site, tmp_path: Path) -> None:
+    site.faults["/a.zip"] = [status(416)] * 3
+    with pytest.raises(CfnsrError, match=r"answered 416 to a request for a range, 3 times in a row"):
+        fetch(site, tmp_path)
+    site.faults["/a.zip"] = [status(416)]
+    assert fetch(site, tmp_path).read_bytes() == CONTENT
+
+
+def drip(handler: Handler, content: bytes) -> None:
+    """Send a byte every tenth of a second, so that no timeout ends it."""
+    handler.send_response(206 if handler.asked.range else 200)
+    start = int((handler.asked.range or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+    handler.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+    handler.send_header("Content-Length", str(len(content) - start))
+    handler.end_headers()
+    with suppress(ConnectionError):
+        for position in range(start, start + 100):
+            handler.wfile.write(content[position : position + 1])
+            time.sleep(0.1)
+
+
+def test_a_server_that_drips_is_given_up(site: Site, tmp_path: Path) -> None:
+    site.faults["/a.zip"] = [drip] * 10
+    with pytest.raises(CfnsrError, match=r"sent less than 1000 bytes a second, 2 times in a row"):
+        download.fetch(archive_of(site), tmp_path, 2, 0.001, timeout_s=0.3, min_rate=1000)
+    assert len(site.asked) == 2
+
+
+@pytest.mark.parametrize("header", ["soon", "-5", "", "9" * 5000])
 def test_meaningless_pause_is_ignored(site: Site, tmp_path: Path, header: str) -> None:
     site.faults["/a.zip"] = [status(503, Retry_After=header)]
     started = time.monotonic()
@@ -117,6 +150,8 @@ FATAL: dict[str, tuple[Callable[[Handler, bytes], None], str]] = {
     "a page of another type": (status(200, PAGE.ljust(len(CONTENT))), "sent a file that is not a zip archive"),
     "a shorter file": (status(200, CONTENT[:-5]), r"the server has 299,997 bytes, where 300,002 were expected"),
     "a shorter file, in parts": (instead(CONTENT[:-5]), r"the server has 299,997 bytes, where 300,002 were expected"),
+    "a size without end": (status(200, CONTENT, Content_Length="9" * 5000), "the server has far more bytes, where"),
+    "a pause without end": (status(429, Retry_After="9" * 400), "asks for a pause of 360 minutes"),
     "a pause of an hour": (status(429, Retry_After="3600"), "asks for a pause of 60 minutes"),
 }
 
@@ -169,7 +204,9 @@ def test_server_that_sends_nothing_new_is_given_up(site: Site, tmp_path: Path, f
 def test_absent_server_is_one_clear_line(tmp_path: Path) -> None:
     url = "http://127.0.0.1:1"
     with pytest.raises(CfnsrError, match=r"the connection failed \(.*refused.*\), 2 times in a row"):
-        download.fetch(Archive("a.zip", f"{url}/a.zip", 10, "0" * 32), tmp_path, tries=2, wait_s=0, timeout_s=1)
+        download.fetch(
+            Archive("a.zip", f"{url}/a.zip", 10, "0" * 32), tmp_path, tries=2, wait_s=0, timeout_s=1, min_rate=1
+        )
 
 
 def test_wrong_md5_leaves_nothing_and_shows_both(site: Site, tmp_path: Path) -> None:
@@ -193,7 +230,7 @@ from cfnsr.corpora.download import Archive, fetch
 from pathlib import Path
 from typing import Any
 url, folder, size, md5 = sys.argv[1:]
-fetch(Archive("a.zip", url, int(size), md5), Path(folder), tries=1, wait_s=0, timeout_s=30)
+fetch(Archive("a.zip", url, int(size), md5), Path(folder), tries=1, wait_s=0, timeout_s=30, min_rate=1)
 """
 
 

@@ -86,7 +86,7 @@ def params(tmp_path: Path, root: Path) -> Path:
 
 def prepare_actor(actor: str, out: Path, options: Mapping[str, Any]) -> Path:
     out.mkdir()
-    prepare.prepare(actor, out, **options, source=Source("http://127.0.0.1:1", "", 1, 0, 1, out), jobs=1)
+    prepare.prepare(actor, out, **options, source=Source("http://127.0.0.1:1", "", 1, 0, 1, 1, out), jobs=1)
     return out
 
 

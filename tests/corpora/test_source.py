@@ -11,7 +11,7 @@ from tests.support.served import CONTENT, Site, archive_of
 
 
 def source(site: Site, partial: Path, local: str = "") -> Source:
-    return Source(site.url, local, tries=3, wait_s=0.001, timeout_s=5, partial=partial)
+    return Source(site.url, local, tries=3, wait_s=0.001, timeout_s=5, min_rate=1, partial=partial)
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import cfnsr
@@ -139,3 +140,15 @@ def test_answer_that_is_no_number_is_refused(made: Callable[..., Made], studio_a
     save_file({name: array * np.nan for name, array in load_file(path).items()}, path, description)
     with pytest.raises(CfnsrError, match="the model's answer is no number"):
         cfnsr.load(path).predict(sorted(studio_actor.glob("*.mp4"))[0])
+
+
+def test_arrays_of_other_shapes_are_refused(made: Callable[..., Made]) -> None:
+    path, _, _ = made("mel_statistics")
+    arrays = load_file(path)
+    with safe_open(path, "np") as file:
+        metadata = file.metadata()
+    empty = {"weights": np.zeros((10**9, 0)), "mean": np.zeros(0), "scale": np.zeros(0)}
+    for changes in ({"bias": np.zeros(1)}, {"weights": arrays["weights"][:, :-1]}, empty):
+        save_file({**arrays, **changes}, path, metadata)
+        with pytest.raises(CfnsrError, match="its arrays do not fit each other and its labels"):
+            cfnsr.load(path)

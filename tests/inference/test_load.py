@@ -65,3 +65,21 @@ print(sorted(name for name in sys.modules if name.startswith(("dvc", "cfnsr.conf
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "extract",
+    [
+        5,
+        {},
+        {"window_s": 2.45, "video": [], "audio": {}},
+        {"window_s": "long", "video": {"frames": 8, "side_px": 64}},
+        {"window_s": 2.45, "offset_s": [], "video": {"frames": 8, "side_px": 64}},
+        {"window_s": 2.45, "offset_s": 0.5, "video": {"frames": 2**40, "side_px": 64}},
+        {"window_s": 1e12, "offset_s": 0.5, "video": {"frames": 8, "side_px": 64}, "audio": {"rate_hz": 44100}},
+    ],
+)
+def test_malformed_description_is_one_line(saved: Callable[..., Saved], extract: object) -> None:
+    path, _ = saved("averaging", preprocessing={"extract": extract, "crop": {}, "landmarks": {"source": "openface"}})
+    with pytest.raises(CfnsrError, match="its description"):
+        cfnsr.load(path)

@@ -11,7 +11,9 @@ from safetensors.torch import save_file
 
 from cfnsr.errors import CfnsrError
 from cfnsr.models import checkpoint, fusion
+from cfnsr.models.spec import ModelSpec
 from tests.support import zoo
+from tests.support.memory import at_most
 from tests.support.zoo import clips
 
 
@@ -69,3 +71,23 @@ def test_weights_of_another_size_are_an_error(audio: Path, tmp_path: Path) -> No
     checkpoint.save(tmp_path / "other.safetensors", checkpoint.load(audio), other)
     with pytest.raises(CfnsrError, match=r"other\.safetensors: tensors do not fit"):
         checkpoint.load(tmp_path / "other.safetensors")
+
+
+def described(path: Path, spec: ModelSpec) -> Path:
+    """Write a description whose network is not in the file."""
+    save_file({"weights": torch.zeros(1)}, path, metadata={"cfnsr": spec.to_json()})
+    return path
+
+
+def test_a_small_file_takes_no_memory(tmp_path: Path) -> None:
+    fused = zoo.spec("concat")
+    for name, spec, message in (
+        ("wide", replace(fused, options={"hidden": 2**20, "dropout": 0.5}), "tensors do not fit: .* is missing"),
+        (
+            "deep",
+            replace(fused, encoders={**fused.encoders, "video": {**fused.encoders["video"], "layers": [2**20] * 4}}),
+            "with more of them",
+        ),
+    ):
+        with at_most(megabytes=200), pytest.raises(CfnsrError, match=f"{name}: .*{message}"):
+            checkpoint.load(described(tmp_path / name, spec))

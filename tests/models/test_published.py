@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.models import checkpoint
 from cfnsr.models import published as exchange
 from tests.support import published, zoo
+from tests.support.memory import at_most
 
 
 @pytest.fixture(scope="module", params=exchange.SYSTEMS)
@@ -115,6 +117,25 @@ def test_unusable_tensors_are_named(tensor: torch.Tensor, tmp_path: Path) -> Non
     torch.save(published.state("audio") | {"bn1.weight": tensor}, tmp_path / "a.pth")
     with pytest.raises(CfnsrError, match=r"1 not finite, or not plain tensors of numbers: bn1\.weight"):
         exchange.read("audio", "fold_1", tmp_path / "a.pth")
+
+
+def test_a_small_file_takes_no_memory(tmp_path: Path) -> None:
+    large = torch.zeros(1).expand(2**28)  # a gigabyte once it is computed with
+    torch.save(published.state("audio") | {"extra": large}, tmp_path / "a.pth")
+    with at_most(megabytes=200), pytest.raises(CfnsrError, match="1 extra: extra"):
+        exchange.read("audio", "fold_1", tmp_path / "a.pth")
+
+
+def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
+    torch.save({"extra": torch.zeros(2**20)}, tmp_path / "a.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "a.pth") as plain,
+        zipfile.ZipFile(tmp_path / "b.pth", "w", zipfile.ZIP_DEFLATED) as small,
+    ):
+        for name in plain.namelist():
+            small.writestr(name, plain.read(name))
+    with pytest.raises(CfnsrError, match=r"is compressed: its [\d,]+ bytes unpack to 4,"):
+        exchange.read("audio", "fold_1", tmp_path / "b.pth")
 
 
 def test_negative_variances_and_double_names_are_errors(tmp_path: Path) -> None:

@@ -29,6 +29,12 @@ def test_json_gives_the_same_spec_again() -> None:
         (lambda values: values.update(seed="7"), r"file: .*\(seed .*integer"),
         (lambda values: values.update(colour="red"), r"file: .*\(colour .*"),
         (lambda values: values["pixels"].pop("order"), r"file: its description lacks pixels\.order"),
+        (lambda values: values["inputs"].update(mel=[2**14, 2**14]), r"file: .*too much: inputs\.mel is"),
+        (lambda values: values["inputs"].update(mel=[-1, -1]), r"file: .*too much: inputs\.mel is"),
+        (lambda values: values["options"].update(heads=2**30), r"file: .*too much: options\.heads is"),
+        (lambda values: values["encoders"]["video"].update(layers=[1, 1e99]), r"file: .*encoders\.video\.layers\.1 is"),
+        (lambda values: values["options"].update(position_dropout=float("nan")), r"file: .*too much|file: .*cannot be"),
+        (lambda values: values.update(labels=["a"] * 2000), r"file: .*too much: 2000 labels"),
     ],
 )
 def test_wrong_descriptions_are_errors(change: Any, message: str) -> None:

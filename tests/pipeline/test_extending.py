@@ -302,7 +302,11 @@ def test_a_new_stage_is_known_everywhere(extended: Repository) -> None:
     assert extended.repro("--single-item", "durations") == ["durations@toy"]
     seconds = json.loads((extended.folder / DATA / "durations.json").read_text())
     assert seconds == dict.fromkeys(ACTORS, pytest.approx(4 * 3.0))
-    stages = 4 * len(ACTORS) + len(FOLDS) * sum(map(len, ROWS.values())) + len(["published", "check", "best", "report"])
+    stages = (
+        4 * len(ACTORS)
+        + len(FOLDS) * sum(map(len, ROWS.values()))
+        + len(["params", "published", "check", "best", "report"])
+    )
     frozen = len(ACTORS) + len(FOLDS)  # their features, and the jobs that learn from them
     assert f"1 seed: {stages + frozen + 1} stages" in (extended.folder / "printed.txt").read_text()
     assert "│ durations " in extended.run("cfnsr", "results")

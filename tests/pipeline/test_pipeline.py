@@ -37,7 +37,7 @@ def manifest(repository: Repository) -> Manifest:
 
 def test_a_second_run_has_nothing_to_do(repository: Repository, params: config.Params) -> None:
     jobs = len(params.folds) * len(params.run.rows)
-    gathered = ["published_landmarks", "check", "best", "report"]
+    gathered = ["params", "published_landmarks", "check", "best", "report"]
     assert len(repository.stages) == 4 * len(params.actors) + len(gathered) + jobs
     assert not repository.repro()
     assert "Data and pipelines are up to date" in repository.run("dvc", "status")

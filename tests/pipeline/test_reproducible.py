@@ -26,7 +26,7 @@ def test_running_again_changes_no_byte(finished: Repository, tmp_path: Path) -> 
     again = finished.copy(tmp_path / "again")
     recorded.watch(again)
     of_kind = {(name.partition("@")[0], "-audio-" in name): name for name in reversed(again.stages)}
-    stages = [name for name in again.stages if name in of_kind.values()]
+    stages = [name for name in again.stages if name in of_kind.values() and name != "params"]
     assert len(stages) == 12
     assert again.repro("--force", "--single-item", *stages) == stages
     assert again.lock == finished.lock and again.results() == finished.results()

@@ -18,7 +18,7 @@ def processor_s() -> float:
 def test_nothing_to_do_takes_four_seconds(stubbed: Repository, tmp_path: Path) -> None:
     repository = stubbed.copy(tmp_path / "repository")
     widen(repository, speakers=24, folds=6)
-    assert len(repository.stages) == 4 * 24 + 4 + 6 * 4
+    assert len(repository.stages) == 4 * 24 + 5 + 6 * 4
     repository.run_all()
     before = processor_s()
     assert not repository.repro()

@@ -38,3 +38,12 @@ def test_published_figures_stand_under_ravdess_alone(rows: list[ResultRow], corp
     text = markdown.write(rows, [], corpus, {})
     assert ("## Published figures" in text) == ("As read, not measured here" in text) == (corpus != "emodb")
     assert ("| HiCMAE | arXiv:2401.05698 |" in text) == (corpus != "emodb")
+
+
+def test_texts_of_a_models_header_are_no_markup(rows: list[ResultRow]) -> None:
+    hostile = "<img src=x onerror=alert(1)> [a](https://a.example) www.a.example | **b** ` _c_ \x1b[2J\nd"
+    row = replace(rows[0], name="cfnsr_no_residual", imported=hostile, reconstructed=hostile)
+    text = markdown.write([row], [Difference(hostile, "b", 0.5, 0.01, 0.01)], "made_up", {})
+    assert "cfnsr_no_residual" in text and text.count("&#60;img src=x onerror=alert(1)&#62;") >= 3
+    for part in ("<img", "[a]", "https://", "www.", "**", "_c_", "\x1b", "\nd"):
+        assert part not in text

@@ -41,7 +41,7 @@ def test_stages_are_named_and_counted_as_dvc_does(repository: JobRepository) -> 
 
 def test_lists_and_sections_of_params_are_counted(root: Path) -> None:
     values = config.load(root / "params.yaml").model_dump()
-    speakers, jobs, single = 4 * 8, 4 * (2 + 1 + 1), 4  # published_landmarks, check, best and report are single
+    speakers, jobs, single = 4 * 8, 4 * (2 + 1 + 1), 5  # params, published_landmarks, check, best, report are single
     assert dvc_repository.stage_count(root, values) == speakers + jobs + single
 
 

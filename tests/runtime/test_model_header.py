@@ -22,7 +22,7 @@ def test_other_files_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"text")
     with pytest.raises(CfnsrError, match="cannot be read as safetensors"):
         model_header.read(path)
-    for metadata in (None, {"cfnsr": "[1]"}, {"cfnsr": "no JSON"}):
+    for metadata in (None, {"cfnsr": "[1]"}, {"cfnsr": "no JSON"}, {"cfnsr": "[" * 100_000}):
         save_file({"mean": np.zeros(3)}, path, metadata)
         with pytest.raises(CfnsrError, match="is safetensors, but not a model of cfnsr"):
             model_header.read(path)

@@ -19,7 +19,7 @@ FOLDER = Path("data/logs/params")
 # docs/decisions/0004-what-stages-depend-on.md: keys that do not change the bytes of a good result.
 UNDECLARED = {
     *("parallel.jobs", "parallel.backend", "parallel.address", "on_bad_clip"),
-    *(f"fetch.{name}" for name in ("base_url", "hard_links", "tries", "wait_s", "timeout_s")),
+    *(f"fetch.{name}" for name in ("base_url", "hard_links", "tries", "wait_s", "timeout_s", "min_rate")),
 }
 WATCH = """
 from tests.support import recorded

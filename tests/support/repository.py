@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,12 +29,13 @@ _STAGES: dict[bytes, list[str]] = {}  # by the md5 of the two files that decide 
 # Every stage's command, one after another in one process: `dvc repro` would write its lock a hundred times.
 _RUN_ALL = """
 import runpy
+import shlex
 import sys
 
 from dvc.repo import Repo
 
 with Repo() as repository:
-    commands = [stage.cmd.split() for stage in repository.index.stages]
+    commands = [shlex.split(stage.cmd) for stage in repository.index.stages]
 for _, _, module, *arguments in commands:
     sys.argv[1:] = arguments
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -161,7 +163,7 @@ class Repository:
 
     def stage(self, command: str, status: int = 0) -> str:
         """Run a stage's command, ``python -m stages.crop ...``, in this process and without DVC."""
-        name, *arguments = command.removeprefix("python -m stages.").split()
+        name, *arguments = shlex.split(command.removeprefix("python -m stages."))
         return self._invoke(import_module(f"stages.{name}").main, arguments, status, {})
 
     def _invoke(
@@ -176,8 +178,9 @@ class Repository:
         return result.output
 
     def repro(self, *arguments: str) -> list[str]:
-        """Run ``dvc repro``, and return the stages that ran, in their order."""
-        return re.findall(r"^Running stage '(.+)':", self.run("dvc", "repro", *arguments), re.MULTILINE)
+        """Run ``dvc repro``, and return the stages that ran, in their order, without `params`: any edit runs that."""
+        ran = re.findall(r"^Running stage '(.+)':", self.run("dvc", "repro", *arguments), re.MULTILINE)
+        return [stage for stage in ran if stage != "params"]
 
     def run_all(self) -> None:
         """Run the command of every stage in one process, and have DVC take the outputs as they are."""

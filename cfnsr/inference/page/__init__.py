@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import cfnsr
-from cfnsr.errors import printable
+from cfnsr.errors import on_page, printable
 from cfnsr.inference.page import content, timeline
 from cfnsr.inference.page.content import Pictured as Pictured  # callers of render need it
 
@@ -33,6 +33,7 @@ def render(recordings: Sequence[Pictured], model: Model, failed: Mapping[str, st
     environment = Environment(
         loader=PackageLoader("cfnsr.inference", "page"),
         autoescape=True,
+        finalize=on_page,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

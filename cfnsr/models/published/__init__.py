@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -157,8 +158,11 @@ def _parts(described: ModelSpec, name: str, tensor: Tensor) -> dict[str, Tensor]
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:
     try:
+        _check_archive(file)
         with warnings.catch_warnings(action="ignore"):
             loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except CfnsrError:
+        raise
     except Exception as error:  # a damaged or hostile file can make the unpickler raise anything
         # Without torch's message, which explains how to run the file's code.
         problem = f"cannot be read as tensors alone ({type(error).__name__}); no code in it was run"
@@ -176,6 +180,17 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def _check_archive(file: Path) -> None:
+    """Check that a ZIP archive, which torch.save writes, unpacks to no more than its own size."""
+    if not zipfile.is_zipfile(file):  # of an older version of torch
+        return
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > file.stat().st_size:
+        problem = f"is compressed: its {file.stat().st_size:,} bytes unpack to {unpacked:,}"
+        raise CfnsrError(file, problem, "Give a state dict written by torch.save")
+
+
 def _check(file: Path, system: str, tensors: dict[str, Tensor], shapes: dict[str, torch.Size]) -> None:
     """Check that tensors are those of the published network, whose shapes are given by name."""
     faults = {
@@ -186,10 +201,11 @@ def _check(file: Path, system: str, tensors: dict[str, Tensor], shapes: dict[str
             for name, shape in shapes.items()
             if name in tensors and tensors[name].shape != shape
         ],
-        "not finite, or not plain tensors of numbers": [
-            name for name, tensor in tensors.items() if not _is_usable(name, tensor)
-        ],
     }
+    if not any(faults.values()):  # of another shape, a few bytes may be a tensor that fills the memory
+        faults["not finite, or not plain tensors of numbers"] = [
+            name for name, tensor in tensors.items() if not _is_usable(name, tensor)
+        ]
     lists = [f"{len(names)} {kind}: {_first(names)}" for kind, names in faults.items() if names]
     if lists:
         problem = f"is not a published checkpoint of {system}; {'; '.join(lists)}"

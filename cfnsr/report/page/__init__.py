@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 import cfnsr
 from cfnsr.data.manifest import Manifest
-from cfnsr.errors import CfnsrError
+from cfnsr.errors import CfnsrError, on_page
 from cfnsr.report import cross_table, notes, published, table
 from cfnsr.report.page import charts, tables
 from cfnsr.report.page.gallery import Gallery
@@ -191,6 +191,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("cfnsr.report", "page"),
         autoescape=True,
+        finalize=on_page,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

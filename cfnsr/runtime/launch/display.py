@@ -53,14 +53,14 @@ class JobTable:
         self._ended += 1
         now = time.monotonic()
         seconds = now - (self._started.pop(outcome.job) or now)
-        word = "[green]done[/]" if outcome.done else "[red]failed[/]"
+        word = ("done", "green") if outcome.done else ("failed", "red")
         machine = f" on {outcome.machine}" if outcome.machine else ""
-        self._print(f"{word} {outcome.job}{machine}, {seconds:.0f} s ({self._ended} of {self._total})")
+        self._print(word, f" {outcome.job}{machine}, {seconds:.0f} s ({self._ended} of {self._total})")
 
     def skipped(self, job: str, failed: str) -> None:
         """Print that a job cannot run because another failed."""
         self._ended += 1
-        self._print(f"[yellow]skipped[/] {job}: {failed} failed ({self._ended} of {self._total})")
+        self._print(("skipped", "yellow"), f" {job}: {failed} failed ({self._ended} of {self._total})")
 
     def refresh(self) -> None:
         """Redraw the table."""
@@ -70,8 +70,8 @@ class JobTable:
         if self._live:
             self._live.update(self._table(), refresh=True)
 
-    def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+    def _print(self, *texts: str | tuple[str, str]) -> None:
+        self._console.print(Text.assemble(*texts), highlight=False)
 
     def _table(self) -> Group:
         table = Table(box=None)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -175,14 +176,14 @@ def _call(command: list[str]) -> Call:
     stages = yaml.load(Path("dvc.yaml").read_bytes(), yaml.CSafeLoader)["stages"]
     line = " ".join(command)
     for name, entry in stages.items():
-        match = re.fullmatch(_pattern(" ".join(entry["cmd"].split()), params), line)
+        match = re.fullmatch(_pattern(" ".join(shlex.split(entry["cmd"])), params), line)
         if match:
             stage, item = name, match.groupdict()
             break
     else:
         sys.exit(f"no stage of dvc.yaml has the command `{line}`")
     fill = lambda text: _fill(text, params, item)  # noqa: E731
-    declared = sorted(fill(key) for key in entry["params"])
+    declared = sorted(fill(key) for key in entry.get("params", []))
     inputs = [Path(dep) for dep in sorted(map(fill, entry["deps"])) if not dep.startswith(CODE)]
     outputs = [*entry.get("outs", []), *entry.get("metrics", []), *entry.get("plots", [])]
     paths = [fill(next(iter(output)) if isinstance(output, dict) else output) for output in outputs]

@@ -85,6 +85,6 @@ def _fetch(files: list[Archive], folder: Path, source: Source, actor: str) -> No
     located = lfs.locate([file for file in files if file not in here], source.tries, source.wait_s, source.timeout_s)
     with progress.items() as bar:
         for file in bar.track(located, description=actor):
-            fetch(file, partial, source.tries, source.wait_s, source.timeout_s)
+            fetch(file, partial, source.tries, source.wait_s, source.timeout_s, source.min_rate)
     for file in files:
         shutil.move(partial / file.name, folder / file.name)

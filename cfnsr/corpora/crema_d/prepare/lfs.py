@@ -13,6 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from cfnsr.corpora.answers import json_of, section
 from cfnsr.corpora.download import CONNECT_S, USER_AGENT, Archive
 from cfnsr.corpora.retries import TEMPORARY
 from cfnsr.errors import CfnsrError
@@ -66,7 +67,7 @@ class _RefusedError(Exception):
 
 def _ask(session: requests.Session, repository: str, files: list[Archive], timeout_s: float) -> dict[str, Any]:
     """Send the batch request; return the answer's object of each sha256."""
-    response = session.post(
+    with session.post(
         f"{repository}/info/lfs/objects/batch",
         json={
             "operation": "download",
@@ -75,26 +76,24 @@ def _ask(session: requests.Session, repository: str, files: list[Archive], timeo
         },
         headers={"User-Agent": USER_AGENT, "Accept": _TYPE, "Content-Type": _TYPE},
         timeout=(CONNECT_S, timeout_s),
-    )
-    try:
-        answer = response.json()
-    except requests.JSONDecodeError:
-        answer = None
-    answer = answer if isinstance(answer, dict) else {}
+        stream=True,
+    ) as response:
+        answer = json_of(response, timeout_s)
     if not response.ok:
         raise _RefusedError(f"{response.status_code} {answer.get('message', response.reason)}")
     objects = answer.get("objects")
     if not isinstance(objects, list):
         raise _RefusedError("the answer is not that of Git LFS")
-    return {entry["oid"]: entry for entry in objects if isinstance(entry, dict) and "oid" in entry}
+    return {entry["oid"]: entry for entry in objects if isinstance(entry, dict) and isinstance(entry.get("oid"), str)}
 
 
 def _located(files: list[Archive], objects: dict[str, Any]) -> list[Archive]:
     located = []
     for file in files:
         entry = objects.get(file.sha256, {})
-        action = (entry.get("actions") or {}).get("download") or {}
-        if "href" not in action:
-            raise _RefusedError(f"{file.name} {(entry.get('error') or {}).get('message', 'is not there')}")
-        located.append(replace(file, url=action["href"], headers=dict(action.get("header") or {})))
+        action = section(section(entry, "actions"), "download")
+        headers = section(action, "header")
+        if not all(isinstance(text, str) for text in (action.get("href"), *headers.values())):
+            raise _RefusedError(f"{file.name} {section(entry, 'error').get('message', 'is not there')}")
+        located.append(replace(file, url=action["href"], headers=headers))
     return located

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import requests
 
+from cfnsr.corpora.answers import json_of
 from cfnsr.corpora.download import CONNECT_S, USER_AGENT, Archive
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
@@ -43,11 +44,12 @@ def _compare(pinned: Archive, url: str, timeout_s: float) -> None:
         CfnsrError: the record states other values.
     """
     try:
-        response = requests.get(url, headers={"User-Agent": USER_AGENT}, timeout=(CONNECT_S, timeout_s))
-        metadata = response.json() if response.ok else None
+        timeout = (CONNECT_S, timeout_s)
+        with requests.get(url, headers={"User-Agent": USER_AGENT}, timeout=timeout, stream=True) as response:
+            metadata = json_of(response, timeout_s) if response.ok else {}
     except requests.RequestException:
-        metadata = None
-    listed = metadata.get("files") if isinstance(metadata, dict) else None
+        metadata = {}
+    listed = metadata.get("files")
     if not (isinstance(listed, list) and all(isinstance(entry, dict) for entry in listed)):
         click.echo(f"{url} lists no files: using the pinned size and md5 of {pinned.name}", err=True)
         return
