@@ -9,11 +9,28 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cfnsr.errors import CfnsrError
+
+_checks: list[Callable[[], None]] = []
+
+
+@contextmanager
+def checked(check: Callable[[], None]) -> Iterator[None]:
+    """Call a check before every output of the context takes its place, and at the end of the context.
+
+    Args:
+        check: raises a ``CfnsrError`` if nothing may be written.
+    """
+    _checks.append(check)
+    try:
+        yield
+        check()  # what is recorded of this process is read once it has ended
+    finally:
+        _checks.remove(check)
 
 
 @contextmanager
@@ -26,6 +43,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)  # mkstemp makes files that only their owner can read
+        _check()
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -38,11 +56,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o755)
+        _check()
         if path.exists():
             shutil.rmtree(path)
         partial.replace(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check() -> None:
+    for check in _checks:
+        check()
 
 
 @contextmanager

@@ -6,14 +6,13 @@ import hashlib
 import io
 import json
 import pickle
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cfnsr.runtime import own_code
 from cfnsr.runtime.outputs import atomic_file
 
 
@@ -82,16 +81,6 @@ def fingerprint(weights: dict[str, Tensor], *values: object) -> str:
     for name, value in sorted(weights.items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    for name, file in sorted(_imported_code()):
+    for name, file in sorted(own_code.imported()):
         digest.update(name.encode() + file.read_bytes())
     return digest.hexdigest()[:32]
-
-
-def _imported_code() -> Iterator[tuple[str, Path]]:
-    """Yield the name and file of each of the project's imported modules."""
-    for name, module in list(sys.modules.items()):
-        # The running script is called __main__; its spec has its own name.
-        own_name = getattr(getattr(module, "__spec__", None), "name", None) if name == "__main__" else name
-        file = getattr(module, "__file__", None)
-        if own_name and own_name.partition(".")[0] in {"cfnsr", "stages"} and file:
-            yield own_name, Path(file)
