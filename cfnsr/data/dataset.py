@@ -16,7 +16,7 @@ import pandas as pd
 
 from cfnsr.data import shards
 from cfnsr.data.manifest import Manifest
-from cfnsr.data.splits import Trial
+from cfnsr.data.splits import Speakers, Trial
 from cfnsr.errors import CfnsrError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Clips:
     Attributes:
         index: one row a clip, in the order of ``speakers``.
         classes: the class index of each clip.
-        labels: as given.
+        speakers, labels: as given.
 
     Raises:
         CfnsrError: a shard is missing, holds a clip of another speaker, or a label that is not among ``labels``.
@@ -46,7 +46,7 @@ class Clips:
     def __init__(
         self, folder: Path, speakers: list[str], labels: list[str], modalities: Collection[str] = shards.BOTH
     ) -> None:
-        self.labels = labels
+        self.speakers, self.labels = speakers, labels
         self._arrays = shards.array_names(modalities)
         opened = [_open(folder / speaker, modalities) for speaker in speakers]
         self._rows = [(shard.arrays, row) for shard in opened for row in range(len(shard.index))]
@@ -140,6 +140,12 @@ class FoldDatasets:
 
         validation = of(speakers.validation) if speakers.validation else None
         return cls(trial, of(speakers.test), validation, of(speakers.train))
+
+    @property
+    def speakers(self) -> Speakers:
+        """Return the speakers of each set."""
+        sets = (self.test, self.validation, self.train)
+        return Speakers(*(tuple(clips.speakers if clips else ()) for clips in sets))
 
     @property
     def selection_split(self) -> Clips:

@@ -79,6 +79,11 @@ class Manifest:
         """Return the folds' names, in order."""
         return list(self.protocols["held_out"])
 
+    @property
+    def tested(self) -> list[str]:
+        """Return the speakers who test in a fold, in the folds' order."""
+        return [speaker for sets in self.protocols["held_out"].values() for speaker in sets.test]
+
     def speakers(self, trial: Trial) -> Speakers:
         """Return the sets of speakers of a trial's fold.
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from cfnsr.data.jobs import VALIDATION, JobPaths, read_predictions
-from cfnsr.data.splits import Trial
+from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord, read_predictions
+from cfnsr.data.manifest import Manifest
+from cfnsr.data.splits import Speakers, Trial
 from cfnsr.inference.card import Card
 from cfnsr.runtime.outputs import atomic_folder
 
@@ -33,7 +34,7 @@ class BestModel:
     validation_accuracy_of_fold: float
 
 
-def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
+def choose(folder: Path, manifest: Manifest, trials: Mapping[str, list[Trial]]) -> BestModel | None:
     """Choose the system with the highest validation accuracy, and its model with the highest.
 
     Test speakers have no part in the choice, so the system's test accuracy is not biased by it. Of equals, the first
@@ -41,15 +42,19 @@ def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
 
     Args:
         folder: of the corpus, with ``jobs``.
+        manifest: of the corpus, with the speakers of each fold.
         trials: folds and seeds, by system.
 
     Returns:
         The best model; None if no system has validation predictions.
 
     Raises:
-        CfnsrError: a file is missing or damaged.
+        CfnsrError: a file is missing or damaged, or of other speakers than the fold's.
     """
-    correct = {name: {trial: _correct(folder, name, trial) for trial in of_name} for name, of_name in trials.items()}
+    correct = {
+        name: {trial: _correct(JobPaths.of(folder, name, trial), manifest.speakers(trial)) for trial in of_name}
+        for name, of_name in trials.items()
+    }
     validated = {name: parts for name, parts in correct.items() if not any(part.empty for part in parts.values())}
     if not validated:
         return None
@@ -79,8 +84,9 @@ def write(out: Path, best: BestModel | None, folder: Path, card: Card | None) ->
         card.write(partial)
 
 
-def _correct(folder: Path, name: str, trial: Trial) -> pd.Series:
+def _correct(paths: JobPaths, speakers: Speakers) -> pd.Series:
     """Compare label and prediction of each validation clip."""
-    table = read_predictions(JobPaths.of(folder, name, trial).predictions)
+    speakers.require(JobRecord.read(paths.record).speakers, paths.record)
+    table = read_predictions(paths.predictions, speakers=speakers)
     validation = table.loc[table["choice"] == VALIDATION]
     return validation["label"] == validation["predicted"]
