@@ -1,7 +1,8 @@
 """Write outputs completely or not at all, and delete those that params.yaml no longer lists.
 
 An incomplete output would be used as a complete one, and writing through a link into DVC's cache would damage the
-cached copy (docs/decisions/0003-atomic-outputs.md). So an output is written beside its path and then renamed.
+cached copy (docs/decisions/0003-atomic-outputs.md). So an output is written beside its path, flushed to the disk, and
+then renamed.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield partial
         partial.chmod(0o644)  # mkstemp makes files that only their owner can read
         _check()
+        _flush(partial)
         partial.replace(path)
+        _flush(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -57,9 +60,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield partial
         partial.chmod(0o755)
         _check()
+        for written in [*partial.rglob("*"), partial]:
+            _flush(written)
         if path.exists():
             shutil.rmtree(path)
         partial.replace(path)
+        _flush(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -67,6 +73,17 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def _check() -> None:
     for check in _checks:
         check()
+
+
+def _flush(path: Path) -> None:
+    """Have the disk store a file or a folder: after a power cut, a renamed file may else be full of zeros."""
+    if os.name != "posix" and path.is_dir():  # Windows cannot
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -15,9 +15,13 @@ from torch import Tensor
 from cfnsr.runtime import own_code
 from cfnsr.runtime.outputs import atomic_file
 
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
 
 class ResumeCheckpoint:
-    """The file of one job's training state after its last epoch.
+    """The file of one job's training state after its last epoch: the sha256 of torch's bytes, and these.
+
+    Torch reads a file with a flipped byte as other weights.
 
     The file's name is a fingerprint of all that could change the job's result, so that a run with other params, data,
     code or initial weights does not resume from it.
@@ -41,7 +45,12 @@ class ResumeCheckpoint:
         if not self.path.is_file():
             return None
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            content = self.path.read_bytes()
+            digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+            if hashlib.sha256(data).digest() != digest:
+                print(f"{self.path} is damaged; training starts from the first epoch", flush=True)
+                return None
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
             print(
                 f"{self.path} cannot be read ({type(error).__name__}); training starts from the first epoch", flush=True
@@ -56,7 +65,7 @@ class ResumeCheckpoint:
         torch.save(state, data)
         try:
             with atomic_file(self.path) as partial:
-                partial.write_bytes(data.getbuffer())
+                partial.write_bytes(hashlib.sha256(data.getbuffer()).digest() + data.getbuffer())
         except OSError as error:
             print(f"{self.path} cannot be written ({error.strerror}); a killed run would repeat this epoch", flush=True)
 
