@@ -2,7 +2,7 @@
 
 import os
 
-from cfnsr.runtime import lifeline
+from cfnsr.runtime import lifeline, own_code
 
 # Set before torch loads: its threads then wait asleep, and leave the processor to other processes
 # (measured by benchmarks/wait_policy.py).
@@ -13,3 +13,6 @@ if "TORCHELASTIC_RUN_ID" in os.environ:  # one of several processes that torchru
     lifeline.die_with_parent()
 else:
     lifeline.hold()
+
+# Also before: a stage writes nothing if the code that it has loaded is no longer the code that DVC would record.
+own_code.remember()

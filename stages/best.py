@@ -31,11 +31,13 @@ def main(params: Params, corpus: Path) -> None:
     for path in [*prune(corpus / "jobs", expected.jobs), *prune(corpus / "models", expected.models)]:
         echo(f"deleted {path}, which params.yaml no longer lists")
     candidates = _candidates(params, corpus, expected)
-    best = best_model.choose(corpus, candidates)
+    best = best_model.choose(corpus, manifest, candidates)
     if best is None:
         best_model.write(corpus / "best", None, corpus, None)
         echo("no row was trained here and validated, so none is the best")
         return
+    model = JobPaths.of(corpus, best.name, best.trial).checkpoint
+    manifest.speakers(best.trial).require(model_header.read(model).get("speakers", {}), model)
     linear = best.name in run.probe
     encoder = _encoder(corpus, best.name, best.trial) if linear else {}
     card = model_card.card(

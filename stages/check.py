@@ -4,6 +4,7 @@ from typing import Any
 import click
 
 from cfnsr import corpora
+from cfnsr.cli import labels_files
 from cfnsr.cli.options import IN_FOLDER
 from cfnsr.cli.stage import echo, stage
 from cfnsr.config import Params
@@ -22,13 +23,14 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
 
     Example: python -m stages.check studio data/studio
     """
+    module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
+    labels_files.check(corpus, **options)
     shards = corpus_folder / "shards"
     deleted = prune(shards, params.actors)
     for features in (corpus_folder / "features").glob("*"):  # those of listed speakers may be made later
         deleted += prune(features, [actor for actor in params.actors if (features / actor).exists()])
     for path in deleted:
         echo(f"deleted {path}, which params.yaml no longer lists")
-    module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
     bad = BadClips(params.on_bad_clip)
     labels = module.labels(**options)
     preprocessing = _preprocessing(params)

@@ -27,8 +27,7 @@ def main(params: Params, name: str, corpus_folder: Path) -> None:
     prune(folder, corpora)
     sources = [imported.read(folder / source) for source in corpora]
     # Speakers that test in a fold: the held-out figures beside these are then of the same clips.
-    speakers = [speaker for fold in manifest.protocols["held_out"].values() for speaker in fold.test]
-    clips = Clips(corpus_folder / "shards", speakers, manifest.labels, manifest.modalities)
+    clips = Clips(corpus_folder / "shards", manifest.tested, manifest.labels, manifest.modalities)
     target = FrozenFeatures.open(corpus_folder / "features" / name, clips)
     seen = fold.require_unseen(target.facts, manifest.corpus, f"run.cross.rows: {name}", allow=params.probe.allow_seen)
     cross.check_sources(sources, target, {*clips.index["source_md5"]})
@@ -50,6 +49,7 @@ def main(params: Params, name: str, corpus_folder: Path) -> None:
             seen=seen,
             labels=labels,
             trainings=[training for training, _ in results],
+            speakers=manifest.tested,
         ).write(partial / "record.json")
 
 

@@ -29,6 +29,8 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
     rule = _RULES[fusion.rule]
     write_predictions(paths, name, datasets, late_fusion.fuse(rule, datasets, manifest.labels, *predictions))
     first, second = (JobRecord.read(part.record) for part in parts)
+    for part, record in zip(parts, (first, second), strict=True):
+        datasets.speakers.require(record.speakers, part.record)
     replace(
         first,
         name=name,

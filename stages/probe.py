@@ -38,6 +38,7 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
         manifest.labels,
         trial,
         manifest.fingerprint,
+        speakers=datasets.speakers.lists(),
         options=params.frozen(name).options,
         preprocessing=manifest.preprocessing,
     )
@@ -56,6 +57,7 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
         imported=[],
         seen=seen,
         frozen_parameters=train.facts.parameters,
+        speakers=datasets.speakers.lists(),
     ).write(paths.record)
 
 

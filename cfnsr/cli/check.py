@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cfnsr import config
-from cfnsr.cli import other_corpora
+from cfnsr.cli import labels_files, other_corpora
 from cfnsr.cli.models import untrained_spec
 from cfnsr.cli.options import DATA, params_option
 from cfnsr.cli.stage import echo
@@ -23,7 +23,8 @@ def check(params: Path) -> None:
     """Check params.yaml and DVC's own files before any work.
 
     Finds unknown keys, wrong types, values out of range, folds that share speakers, options that no network can be
-    built with, missing checkpoints, missing features of other corpora, and files that a killed DVC left incomplete.
+    built with, missing checkpoints, missing features of other corpora, a labels file that changed since
+    `cfnsr folder` read it, and files that a killed DVC left incomplete.
 
     \b
     Examples:
@@ -33,6 +34,7 @@ def check(params: Path) -> None:
     root = params.parent
     values = config.load(params)
     dvc_repository.check_files(root)
+    labels_files.check(values.corpus, **getattr(values.corpora, values.corpus).model_dump())
     _check_checkpoints(params, values)
     _check_other_corpora(params, values)
     _check_systems(params, values)

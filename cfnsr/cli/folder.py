@@ -108,7 +108,7 @@ def folder(
         echo(f"videos that no row names: {shown(given.surplus)}")
     kept, rare_speakers, rare_labels = of_speakers.without_rare([entry for entry, _ in clips], min_clips)
     _say(_left_out([entry for entry, _ in clips], kept, rare_speakers, rare_labels))
-    _write(table, clips, kept)
+    _write(table, clips, kept, [labels, *([label_map] if label_map else [])])
     if problems and not skip:
         bad = sum(1 for entry, _ in clips if entry.problem)
         remedy = f"Correct them or remove their rows, or set on_bad_clip: skip; {table} lists all, column problem"
@@ -171,13 +171,15 @@ def _folds(usable: Sequence[Entry], count: int, labels: Path) -> dict[str, list[
     return folds
 
 
-def _write(path: Path, clips: Sequence[tuple[Entry, Header]], kept: Sequence[Entry]) -> None:
+def _write(
+    path: Path, clips: Sequence[tuple[Entry, Header]], kept: Sequence[Entry], labels_files: Sequence[Path]
+) -> None:
     """Write the table of the clips that are not left out."""
     stays = {entry.clip for entry in kept}
     rows = [(entry, header) for entry, header in clips if entry.clip in stays]
     measured = [{name: value for name, value in asdict(header).items() if name != "problem"} for _, header in rows]
     with writing(path), atomic_file(path) as partial:
-        intake_file.write(partial, [entry for entry, _ in rows], pa.Table.from_pylist(measured))
+        intake_file.write(partial, [entry for entry, _ in rows], pa.Table.from_pylist(measured), labels_files)
 
 
 def _values(

@@ -10,7 +10,6 @@ import click
 
 from cfnsr.cli.options import IN_FOLDER
 from cfnsr.cli.timing import log_fact
-from cfnsr.config import Params
 from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import PROTOCOLS, Trial
@@ -34,7 +33,7 @@ def job_arguments(main: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(main)
     def run(
-        params: Params, name: str, protocol: str, fold: str, seed: int, corpus_folder: Path, **options: object
+        params: object, name: str, protocol: str, fold: str, seed: int, corpus_folder: Path, **options: object
     ) -> None:
         trial = Trial(protocol, fold, seed)
         row = str(options.get("variant") or name)

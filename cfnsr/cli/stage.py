@@ -10,10 +10,11 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from cfnsr import config
 from cfnsr.cli.options import params_option
 from cfnsr.cli.timing import log_time
+from cfnsr.config.read import ReadParams
 from cfnsr.errors import CfnsrError, printable
+from cfnsr.runtime import outputs, own_code
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,14 +26,17 @@ def stage(function: Callable[..., None]) -> click.Command:
     """Make a function ``main(params, <arguments>)`` a stage's command.
 
     The function's docstring becomes the ``--help``. The function gets the checked parameters of the file that
-    ``--params`` names. A user's mistake ends the command with one line and exit status 1. The wall time is written
-    to ``data/logs``.
+    ``--params`` names. A user's mistake ends the command with one line and exit status 1; so does an edit of the params
+    that it read or the code that it loaded, before an output takes its place. The wall time is written to
+    ``data/logs``.
     """
 
     @functools.wraps(function)
     def run(params: Path, **arguments: object) -> None:
         with one_line_errors():
-            function(config.load(params), **arguments)
+            read = ReadParams(params)
+            with outputs.checked(read.check_unchanged), outputs.checked(own_code.check_unchanged):
+                function(read.params, **arguments)
         log_time()
 
     return click.command(context_settings=HELP)(params_option(run))

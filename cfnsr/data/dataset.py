@@ -16,7 +16,7 @@ import pandas as pd
 
 from cfnsr.data import shards
 from cfnsr.data.manifest import Manifest
-from cfnsr.data.splits import Trial
+from cfnsr.data.splits import Speakers, Trial
 from cfnsr.errors import CfnsrError
 
 if TYPE_CHECKING:
@@ -33,23 +33,35 @@ class Clips:
         speakers: the speakers, whose clips follow each other.
         labels: the emotions in the order of their class index.
         modalities: of the corpus, which decide the arrays.
+        checksums: of the arrays, by speaker; compared when a speaker's first clip is read. Without them nothing is.
 
     Attributes:
         index: one row a clip, in the order of ``speakers``.
         classes: the class index of each clip.
-        labels: as given.
+        speakers, labels: as given.
 
     Raises:
         CfnsrError: a shard is missing, holds a clip of another speaker, or a label that is not among ``labels``.
     """
 
     def __init__(
-        self, folder: Path, speakers: list[str], labels: list[str], modalities: Collection[str] = shards.BOTH
+        self,
+        folder: Path,
+        speakers: list[str],
+        labels: list[str],
+        modalities: Collection[str] = shards.BOTH,
+        checksums: Mapping[str, str] | None = None,
     ) -> None:
-        self.labels = labels
+        self.speakers, self.labels = speakers, labels
         self._arrays = shards.array_names(modalities)
         opened = [_open(folder / speaker, modalities) for speaker in speakers]
         self._rows = [(shard.arrays, row) for shard in opened for row in range(len(shard.index))]
+        self._folder = folder
+        self._unread = {
+            speaker: (shard.arrays, checksums[speaker])
+            for speaker, shard in zip(speakers, opened, strict=True)
+            if checksums is not None
+        }
         self.index = pd.concat([shard.index for shard in opened], ignore_index=True)
         unknown = sorted({*self.index["label"]} - {*labels})
         if unknown:
@@ -59,7 +71,7 @@ class Clips:
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Clips:
         """Return the same clips with other arrays, whose row ``i`` belongs to row ``i`` of ``index``."""
         clips = copy(self)
-        clips._arrays = list(arrays)
+        clips._arrays, clips._unread = list(arrays), {}
         clips._rows = [(dict(arrays), row) for row in range(len(self))]
         return clips
 
@@ -71,17 +83,34 @@ class Clips:
         return self.__getitems__([position])
 
     def __getitems__(self, positions: list[int]) -> Batch:
-        """Return a batch; each clip is copied once, from the mapped file into the batch."""
+        """Return a batch; each clip is copied once, from the mapped file into the batch.
+
+        Raises:
+            CfnsrError: the arrays of a speaker are not those that were checked.
+        """
         import torch
 
         from cfnsr.models.types import Batch
 
+        for speaker in {*self.index["actor"].iloc[positions]} & self._unread.keys() if self._unread else ():
+            self._compare(speaker)
         rows = [self._rows[position] for position in positions]
         arrays = {name: np.stack([arrays[name][row] for arrays, row in rows]) for name in self._arrays}
         return Batch(
             {name: torch.from_numpy(array) for name, array in arrays.items()},
             torch.from_numpy(self.classes[positions]),
         )
+
+    def _compare(self, speaker: str) -> None:
+        """Compare a speaker's arrays with the checksum of the manifest: a damaged disk or a power cut changes bytes."""
+        arrays, expected = self._unread.pop(speaker)
+        checksum = shards.Checksum()
+        for array in arrays.values():
+            checksum.add(array)
+        if str(checksum) != expected:
+            problem = "its arrays are not those that were checked: they are damaged, or made again since"
+            remedy = "Run `cfnsr check --deep --mend`, delete this folder, and run `dvc repro`"
+            raise CfnsrError(self._folder / speaker, problem, remedy)
 
 
 def _open(path: Path, modalities: Collection[str]) -> shards.Shard:
@@ -136,10 +165,16 @@ class FoldDatasets:
         speakers = manifest.speakers(trial)
 
         def of(names: Sequence[str]) -> Clips:
-            return Clips(folder, list(names), manifest.labels, manifest.modalities)
+            return Clips(folder, list(names), manifest.labels, manifest.modalities, manifest.arrays)
 
         validation = of(speakers.validation) if speakers.validation else None
         return cls(trial, of(speakers.test), validation, of(speakers.train))
+
+    @property
+    def speakers(self) -> Speakers:
+        """Return the speakers of each set."""
+        sets = (self.test, self.validation, self.train)
+        return Speakers(*(tuple(clips.speakers if clips else ()) for clips in sets))
 
     @property
     def selection_split(self) -> Clips:

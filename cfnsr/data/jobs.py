@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from cfnsr.data.splits import Trial
+from cfnsr.data.splits import Speakers, Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_file
 
 # Which epoch's predictions: that with the best validation accuracy, the last, and that with the best test accuracy.
 CHOICES = ("selected", "last_epoch", "best_test_epoch")
 VALIDATION = "validation"  # predictions of the validation speakers at the selected epoch
+SPEAKERS = "speakers"  # the key of the sets of speakers in a table's attributes, which Parquet keeps
 _COLUMNS = ("choice", "label", "predicted")  # that every reader of predictions needs
 
 
@@ -68,15 +69,16 @@ class JobPaths:
         return self.results / "curves"
 
 
-def read_predictions(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+def read_predictions(path: Path, columns: Sequence[str] = (), speakers: Speakers | None = None) -> pd.DataFrame:
     """Read a job's table of predictions; ``cfnsr.evaluation.outputs.to_table`` describes its columns.
 
     Args:
         path: of the file.
         columns: those that it must have besides the common ones.
+        speakers: of the job's fold, which must be those of the table; None if it is of no fold.
 
     Raises:
-        CfnsrError: the file is missing, damaged or another table.
+        CfnsrError: the file is missing, damaged, another table or of other speakers.
     """
     if not path.is_file():
         raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing")
@@ -88,6 +90,8 @@ def read_predictions(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     if missing:
         problem = f"is not a table of predictions (it lacks the column {', '.join(missing)})"
         raise CfnsrError(path, problem, "Run `dvc repro`")
+    if speakers is not None:
+        speakers.require(table.attrs.get(SPEAKERS, {}), path)
     return table
 
 
@@ -116,6 +120,7 @@ class JobRecord:
         best_test_epoch: the epoch with the best test accuracy, from 1.
         seen: whether frozen weights have seen the corpus: ``no``, ``yes``, or ``unknown``.
         frozen_parameters: the weights that a frozen encoder brought with it.
+        speakers: of the fold, from ``Speakers.lists``.
     """
 
     name: str
@@ -133,6 +138,7 @@ class JobRecord:
     best_test_epoch: int = 0
     seen: str = "no"
     frozen_parameters: int = 0
+    speakers: dict[str, list[str]] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""

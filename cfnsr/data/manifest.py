@@ -30,8 +30,9 @@ class Manifest:
         shapes: one clip's shape of each array; a corpus with sound only, or with pictures only, lacks the others.
         fingerprint: md5 over preprocessing and every clip's speaker, label and source file; names the data in every
             result.
-        arrays: md5 of the arrays, by speaker. Unlike the fingerprint it differs between machines whose libraries
-            differ: a killed training resumes only with exactly the same arrays.
+        arrays: checksum of the arrays, by speaker; jobs compare it with the arrays that they read. Unlike the
+            fingerprint it differs between machines whose libraries differ: a killed training resumes only with exactly
+            the same arrays.
     """
 
     corpus: str
@@ -78,6 +79,11 @@ class Manifest:
     def folds(self) -> list[str]:
         """Return the folds' names, in order."""
         return list(self.protocols["held_out"])
+
+    @property
+    def tested(self) -> list[str]:
+        """Return the speakers who test in a fold, in the folds' order."""
+        return [speaker for sets in self.protocols["held_out"].values() for speaker in sets.test]
 
     def speakers(self, trial: Trial) -> Speakers:
         """Return the sets of speakers of a trial's fold.

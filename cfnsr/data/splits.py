@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cfnsr.errors import CfnsrError
 
 PROTOCOLS = ("held_out", "test_selected")
+_ROLES = ("test", "validation", "train")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,32 @@ class Speakers:
             if not getattr(self, name):
                 problem = f"a fold has no speaker to {name}"
                 raise CfnsrError("folds", problem, "Add a speaker to each fold, or use more folds")
+
+    def lists(self) -> dict[str, list[str]]:
+        """Return the sets as they are written into models, records and predictions."""
+        return {role: list(getattr(self, role)) for role in _ROLES}
+
+    def require(self, recorded: Mapping[str, list[str]], path: Path) -> None:
+        """Compare with what a file says of its speakers: the same fold may once have had others.
+
+        Args:
+            recorded: from ``lists``; empty in a file of an older version.
+            path: of the file, for the error.
+
+        Raises:
+            CfnsrError: they are other speakers.
+        """
+        remedy = "Run `dvc repro` without `-s`, which makes it again"
+        if not recorded:
+            raise CfnsrError(path, "does not say whose clips it was made from (it is of an older version)", remedy)
+        for role, speakers in self.lists().items():
+            if recorded.get(role) != speakers:
+                problem = f"its {role} speakers are {_shown(recorded.get(role, []))}, the fold's are {_shown(speakers)}"
+                raise CfnsrError(path, problem, remedy)
+
+
+def _shown(speakers: list[str]) -> str:
+    return f"{', '.join(speakers[:8]) or 'none'}{' ...' if len(speakers) > 8 else ''}"
 
 
 def split(protocol: str, speakers: list[str], folds: dict[str, list[str]]) -> dict[str, Speakers]:

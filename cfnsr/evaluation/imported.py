@@ -26,7 +26,8 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
         manifest: its labels must be those of the network; differences in preprocessing are recorded.
 
     Raises:
-        CfnsrError: name, fold or labels are others, or the network cannot read the clips of this corpus.
+        CfnsrError: name, fold or labels are others, the network was trained on test speakers, or it cannot read the
+            clips of this corpus.
     """
     spec = checkpoint.read_spec(path)
     for what, actual, expected in (
@@ -37,6 +38,11 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
         if actual != expected:
             problem = f"its {what} is {actual}, not {expected}"
             raise CfnsrError(path, problem, "Import the right file: `cfnsr import-checkpoint --help`")
+    speakers = manifest.speakers(trial)
+    learned = {*spec.speakers.get("train", ()), *spec.speakers.get("validation", ())} & {*speakers.test}
+    if learned:
+        problem = f"it was trained on speakers {', '.join(sorted(learned))}, who test in {trial.fold}"
+        raise CfnsrError(path, problem, "Import the right file: `cfnsr import-checkpoint --help`")
     files = spec.imported or [{"file": path.name, "sha256": sha256(path)}]
     compared = differences(spec.preprocessing, manifest.preprocessing)
     differing = [f"{key} was {theirs}, is {ours}" for key, theirs, ours in compared]
@@ -47,6 +53,7 @@ def load(path: Path, name: str, trial: Trial, manifest: Manifest) -> tuple[nn.Mo
         seed=trial.seed,
         preprocessing=manifest.preprocessing,
         data=manifest.fingerprint,
+        speakers=speakers.lists(),
         # The file's header may hold any text, and the report shows it.
         imported=[
             {

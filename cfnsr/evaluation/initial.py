@@ -50,6 +50,7 @@ def unimodal(
         preprocessing=manifest.preprocessing,
         data=manifest.fingerprint,
         imported=[],
+        speakers=manifest.speakers(trial).lists(),
     )
     return spec.build(), spec
 
@@ -76,8 +77,9 @@ def fused(
         rows: by modality, the row of the unimodal network.
 
     Raises:
-        CfnsrError: a unimodal network is of another trial, so that it may have been trained on speakers of this
-            trial's test or validation set; or was trained on other data; or is imported, and the system trains.
+        CfnsrError: a unimodal network is of another trial or of other speakers, so that it may have been trained on
+            speakers of this trial's test or validation set; or was trained on other data; or is imported, and the
+            system trains.
     """
     paths = {modality: JobPaths.of(corpus_folder, rows[modality], trial).checkpoint for modality in MODALITIES}
     specs = {modality: _checked_spec(path, trial, manifest) for modality, path in paths.items()}
@@ -113,4 +115,5 @@ def _checked_spec(path: Path, trial: Trial, manifest: Manifest) -> ModelSpec:
     if different:
         problem = f"was trained for {'; '.join(different)}"
         raise CfnsrError(path, problem, "Run `dvc repro pretrain`, or import the right file")
+    manifest.speakers(trial).require(spec.speakers, path)
     return spec

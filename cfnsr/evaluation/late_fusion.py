@@ -34,7 +34,7 @@ def combine(
         imported unimodal network has one epoch and no validation predictions, so that other choices are left out.
 
     Raises:
-        CfnsrError: the system trains; or a table is missing, damaged or of other clips.
+        CfnsrError: the system trains; or a table is missing, damaged or of other clips or speakers.
     """
     system: Any = network
     if system.trains:
@@ -62,7 +62,7 @@ def fuse(
         first, second: the tables of predictions.
 
     Raises:
-        CfnsrError: a table is missing, damaged or of other clips.
+        CfnsrError: a table is missing, damaged or of other clips or speakers.
     """
     return {
         choice: rule(*(torch.from_numpy(predicted) for predicted in both)).numpy()
@@ -74,7 +74,7 @@ def _common_choices(
     datasets: FoldDatasets, labels: list[str], *paths: Path
 ) -> Iterator[tuple[str, list[LogProbabilities]]]:
     """Yield each choice that all tables have, with the predictions of each table."""
-    tables = {path: read_predictions(path) for path in paths}
+    tables = {path: read_predictions(path, speakers=datasets.speakers) for path in paths}
     for choice in (*CHOICES, VALIDATION):
         if all(choice in set(table["choice"]) for table in tables.values()):
             clips = datasets.selection_split if choice == VALIDATION else datasets.test

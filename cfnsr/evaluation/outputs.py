@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data.dataset import FoldDatasets
-from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord
+from cfnsr.data.jobs import SPEAKERS, VALIDATION, JobPaths, JobRecord
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.reference import Reference
 from cfnsr.evaluation.types import Attention, LogProbabilities
@@ -74,6 +74,7 @@ def write_outputs(
         epochs=epochs,
         selected_epoch=selected_epoch,
         best_test_epoch=best_test_epoch,
+        speakers=datasets.speakers.lists(),
     )
     own = replace(own, **(record or {}))
     replace(own, parameters=own.parameters + own.frozen_parameters).write(paths.record)
@@ -106,8 +107,10 @@ def write_predictions(
         if choice == "selected" and attention is not None:
             table["attention"] = attention.tolist()
         tables.append(table)
+    predictions = pd.concat(tables, ignore_index=True)
+    predictions.attrs[SPEAKERS] = datasets.speakers.lists()
     with atomic_file(paths.predictions) as partial:
-        pd.concat(tables, ignore_index=True).to_parquet(partial, index=False)
+        predictions.to_parquet(partial, index=False)
 
 
 def to_table(index: pd.DataFrame, labels: list[str], choice: str, predicted: LogProbabilities) -> pd.DataFrame:

@@ -53,6 +53,7 @@ class CrossRecord:
         seen: whether the encoder's weights have seen the tested corpus: ``no``, ``yes``, or ``unknown``.
         labels: by emotion of the tested corpus, its common name.
         trainings: one a set of training corpora and way of standardising.
+        speakers: those tested, in the folds' order.
     """
 
     name: str
@@ -61,6 +62,7 @@ class CrossRecord:
     seen: str
     labels: dict[str, str]
     trainings: list[CrossTraining]
+    speakers: list[str]
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""

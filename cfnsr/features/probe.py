@@ -106,6 +106,7 @@ def save(
     trial: Trial,
     data: str,
     *,
+    speakers: Mapping[str, list[str]],
     options: Mapping[str, Any],
     preprocessing: Mapping[str, Any],
 ) -> None:
@@ -118,6 +119,7 @@ def save(
         labels: the emotions in the order of their class index.
         trial: protocol, fold and seed.
         data: fingerprint of the corpus as prepared.
+        speakers: of the fold.
         options: the extractor's.
         preprocessing: how the corpus's clips were prepared: an extractor of faces reads the face boxes.
     """
@@ -131,6 +133,7 @@ def save(
         "labels": labels,
         **asdict(trial),
         "data": data,
+        "speakers": dict(speakers),
     }
     tensors = {name: np.ascontiguousarray(getattr(probe, name)) for name in ("mean", "scale", "weights", "bias")}
     with atomic_file(path) as partial:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any, ClassVar
 
@@ -33,12 +33,13 @@ class ModelSpec:
         encoders: by modality, ``{"name": ..., **options}``.
         options: the system's own.
         inputs: one clip's shape of each array, as it is stored in the shards.
-        protocol, fold: decide which speakers it was trained on.
+        protocol, fold: name the speakers that it was trained on.
         seed: of its random numbers.
         pixels: ``mean`` and ``std`` of each channel, and the channels' ``order``.
         preprocessing: how its clips were prepared.
         data: fingerprint of the corpus as prepared.
         imported: the files that its weights were imported from; empty if it was trained here.
+        speakers: of its fold, by ``test``, ``validation`` and ``train``; empty where they are not known.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ModelSpec:
     preprocessing: dict[str, Any]
     data: str
     imported: list[dict[str, Any]]
+    speakers: dict[str, list[str]] = field(default_factory=dict)
     # An unknown key may describe something that this version cannot do.
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 

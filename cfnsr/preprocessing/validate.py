@@ -41,7 +41,7 @@ class ValidationReport:
         findings: by what is odd, the clips that are worth a look; they do not stop the run.
         faults: errors that stop the run, see ``raise_first``.
         fingerprint: md5 of the preprocessing options, and of all clips' speakers, labels and files.
-        arrays: md5 of each speaker's arrays.
+        arrays: checksum of each speaker's arrays.
     """
 
     clips: dict[str, int] = field(default_factory=dict)
@@ -198,8 +198,8 @@ def _check_counts(report: ValidationReport, path: Path, shard: Shard, expected: 
 
 
 def _check_arrays(report: ValidationReport, path: Path, shard: Shard, silence_db: float) -> str:
-    """Check a speaker's arrays; return their md5."""
-    digest = hashlib.md5(usedforsecurity=False)
+    """Check a speaker's arrays; return their checksum."""
+    checksum = shards.Checksum()
     for name, array in shard.arrays.items():
         file, shape = path / f"{name}.npy", list(array.shape[1:])
         if shape != report.shapes.setdefault(name, shape):
@@ -207,8 +207,8 @@ def _check_arrays(report: ValidationReport, path: Path, shard: Shard, silence_db
             report.add(file, problem, "Run `dvc repro -f extract`")
         for clip, values in zip(shard.index["clip"], array, strict=True):
             _check_clip(report, file, name, clip, values, silence_db)
-            digest.update(np.ascontiguousarray(values).data)
-    return digest.hexdigest()
+            checksum.add(values)
+    return str(checksum)
 
 
 def _check_clip(

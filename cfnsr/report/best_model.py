@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cfnsr.data.jobs import VALIDATION, JobPaths, read_predictions
-from cfnsr.data.splits import Trial
+from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord, read_predictions
+from cfnsr.data.manifest import Manifest
+from cfnsr.data.splits import Speakers, Trial
 from cfnsr.inference.card import Card
 from cfnsr.report import significance
 from cfnsr.runtime.outputs import atomic_folder
@@ -44,7 +45,7 @@ class BestModel:
     optimism: float = 0.0
 
 
-def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
+def choose(folder: Path, manifest: Manifest, trials: Mapping[str, list[Trial]]) -> BestModel | None:
     """Choose the system with the highest validation accuracy, and its model with the highest.
 
     A fold's test speakers have no part in the choice of its epochs. But they are validation speakers of another fold,
@@ -52,15 +53,19 @@ def choose(folder: Path, trials: Mapping[str, list[Trial]]) -> BestModel | None:
 
     Args:
         folder: of the corpus, with ``jobs``.
+        manifest: of the corpus, with the speakers of each fold.
         trials: folds and seeds, by system.
 
     Returns:
         The best model; None if no system has validation predictions.
 
     Raises:
-        CfnsrError: a file is missing or damaged.
+        CfnsrError: a file is missing or damaged, or of other speakers than the fold's.
     """
-    correct = {name: {trial: _correct(folder, name, trial) for trial in of_name} for name, of_name in trials.items()}
+    correct = {
+        name: {trial: _correct(JobPaths.of(folder, name, trial), manifest.speakers(trial)) for trial in of_name}
+        for name, of_name in trials.items()
+    }
     validated = {
         name: {trial: part[VALIDATION] for trial, part in parts.items()}
         for name, parts in correct.items()
@@ -109,9 +114,10 @@ def write(out: Path, best: BestModel | None, folder: Path, card: Card | None) ->
         card.write(partial)
 
 
-def _correct(folder: Path, name: str, trial: Trial) -> dict[str, _Correct]:
+def _correct(paths: JobPaths, speakers: Speakers) -> dict[str, _Correct]:
     """Compare label and prediction of each clip, by choice; the index is the speaker."""
+    speakers.require(JobRecord.read(paths.record).speakers, paths.record)
     columns = ["choice", "actor", "label", "predicted"]
-    table = read_predictions(JobPaths.of(folder, name, trial).predictions, columns).set_index("actor")
+    table = read_predictions(paths.predictions, columns, speakers=speakers).set_index("actor")
     is_correct = table["label"] == table["predicted"]
     return {choice: is_correct.loc[table["choice"] == choice] for choice in table["choice"].unique()}

@@ -80,7 +80,7 @@ def gather(
         ci_level: nominal coverage of the intervals.
 
     Raises:
-        CfnsrError: a file is missing or damaged, or was made from other data than the manifest's.
+        CfnsrError: a file is missing or damaged, or was made from other data or speakers than the manifest's.
     """
     rows = []
     for name in names:
@@ -89,6 +89,9 @@ def gather(
         if record.data != manifest.fingerprint:
             problem = "was made from other data than manifest.json describes"
             raise CfnsrError(results / "record.json", problem, "Run `dvc repro`")
+        if record.speakers != manifest.tested:
+            problem = "tests other speakers than the folds do"
+            raise CfnsrError(results / "record.json", problem, "Run `dvc repro` without `-s`, which makes it again")
         table = read_predictions(results / "predictions.parquet", ["actor", "clip", "trained_on", "standardise"])
         for training in record.trainings:
             ours = (table["trained_on"] == ", ".join(training.trained_on)) & (

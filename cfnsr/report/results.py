@@ -11,6 +11,7 @@ import pandas as pd
 
 from cfnsr.data.jobs import JobPaths, JobRecord, read_predictions
 from cfnsr.data.manifest import Manifest
+from cfnsr.data.splits import Speakers
 from cfnsr.errors import CfnsrError
 from cfnsr.report import cross, metrics
 from cfnsr.report.cross import CrossRow
@@ -51,7 +52,7 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
         ci_level: nominal coverage of the interval.
 
     Raises:
-        CfnsrError: a job's file is missing or damaged, or it was made from other data than the manifest's.
+        CfnsrError: a job's file is missing or damaged, or it was made from other data or speakers than the manifest's.
     """
     rows: list[ResultRow] = []
     predictions: dict[str, pd.DataFrame] = {}
@@ -60,10 +61,11 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
     for (protocol, name), trials in expected.rows.items():
         row = label(protocol, name)
         paths = [JobPaths.of(folder, name, trial) for trial in trials]
-        records = [_record(path.record, manifest) for path in paths]
+        sets = [manifest.speakers(trial) for trial in trials]
+        records = [_record(path.record, manifest, speakers) for path, speakers in zip(paths, sets, strict=True)]
         tables = [
-            read_predictions(path.predictions, columns).assign(fold=trial.fold, seed=trial.seed)
-            for path, trial in zip(paths, trials, strict=True)
+            read_predictions(path.predictions, columns, speakers).assign(fold=trial.fold, seed=trial.seed)
+            for path, trial, speakers in zip(paths, trials, sets, strict=True)
         ]
         table = pd.concat(tables, ignore_index=True)
         rows.append(summarise(row, records, table, manifest, ci_level))
@@ -126,10 +128,11 @@ def mean_curves(folders: list[Path]) -> pd.DataFrame:
     return epochs.mean().assign(trials=epochs.size()).reset_index()
 
 
-def _record(path: Path, manifest: Manifest) -> JobRecord:
+def _record(path: Path, manifest: Manifest, speakers: Speakers) -> JobRecord:
     record = JobRecord.read(path)
     if record.data != manifest.fingerprint:
         raise CfnsrError(path, "was made from other data than manifest.json describes", "Run `dvc repro`")
+    speakers.require(record.speakers, path)
     return record
 
 

@@ -1,7 +1,8 @@
 """Write outputs completely or not at all, and delete those that params.yaml no longer lists.
 
 An incomplete output would be used as a complete one, and writing through a link into DVC's cache would damage the
-cached copy (docs/decisions/0003-atomic-outputs.md). So an output is written beside its path and then renamed.
+cached copy (docs/decisions/0003-atomic-outputs.md). So an output is written beside its path, flushed to the disk, and
+then renamed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,28 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cfnsr.errors import CfnsrError
+
+_checks: list[Callable[[], None]] = []
+
+
+@contextmanager
+def checked(check: Callable[[], None]) -> Iterator[None]:
+    """Call a check before every output of the context takes its place, and at the end of the context.
+
+    Args:
+        check: raises a ``CfnsrError`` if nothing may be written.
+    """
+    _checks.append(check)
+    try:
+        yield
+        check()  # what is recorded of this process is read once it has ended
+    finally:
+        _checks.remove(check)
 
 
 @contextmanager
@@ -26,7 +44,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)  # mkstemp makes files that only their owner can read
+        _check()
+        _flush(partial)
         partial.replace(path)
+        _flush(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -38,11 +59,31 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o755)
+        _check()
+        for written in [*partial.rglob("*"), partial]:
+            _flush(written)
         if path.exists():
             shutil.rmtree(path)
         partial.replace(path)
+        _flush(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check() -> None:
+    for check in _checks:
+        check()
+
+
+def _flush(path: Path) -> None:
+    """Have the disk store a file or a folder: after a power cut, a renamed file may else be full of zeros."""
+    if os.name != "posix" and path.is_dir():  # Windows cannot
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

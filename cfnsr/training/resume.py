@@ -6,19 +6,22 @@ import hashlib
 import io
 import json
 import pickle
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from cfnsr.runtime import own_code
 from cfnsr.runtime.outputs import atomic_file
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class ResumeCheckpoint:
-    """The file of one job's training state after its last epoch.
+    """The file of one job's training state after its last epoch: the sha256 of torch's bytes, and these.
+
+    Torch reads a file with a flipped byte as other weights.
 
     The file's name is a fingerprint of all that could change the job's result, so that a run with other params, data,
     code or initial weights does not resume from it.
@@ -42,7 +45,12 @@ class ResumeCheckpoint:
         if not self.path.is_file():
             return None
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            content = self.path.read_bytes()
+            digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+            if hashlib.sha256(data).digest() != digest:
+                print(f"{self.path} is damaged; training starts from the first epoch", flush=True)
+                return None
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
             print(
                 f"{self.path} cannot be read ({type(error).__name__}); training starts from the first epoch", flush=True
@@ -57,7 +65,7 @@ class ResumeCheckpoint:
         torch.save(state, data)
         try:
             with atomic_file(self.path) as partial:
-                partial.write_bytes(data.getbuffer())
+                partial.write_bytes(hashlib.sha256(data.getbuffer()).digest() + data.getbuffer())
         except OSError as error:
             print(f"{self.path} cannot be written ({error.strerror}); a killed run would repeat this epoch", flush=True)
 
@@ -82,16 +90,6 @@ def fingerprint(weights: dict[str, Tensor], *values: object) -> str:
     for name, value in sorted(weights.items()):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    for name, file in sorted(_imported_code()):
+    for name, file in sorted(own_code.imported()):
         digest.update(name.encode() + file.read_bytes())
     return digest.hexdigest()[:32]
-
-
-def _imported_code() -> Iterator[tuple[str, Path]]:
-    """Yield the name and file of each of the project's imported modules."""
-    for name, module in list(sys.modules.items()):
-        # The running script is called __main__; its spec has its own name.
-        own_name = getattr(getattr(module, "__spec__", None), "name", None) if name == "__main__" else name
-        file = getattr(module, "__file__", None)
-        if own_name and own_name.partition(".")[0] in {"cfnsr", "stages"} and file:
-            yield own_name, Path(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from fractions import Fraction
@@ -16,6 +17,7 @@ from click import Command
 from click.testing import CliRunner, Result
 
 from cfnsr import cli, config
+from cfnsr.cli import labels_files
 from cfnsr.corpora import folder
 from cfnsr.corpora.folder import prepare
 from cfnsr.corpora.source import Source
@@ -120,6 +122,32 @@ def test_table_and_speaker_are_checked(videos: Path, sheet: Path, tmp_path: Path
     Path(options["intake"]).unlink()
     with pytest.raises(CfnsrError, match="is missing"):
         prepare_actor("1002", tmp_path / "4", options)
+
+
+@pytest.mark.parametrize("changed", ["sheet.csv", "map.csv"])
+def test_a_changed_labels_file_is_noticed(
+    videos: Path, sheet: Path, tmp_path: Path, params: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """One label is corrected in the sheet, or joined by the map, after `cfnsr folder` read them."""
+    label_map = tmp_path / "map.csv"
+    label_map.write_text("from,to\nanger,anger\n")
+    assert command(videos, sheet, params, "--labels", str(label_map)).exit_code == 0
+    options = options_of(params)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").mkdir()
+    labels_files.check("folder", **options)
+    before = (tmp_path / changed).read_text()
+    (tmp_path / changed).write_text(before.replace("anger", "sadness", 1))
+    problem = rf"{changed}: has changed since `cfnsr folder` read it\. Run `cfnsr folder VIDEOS LABELS` again"
+    with pytest.raises(CfnsrError, match=problem):
+        prepare_actor("1002", tmp_path / "1", options)
+    for main, arguments in ((cli.main, ["check"]), (check, ["folder", str(tmp_path)])):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 1 and re.search(problem, result.output) and result.output.count("\n") == 1
+    assert command(videos, sheet, params, "--labels", str(label_map)).exit_code == 0
+    labels_files.check("folder", **options_of(params))
+    (tmp_path / changed).unlink()  # as on another machine
+    labels_files.check("folder", **options_of(params))
 
 
 def test_command_writes_params_from_the_folder(videos: Path, sheet: Path, params: Path, root: Path) -> None:

@@ -134,3 +134,19 @@ def test_a_test_recording_in_another_set_is_refused(folder: Path, tmp_path: Path
     index.assign(source_md5=recordings, skipped=None).to_parquet(planted / actor / "clips.parquet", index=False)
     with pytest.raises(CfnsrError, match=f"clip-{actor}-0: its recording is in the {role} set and in the test set"):
         FoldDatasets.open(corpus.trial("fold_1"), planted, corpus.manifest(folder))
+
+
+@pytest.mark.parametrize("damage", ["zeros", "bit"])
+def test_damaged_arrays_are_refused_when_first_read(tmp_path: Path, damage: str) -> None:
+    manifest = corpus.manifest(corpus.write(tmp_path))
+    path = tmp_path / "03/frames.npy"
+    content = bytearray(path.read_bytes())
+    if damage == "bit":
+        content[-1] ^= 1
+    else:
+        content[128:] = bytes(len(content) - 128)  # behind the header
+    path.write_bytes(content)
+    datasets = FoldDatasets.open(corpus.trial("fold_1"), tmp_path, manifest)  # reads no array
+    next(iter(dataset.in_order(datasets.test, 4)))
+    with pytest.raises(CfnsrError, match=r"/03: its arrays are not those that were checked.* run `dvc repro`$"):
+        next(iter(dataset.in_order(datasets.train, 16)))

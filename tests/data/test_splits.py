@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +54,11 @@ def test_a_speaker_in_two_sets_is_refused(role: str) -> None:
 def test_an_empty_set_is_refused() -> None:
     with pytest.raises(CfnsrError, match="no speaker to train"):
         split("held_out", ["01", "02"], {"a": ["01"], "b": ["02"]})
+
+
+@pytest.mark.parametrize("role", ["test", "validation", "train"])
+def test_other_speakers_of_any_set_are_refused(role: str) -> None:
+    sets = Speakers(("01",), ("02",), ("03", "04"))
+    sets.require(sets.lists(), Path("record.json"))
+    with pytest.raises(CfnsrError, match=rf"record\.json: its {role} speakers are 05, 03, the fold's are 0"):
+        sets.require({**sets.lists(), role: ["05", "03"]}, Path("record.json"))

@@ -95,3 +95,11 @@ def test_markup_in_a_files_header_is_replaced(tmp_path: Path, manifest: Manifest
     path = saved(tmp_path, manifest, imported=[{"file": "<b>|x", "sha256": "<img>"}])
     _, spec = imported.load(path, "audio", TRIAL, manifest)
     assert spec.imported == [{"file": "_b__x", "sha256": "_img_", "differs": []}]
+
+
+def test_a_network_that_learned_test_speakers_is_refused(tmp_path: Path, manifest: Manifest) -> None:
+    path = saved(
+        tmp_path, manifest, imported=[], speakers={"test": ["04"], "validation": ["01"], "train": ["02", "03"]}
+    )
+    with pytest.raises(CfnsrError, match="it was trained on speakers 01, who test in fold_1"):
+        imported.load(path, "audio", TRIAL, manifest)

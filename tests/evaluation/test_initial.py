@@ -61,6 +61,16 @@ def test_unimodal_networks_of_another_trial_are_refused(
         initial.fused("cfnsr", CFNSR, TRIAL, tmp_path, manifest)
 
 
+def test_networks_of_other_speakers_are_refused(corpus_folder: Path, manifest: Manifest, tmp_path: Path) -> None:
+    """The fold has kept its name, and two of its sets have changed places."""
+    copied(corpus_folder, tmp_path, speakers={"test": ["02"], "validation": ["01"], "train": ["03", "04"]})
+    with pytest.raises(CfnsrError, match=r"model\.safetensors: its test speakers are 02, the fold's are 01\. Run `dvc"):
+        initial.fused("cfnsr", CFNSR, TRIAL, tmp_path, manifest)
+    copied(corpus_folder, tmp_path, speakers={})
+    with pytest.raises(CfnsrError, match="does not say whose clips it was made from"):
+        initial.fused("cfnsr", CFNSR, TRIAL, tmp_path, manifest)
+
+
 def test_no_system_trains_on_imported_networks(corpus_folder: Path, manifest: Manifest, tmp_path: Path) -> None:
     copied(corpus_folder, tmp_path, imported=FILES, protocol="imported")
     with pytest.raises(CfnsrError, match="cfnsr would train on imported networks"):

@@ -85,6 +85,7 @@ def test_the_record_describes_the_job(paths: JobPaths, manifest: Manifest, datas
         epochs=3,
         selected_epoch=2,
         best_test_epoch=1,
+        speakers={"test": ["01"], "validation": ["02"], "train": ["03", "04"]},
     )
 
 

@@ -100,3 +100,21 @@ def test_fuse_writes_a_job_without_a_model(folder: Path, manifest: Manifest, tmp
     assert not paths.checkpoint.exists()
     result = CliRunner().invoke(fuse.main, ["other", *JOB, str(folder), *params])
     assert "run.fuse: no section 'other'; there are both" in result.output
+
+
+@pytest.mark.parametrize("file", ["record", "predictions"])
+def test_rows_of_other_speakers_are_not_fused(folder: Path, tmp_path: Path, file: str) -> None:
+    entry = {"name": "both", "first": "video", "second": "audio", "rule": "averaging"}
+    write_params(tmp_path / "params.yaml", **{"run.fuse": [entry]})
+    paths = JobPaths.of(folder, "audio", TRIAL)
+    other = {"test": ["01"], "validation": ["04"], "train": ["02", "03"]}
+    if file == "record":
+        replace(JobRecord.read(paths.record), speakers=other).write(paths.record)
+    else:
+        table = pd.read_parquet(paths.predictions)
+        table.attrs["speakers"] = other
+        table.to_parquet(paths.predictions, index=False)
+    result = CliRunner().invoke(fuse.main, ["both", *JOB, str(folder), "--params", str(tmp_path / "params.yaml")])
+    assert result.exit_code == 1 and result.output.count("\n") == 1
+    assert f"{file}." in result.output and "its validation speakers are 04, the fold's are 02. Run" in result.output
+    assert not JobPaths.of(folder, "both", TRIAL).record.exists()

@@ -43,7 +43,12 @@ def made(tmp_path: Path, studio_actor: Path) -> Callable[..., Made]:
         mean, scale, weights = (noise.normal(size=size) for size in (width, width, (8, width)))
         classifier = Probe(layers - 1, 1.0, mean, np.abs(scale) + 0.1, weights / width, noise.normal(size=8))
         path = tmp_path / name / "model.safetensors"
-        options = {"options": section.options, "preprocessing": prepared.preprocessing("face_mesh"), **changes}
+        options = {
+            "speakers": {},
+            "options": section.options,
+            "preprocessing": prepared.preprocessing("face_mesh"),
+            **changes,
+        }
         trial = Trial("held_out", "fold_1", 1)
         probe.save(path, classifier, encoder.facts, studio.labels(), trial, "", **options)
         return path, classifier, encoder

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from cfnsr.data.jobs import JobPaths
+from cfnsr.data.jobs import SPEAKERS, JobPaths
 from cfnsr.data.splits import Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.inference.card import Card
 from cfnsr.report import best_model
 from cfnsr.report.best_model import BestModel
+from tests.support import made_up_results
 
 TRIALS = [Trial("held_out", fold, 7) for fold in ("fold_1", "fold_2")]
 
@@ -34,11 +35,14 @@ def predict(
         )
         for choice, good in choices
     ]
-    pd.concat(parts).to_parquet(path, index=False)
+    table = pd.concat(parts)
+    table.attrs[SPEAKERS] = made_up_results.manifest().speakers(trial).lists()
+    table.to_parquet(path, index=False)
+    made_up_results.record(name, trial).write(path.with_name("record.json"))
 
 
 def choose(folder: Path, *names: str) -> BestModel | None:
-    return best_model.choose(folder, dict.fromkeys(names, TRIALS))
+    return best_model.choose(folder, made_up_results.manifest(), dict.fromkeys(names, TRIALS))
 
 
 def test_best_system_comes_before_best_fold(tmp_path: Path) -> None:
@@ -81,7 +85,19 @@ def test_systems_without_validation_are_left_out(tmp_path: Path) -> None:
 
 
 def test_missing_predictions_are_named(tmp_path: Path) -> None:
+    for trial in TRIALS:
+        predict(tmp_path, "a", trial, correct=5)
+    JobPaths.of(tmp_path, "a", TRIALS[0]).predictions.unlink()
     with pytest.raises(CfnsrError, match=r"a/fold_1/7/predictions\.parquet: is missing"):
+        choose(tmp_path, "a")
+
+
+def test_jobs_of_other_speakers_choose_nothing(tmp_path: Path) -> None:
+    for trial in TRIALS:
+        predict(tmp_path, "a", trial, correct=5)
+    paths = JobPaths.of(tmp_path, "a", TRIALS[0])
+    made_up_results.record("a", TRIALS[1]).write(paths.record)
+    with pytest.raises(CfnsrError, match=r"fold_1/7/record\.json: its test speakers are 02, the fold's are 01\."):
         choose(tmp_path, "a")
 
 

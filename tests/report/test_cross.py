@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cfnsr.data.splits import PROTOCOLS, split
 from cfnsr.errors import CfnsrError
 from cfnsr.features.cross_record import FOLDER, CrossRecord
 from cfnsr.report import cross, metrics, significance
@@ -78,6 +79,15 @@ def test_results_of_other_data_are_refused(tmp_path: Path) -> None:
     replace(CrossRecord.read(path), data="other").write(path)
     with pytest.raises(CfnsrError, match=r"record.json: was made from other data .* Run `dvc repro`"):
         gathered(tmp_path, {})
+
+
+def test_results_of_other_speakers_are_refused(tmp_path: Path) -> None:
+    write_cross(tmp_path)
+    folds = {"fold_1": ["01"], "fold_2": ["02"], "fold_3": ["03"]}
+    protocols = {protocol: split(protocol, made_up_results.ACTORS, folds) for protocol in PROTOCOLS}
+    manifest = made_up_results.manifest(protocols=protocols)
+    with pytest.raises(CfnsrError, match=r"record\.json: tests other speakers than the folds do\. Run `dvc repro`"):
+        cross.gather(tmp_path, manifest, ["audio"], {}, 0.95)
 
 
 def test_metrics_name_each_row(tmp_path: Path) -> None:

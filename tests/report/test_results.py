@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cfnsr.data.jobs import JobPaths
-from cfnsr.data.splits import Trial
+from cfnsr.data.splits import PROTOCOLS, Trial, split
 from cfnsr.errors import CfnsrError
 from cfnsr.report import results
 from cfnsr.report.expected import ExpectedOutputs
@@ -125,3 +125,19 @@ def test_a_job_of_other_data_is_rejected(tmp_path: Path) -> None:
     made_up_results.write_jobs(tmp_path, expected, data="other")
     with pytest.raises(CfnsrError, match=r"record\.json: was made from other data than manifest\.json describes"):
         gather(tmp_path, expected)
+
+
+def test_a_job_of_other_speakers_is_rejected(tmp_path: Path) -> None:
+    """Two folds have changed places: two speakers would count twice, and two never."""
+    expected = made_up_results.expected("audio")
+    made_up_results.write_jobs(tmp_path, expected)
+    folds = {f"fold_{number}": [actor] for number, actor in zip((2, 1, 3, 4), made_up_results.ACTORS, strict=True)}
+    protocols = {protocol: split(protocol, made_up_results.ACTORS, folds) for protocol in PROTOCOLS}
+    swapped = made_up_results.manifest(protocols=protocols)
+    with pytest.raises(CfnsrError, match=r"fold_1/7/record\.json: its test speakers are 01, the fold's are 02\."):
+        results.gather(tmp_path, swapped, expected=expected, ci_level=0.95)
+    for trial in expected.rows["held_out", "audio"]:
+        speakers = swapped.speakers(trial).lists()
+        made_up_results.record("audio", trial, speakers=speakers).write(JobPaths.of(tmp_path, "audio", trial).record)
+    with pytest.raises(CfnsrError, match=r"predictions\.parquet: its test speakers are 01, the fold's are 02\."):
+        results.gather(tmp_path, swapped, expected=expected, ci_level=0.95)

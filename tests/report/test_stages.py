@@ -19,6 +19,7 @@ from cfnsr.data.jobs import JobPaths, read_predictions
 from cfnsr.data.splits import Trial
 from cfnsr.inference.card import Card
 from cfnsr.report import files
+from cfnsr.runtime import model_header
 from tests.support import corpus, made_up_results
 
 
@@ -47,9 +48,16 @@ def data(tmp_path: Path) -> Path:
     made_up_results.write_jobs(folder, expected)
     made_up_results.write_job(folder, "video", Trial("held_out", "fold_1", 99))
     for name in [*expected.jobs, "held_out/old/fold_1/7"]:
-        (folder / "models" / name).mkdir(parents=True)
-        (folder / "models" / name / "model.safetensors").write_text(name)
+        write_model(folder / "models" / name / "model.safetensors", job=name)
     return folder
+
+
+def write_model(path: Path, **described: object) -> None:
+    """Write a file with no weights; it says what it is, and its fold's speakers."""
+    path.parent.mkdir(parents=True)
+    trial = Trial("held_out", path.parts[-3], made_up_results.SEED)
+    described["speakers"] = made_up_results.manifest().speakers(trial).lists()
+    save_file({"mean": np.zeros(2)}, path, {"cfnsr": json.dumps(described)})
 
 
 def run(stage: click.Command, params: dict[str, Any], *arguments: Path) -> Result:
@@ -67,7 +75,7 @@ def test_best_copies_the_chosen_model(data: Path, params: dict[str, Any]) -> Non
     result = run(main, params, data)
     assert "cfnsr, fold_" in result.output and "held_out/old, which params.yaml no longer lists" in result.output
     fold = result.output.partition("cfnsr, ")[2].partition(",")[0]
-    assert (data / "best/model.safetensors").read_text() == f"held_out/cfnsr/{fold}/7"
+    assert model_header.read(data / "best/model.safetensors")["job"] == f"held_out/cfnsr/{fold}/7"
     card = Card.of(data / "best/model.safetensors")
     assert (card.row, card.fold, card.corpus, card.language) == ("cfnsr", fold, "studio", "English, synthetic")
     assert not (data / "models/held_out/old").exists() and not (data / "jobs/held_out/video/fold_1/99").exists()
@@ -86,9 +94,7 @@ def test_linear_classifiers_may_be_the_best(data: Path, params: dict[str, Any]) 
             paths = JobPaths.of(data, name, trial)
             table = read_predictions(paths.predictions).assign(predicted=lambda table: table["label"])
             table.to_parquet(paths.predictions, index=False)
-            paths.model.mkdir(parents=True)
-            described = {"extractor": {"name": name, "licence": "MIT"}}
-            save_file({"mean": np.zeros(2)}, paths.checkpoint, {"cfnsr": json.dumps(described)})
+            write_model(paths.checkpoint, extractor={"name": name, "licence": "MIT"})
     assert "whisper_tiny, fold_" in run(main, params, data).output
     card = Card.of(data / "best/model.safetensors")
     assert card.row == "whisper_tiny" and card.licence == "weights of the encoder: MIT" and card.modalities == ["audio"]

@@ -35,6 +35,32 @@ def test_a_folder_linked_to_a_cache_is_replaced(tmp_path: Path) -> None:
     assert cached.read_text() == "old" and stat.S_IMODE(out.stat().st_mode) == 0o755
 
 
+@pytest.mark.parametrize("writer", [atomic_file, atomic_folder])
+def test_the_disk_has_the_bytes_before_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer) -> None:
+    events: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def flush(handle: int) -> None:
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        events.append(
+            str(path.relative_to(tmp_path)).partition("/deep")[2] or ("parent" if path == tmp_path else "out")
+        )
+        fsync(handle)
+
+    def rename(path: Path, target: Path) -> Path:
+        events.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(Path, "replace", rename)
+    with writer(tmp_path / "out") as partial:
+        if partial.is_dir():
+            (partial / "deep").mkdir()
+            (partial / "deep/file").write_text("bytes")
+    assert events[-2:] == ["rename", "parent"] and events[-3] == "out"
+    assert ("/file" in events) == (writer is atomic_folder)
+
+
 def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     out = tmp_path / "file" / "out.json"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cfnsr.data.jobs import CHOICES, VALIDATION, JobPaths, JobRecord
+from cfnsr.data.jobs import CHOICES, SPEAKERS, VALIDATION, JobPaths, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import PROTOCOLS, Trial, split
 from cfnsr.features.cross_record import FOLDER, CrossRecord, CrossTraining
@@ -92,6 +92,7 @@ def record(name: str, trial: Trial, **changes: Any) -> JobRecord:
         "epochs": 2,
         "selected_epoch": 1,
         "best_test_epoch": 2,
+        "speakers": manifest().speakers(trial).lists(),
     }
     return JobRecord(**(values | changes))
 
@@ -112,7 +113,9 @@ def write_job(folder: Path, name: str, trial: Trial, labels: list[str] | None = 
         parts.append(of_fold(name, VALIDATION, trial.seed + 9))
     if name == "cfnsr":
         parts += [of_fold("video", "without_audio"), of_fold("audio", "without_video")]
-    pd.concat(parts, ignore_index=True).to_parquet(paths.predictions, index=False)
+    table = pd.concat(parts, ignore_index=True)
+    table.attrs[SPEAKERS] = manifest().speakers(trial).lists()
+    table.to_parquet(paths.predictions, index=False)
     write_curves(paths.curves, epochs=2)
 
 
@@ -148,7 +151,7 @@ def write_cross(folder: Path) -> None:
             CrossTraining(trained_on, standardise, emotions, 40, 5, {}, len(table), {"calm": 8}, layer=1, c=0.1)
         )
     results_folder = folder / "jobs" / FOLDER / "audio"
-    record = CrossRecord("audio", manifest().fingerprint, {"emodb": "1"}, "unknown", names, trainings)
+    record = CrossRecord("audio", manifest().fingerprint, {"emodb": "1"}, "unknown", names, trainings, ACTORS)
     results_folder.mkdir(parents=True)
     record.write(results_folder / "record.json")
     pd.concat(tables).to_parquet(results_folder / "predictions.parquet", index=False)

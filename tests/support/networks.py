@@ -39,6 +39,7 @@ def spec(name: str, manifest: Manifest, trial: Trial, **changes: Any) -> ModelSp
         "preprocessing": manifest.preprocessing,
         "data": manifest.fingerprint,
         "imported": [],
+        "speakers": manifest.speakers(trial).lists(),
     }
     return ModelSpec(**{**values, **changes})
 

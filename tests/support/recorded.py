@@ -9,9 +9,6 @@ import atexit
 import json
 import os
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
 
 from tests.support.repository import Repository
 
@@ -45,64 +42,15 @@ def check(repository: Repository, name: str) -> None:
 
 
 def start() -> None:
-    """Record from now on what this process reads; called by a stage's process."""
-    from cfnsr import config
+    """Write, when this process ends, what it has read; called by a stage's process."""
+    from cfnsr.config.read import ReadParams
 
-    read: set[str] = set()
-    load = config.load
-    config.load = lambda path: Watched(load(path), "", read)  # pyright: ignore[reportAttributeAccessIssue]
     path = (FOLDER / f"{os.environ['DVC_STAGE'].rpartition(':')[2]}.json").resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    atexit.register(lambda: path.write_text(json.dumps(sorted(read))))
+    initialise = ReadParams.__init__
 
+    def recorded(self: ReadParams, params: Path) -> None:
+        initialise(self, params)
+        atexit.register(lambda: path.write_text(json.dumps(sorted(self.keys))))
 
-class Watched:
-    """Stands for a section of params.yaml, and records what is read of it.
-
-    Args:
-        section: the section.
-        path: of the section, ``extract.video``; empty for the whole file.
-        read: paths of the keys that were read.
-    """
-
-    def __init__(self, section: BaseModel, path: str, read: set[str]) -> None:
-        self._section, self._path, self._read = section, path, read
-
-    def __getattr__(self, name: str) -> Any:
-        if name in type(self._section).model_fields:
-            return self._watched(getattr(self._section, name), self._key(name))
-        if name == "model_dump":
-            return self._dump
-        if (self._path, name) == ("", "system"):
-            return lambda system: self._watched(self._section.system(system), f"systems.{system}")  # pyright: ignore
-        if (self._path, name) == ("", "variant"):
-            return lambda variant: self._watched(self._section.variant(variant), f"ablations.variants.{variant}")  # pyright: ignore
-        if (self._path, name) == ("", "of_result"):
-            return self._of_result
-        if (self._path, name) == ("run", "rows"):
-            self._read.update(f"run.{key}" for key in type(self._section).model_fields)
-            return self._section.rows  # pyright: ignore
-        if (self._path, name) == ("run", "fused"):
-            self._read.add("run.fuse")
-            return self._section.fused  # pyright: ignore
-        raise AssertionError(f"no stage is expected to read {name} of {self._path or 'params.yaml'}")
-
-    def _watched(self, value: Any, path: str) -> Any:
-        if isinstance(value, BaseModel):
-            return Watched(value, path, self._read)
-        self._read.add(path)
-        return value
-
-    def _key(self, name: str) -> str:
-        return f"{self._path}.{name}".removeprefix(".")
-
-    def _of_result(self) -> dict[str, Any]:
-        values = self._section.of_result()  # pyright: ignore
-        self._read.update(name for name in values if name != "corpora")
-        self._read.update(f"corpora.{name}" for name in values["corpora"])
-        return values
-
-    def _dump(self, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:
-        names = (set(type(self._section).model_fields) if include is None else include) - (exclude or set())
-        self._read.update(map(self._key, names) if type(self._section).model_fields else [self._path])
-        return self._section.model_dump(include=include, exclude=exclude)
+    ReadParams.__init__ = recorded

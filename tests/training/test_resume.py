@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import io
 import multiprocessing
 import random
 import time
@@ -189,7 +191,21 @@ def test_broken_states_are_reported_and_ignored(tmp_path: Path, capsys: pytest.C
     checkpoint.save({"weights": torch.ones(1000)})
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:700])
     assert checkpoint.load() is None
-    assert "name.pt cannot be read" in capsys.readouterr().out
+    assert "name.pt is damaged; training starts from the first epoch" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", [0.0, 0.5, 1.0])
+def test_a_state_with_a_flipped_bit_is_ignored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], where: float
+) -> None:
+    checkpoint = ResumeCheckpoint(tmp_path, "name")
+    checkpoint.save({"weights": torch.ones(1000)})
+    content = bytearray(checkpoint.path.read_bytes())
+    content[round(where * (len(content) - 1))] ^= 1
+    checkpoint.path.write_bytes(content)
+    assert checkpoint.load() is None and capsys.readouterr().out.count("is damaged") == 1
+    checkpoint.save({"weights": torch.ones(1000)})
+    assert checkpoint.load() is not None
 
 
 def test_loading_a_state_runs_no_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +213,9 @@ def test_loading_a_state_runs_no_code(tmp_path: Path, capsys: pytest.CaptureFixt
         def __reduce__(self) -> tuple[Any, ...]:
             return Path.touch, (tmp_path / "harm",)
 
-    torch.save({"harm": Harmful()}, tmp_path / "name.pt")
+    data = io.BytesIO()
+    torch.save({"harm": Harmful()}, data)
+    (tmp_path / "name.pt").write_bytes(hashlib.sha256(data.getvalue()).digest() + data.getvalue())
     assert ResumeCheckpoint(tmp_path, "name").load() is None
     assert not (tmp_path / "harm").exists() and "cannot be read" in capsys.readouterr().out
 

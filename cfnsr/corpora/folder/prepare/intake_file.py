@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.checksum import md5
 
+_SOURCES = b"labels_files"  # key in the metadata of the table: by path, the md5 of the files that were read
 _AGAIN = "Run `cfnsr folder VIDEOS LABELS` again"
 
 
@@ -48,29 +50,50 @@ class Entry:
     problem: str = ""
 
 
-def write(path: Path, entries: Sequence[Entry], measured: pa.Table) -> None:
+def write(path: Path, entries: Sequence[Entry], measured: pa.Table, labels_files: Sequence[Path]) -> None:
     """Write the table.
 
     Args:
         path: the file.
         entries: the clips.
         measured: further columns, in the order of the clips.
+        labels_files: the labels file and the map of labels, for ``check_labels_files``.
     """
     table = pa.Table.from_pylist([asdict(entry) for entry in entries])
     for name in measured.column_names:
         table = table.append_column(name, measured[name])
-    pq.write_table(table, path)
+    sources = {str(source.resolve()): md5(source) for source in labels_files}
+    pq.write_table(table.replace_schema_metadata({_SOURCES: json.dumps(sources)}), path)
+
+
+def check_labels_files(path: Path) -> None:
+    """Compare the labels file and the map of labels with what they were when the table was written.
+
+    Files that are not there are not compared: the data may have been pulled to another machine.
+
+    Args:
+        path: of the table.
+
+    Raises:
+        CfnsrError: one has changed, so that clips may have other labels or speakers than the table says.
+    """
+    if not path.is_file():
+        return
+    for name, known in json.loads((pq.read_schema(path).metadata or {}).get(_SOURCES, b"{}")).items():
+        if Path(name).is_file() and md5(Path(name)) != known:
+            raise CfnsrError(name, "has changed since `cfnsr folder` read it", _AGAIN)
 
 
 def read(path: Path, expected_md5: str) -> list[Entry]:
     """Read the clips of the table.
 
     Raises:
-        CfnsrError: it is missing, or is not the one that params.yaml names.
+        CfnsrError: it is missing, is not the one that params.yaml names, or see ``check_labels_files``.
     """
     if not path.is_file():
         raise CfnsrError(path, "is missing", _AGAIN)
     if md5(path) != expected_md5:
         raise CfnsrError(path, "is not the table that params.yaml was written with", _AGAIN)
+    check_labels_files(path)
     columns = [field.name for field in fields(Entry)]
     return [Entry(**row) for row in pq.read_table(path, columns=columns).to_pylist()]

@@ -1,0 +1,79 @@
+"""Compare the project's files that this process has loaded with what is on disk now.
+
+DVC records the code after a stage has run. Edited while the stage runs, it would be recorded with a result of the old
+code. Python loads modules late, so all files are read at the start (15 ms), and later those that were touched.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import cache_from_source
+from pathlib import Path
+
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime.checksum import md5
+
+_PACKAGES = ("cfnsr", "stages")
+_BESIDE = {".css", ".csv", ".j2", ".js", ".json", ".tsv"}  # templates and tables that modules of a package read
+
+_at_start: dict[Path, tuple[tuple[int, int], str]] = {}  # by file, its state and its md5
+
+
+def remember() -> None:
+    """Remember the project's files as they are; called before a stage's script is imported."""
+    for package in _PACKAGES:
+        folder = Path(str(sys.modules[package].__file__)).parent
+        for path in folder.rglob("*"):
+            if path.suffix in {".py", *_BESIDE}:
+                with suppress(FileNotFoundError):  # an editor's temporary file
+                    _at_start[path] = (_state(path), md5(path))
+                    if path.suffix == ".py":
+                        _drop_old_copy(path)
+
+
+def check_unchanged() -> None:
+    """Compare what is loaded with what was remembered; without ``remember`` compare nothing.
+
+    Raises:
+        CfnsrError: a loaded file was edited, added or removed.
+    """
+    for path in _loaded() if _at_start else ():
+        state, digest = _at_start.get(path, (None, None))
+        if not path.is_file() or (_state(path) != state and md5(path) != digest):
+            raise CfnsrError(path, "was edited while this stage ran", "Run the same command again")
+
+
+def imported() -> Iterator[tuple[str, Path]]:
+    """Yield the name and file of each of the project's imported modules."""
+    for name, module in list(sys.modules.items()):
+        # The running script is called __main__; its spec has its own name.
+        own_name = getattr(getattr(module, "__spec__", None), "name", None) if name == "__main__" else name
+        file = getattr(module, "__file__", None)
+        if own_name and own_name.partition(".")[0] in _PACKAGES and file:
+            yield own_name, Path(file)
+
+
+def _loaded() -> Iterator[Path]:
+    """Yield the files of imported modules, and the templates and tables beside imported packages."""
+    files = {file for _, file in imported()}
+    folders = {file.parent for file in files if file.name == "__init__.py"}
+    yield from files
+    yield from (path for path in _at_start if path.suffix in _BESIDE and path.parent in folders)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _drop_old_copy(path: Path) -> None:
+    """Delete the compiled copy of a file if it is older than the file.
+
+    Python compares whole seconds: it would load the old copy of a file that was edited twice within one.
+    """
+    copy = Path(cache_from_source(str(path)))
+    with suppress(OSError):  # there is none; or nothing can be written here, nor edited
+        if copy.stat().st_mtime_ns < path.stat().st_mtime_ns:
+            copy.unlink()
