@@ -11,7 +11,7 @@ from cfnsr.cli.stage import HELP, one_line_errors
 
 # By command: its module, and its line in `cfnsr --help`. Listing the commands must not import torch.
 COMMANDS = {
-    "check": ("check", "Check params.yaml and DVC's own files before any work."),
+    "check": ("check", "Check params.yaml, DVC's own files and its cache before any work."),
     "preset": ("preset", "Write the preset NAME into params.yaml; without NAME, list the presets."),
     "folder": ("folder", "Use the videos of the folder VIDEOS, labelled by LABELS, as the corpus."),
     "folds": ("folds", "Write the folds NAME of the speakers into params.yaml; without NAME, list the names."),

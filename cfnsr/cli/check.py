@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,26 +15,32 @@ from cfnsr.cli.options import DATA, params_option
 from cfnsr.cli.stage import echo
 from cfnsr.errors import CfnsrError
 from cfnsr.report.expected import label
-from cfnsr.runtime import dvc_repository
+from cfnsr.runtime import dvc_cache, dvc_repository
+
+_NAMED = 10  # damaged objects in an error
 
 
 @click.command()
 @params_option
-def check(params: Path) -> None:
-    """Check params.yaml and DVC's own files before any work.
+@click.option("--deep", is_flag=True, help="Read every object of DVC's cache; without it, their sizes are compared.")
+@click.option("--mend", is_flag=True, help="Remove damaged objects, so that `dvc repro` makes them again.")
+def check(params: Path, deep: bool, mend: bool) -> None:
+    """Check params.yaml, DVC's own files and its cache before any work.
 
     Finds unknown keys, wrong types, values out of range, folds that share speakers, options that no network can be
     built with, missing checkpoints, missing features of other corpora, a labels file that changed since
-    `cfnsr folder` read it, and files that a killed DVC left incomplete.
+    `cfnsr folder` read it, files that a killed DVC left incomplete, and objects of DVC's cache that a power cut left
+    truncated.
 
     \b
     Examples:
       cfnsr check
+      cfnsr check --deep --mend
       cfnsr check --params other.yaml
     """
     root = params.parent
     values = config.load(params)
-    dvc_repository.check_files(root)
+    _check_cache(root, dvc_repository.check_files(root), deep, mend)
     labels_files.check(values.corpus, **getattr(values.corpora, values.corpus).model_dump())
     _check_checkpoints(params, values)
     _check_other_corpora(params, values)
@@ -45,6 +52,22 @@ def check(params: Path) -> None:
         f"({', '.join(rows)}), {seeds} seed{'s' * (seeds > 1)}: "
         f"{dvc_repository.stage_count(root, values.model_dump())} stages"
     )
+
+
+def _check_cache(root: Path, entries: dict[str, Any], deep: bool, mend: bool) -> None:
+    """Check that the objects of DVC's cache are what dvc.lock says; remove those that are not if ``mend``."""
+    found = dvc_cache.damaged(root, entries, deep=deep)
+    if mend:
+        for path in (path for damage in found for path in dvc_cache.remove(damage)):
+            click.echo(f"removed {path}")
+        if found:
+            click.echo("`dvc repro` makes these again; `dvc pull` fetches them")
+    elif found:
+        names = [str(damage) for damage in found]
+        more = f" and {len(names) - _NAMED} more" * (len(names) > _NAMED)
+        problem = f"damaged in DVC's cache: {', '.join(names[:_NAMED])}{more}"
+        remedy = f"Run `cfnsr check{' --deep' * deep} --mend`, then `dvc repro`"
+        raise CfnsrError(dvc_repository.cache_folder(root), problem, remedy)
 
 
 def _check_checkpoints(path: Path, values: config.Params) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
+# By the operating system's error: the problem, and what the user can do.
+_REFUSALS = {
+    errno.ENOSPC: ("the disk is full", "Free some space and run it again"),
+    errno.EDQUOT: ("your share of the disk is used up", "Free some space and run it again"),
+    errno.EFBIG: ("is larger than a file may be here", "Raise the limit (`ulimit -f`) and run it again"),
+    errno.EROFS: ("is on a disk that is mounted read-only", "Mount it writable, or work in a copy of the repository"),
+    errno.EACCES: ("you may not read or write it", "Give yourself the right (`ls -ld` shows owner and mode)"),
+    errno.EPERM: ("you may not change it", "Give yourself the right (`ls -ld`, `lsattr -d` show why)"),
+    errno.EIO: ("the disk reports an error", "Check the disk, then run `cfnsr check --deep`"),
+    errno.ENAMETOOLONG: ("is too long a name", "Give a shorter name: a disk takes 255 bytes"),
+}
+
 
 def stage(function: Callable[..., None]) -> click.Command:
     """Make a function ``main(params, <arguments>)`` a stage's command.
@@ -37,18 +50,23 @@ def stage(function: Callable[..., None]) -> click.Command:
             read = ReadParams(params)
             with outputs.checked(read.check_unchanged), outputs.checked(own_code.check_unchanged):
                 function(read.params, **arguments)
-        log_time()
+            log_time()
 
     return click.command(context_settings=HELP)(params_option(run))
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn a ``CfnsrError`` into one line on stderr and exit status 1."""
+    """Turn a ``CfnsrError``, or the disk's refusal, into one line on stderr and exit status 1."""
     try:
         yield
     except CfnsrError as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        refusal = CfnsrError(error.filename or Path.cwd(), *_REFUSALS[error.errno])
+        raise click.ClickException(str(refusal)) from error
 
 
 def echo(text: str, *, file: IO[str] | None = None, err: bool = False) -> None:

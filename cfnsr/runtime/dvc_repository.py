@@ -72,11 +72,14 @@ def _parameter(params: Mapping[str, Any], reference: str) -> Any:
     return reduce(getitem, reference.removeprefix("${").removesuffix("}").split("."), params)
 
 
-def check_files(root: Path) -> None:
+def check_files(root: Path) -> dict[str, Any]:
     """Check that DVC can read its own files, which may be incomplete after DVC was killed.
 
     Args:
         root: of the repository.
+
+    Returns:
+        The entries of dvc.lock, by stage.
 
     Raises:
         CfnsrError: one of them is incomplete.
@@ -86,9 +89,10 @@ def check_files(root: Path) -> None:
 
     lock, processes = root / "dvc.lock", root / ".dvc" / "tmp" / "rwlock"
     problem = "is incomplete (DVC was killed while it wrote it)"
+    content: Any = {}
     if lock.exists():
         try:
-            COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(lock.read_text(encoding="utf-8")) or {})
+            content = COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(lock.read_text(encoding="utf-8")) or {})
         except (YAMLError, Invalid, UnicodeDecodeError) as error:
             remedy = "Run `git checkout dvc.lock`, or delete it; `dvc repro` then takes finished stages from its cache"
             raise CfnsrError(lock, problem, remedy) from error
@@ -97,6 +101,23 @@ def check_files(root: Path) -> None:
             json.loads(processes.read_text(encoding="utf-8"))
         except ValueError as error:
             raise CfnsrError(processes, problem, "Delete it once no DVC runs here") from error
+    return content.get("stages", {})
+
+
+def cache_folder(root: Path) -> Path:
+    """Return the folder of DVC's cache that holds the objects; it may be outside the repository.
+
+    Raises:
+        CfnsrError: DVC cannot read its settings.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            return Path(repo.cache.local.path)
+    except DvcException as error:
+        raise CfnsrError(root / ".dvc", f"DVC cannot read it ({error})", "Run `dvc config --list`") from error
 
 
 def plan(root: Path, stages: Collection[str]) -> Plan:

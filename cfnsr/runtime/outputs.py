@@ -7,6 +7,7 @@ then renamed.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from cfnsr.errors import CfnsrError
 
+_PREFIX = ".partial-"
+_FULL = ("No space left on device", "Not enough free space")  # of safetensors and numpy, which delete what they wrote
+_ROOM = 64 * 1024  # bytes: a disk with less is full
 _checks: list[Callable[[], None]] = []
 
 
@@ -37,37 +41,66 @@ def checked(check: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path in ``path``'s folder. On success it replaces ``path``; on error it is deleted."""
-    prefix = _delete_leftovers(path)
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)  # mkstemp makes files that only their owner can read
-        _check()
-        _flush(partial)
-        partial.replace(path)
-        _flush(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+    with _named(path):
+        prefix = _delete_leftovers(path)
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        partial = Path(name)
+        try:
+            with _full_disk_named(path):
+                yield partial
+            partial.chmod(0o644)  # mkstemp makes files that only their owner can read
+            _check()
+            _flush(partial)
+            partial.replace(path)
+            _flush(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``. On success it replaces ``path``; on error it is deleted."""
-    partial = Path(tempfile.mkdtemp(prefix=_delete_leftovers(path), dir=path.parent))
+    with _named(path):
+        partial = Path(tempfile.mkdtemp(prefix=_delete_leftovers(path), dir=path.parent))
+        try:
+            with _full_disk_named(path):
+                yield partial
+            partial.chmod(0o755)
+            _check()
+            for written in [*partial.rglob("*"), partial]:
+                _flush(written)
+            if path.exists():
+                shutil.rmtree(path)
+            partial.replace(path)
+            _flush(path.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the output in the operating system's errors, which name no file or the temporary one."""
     try:
-        yield partial
-        partial.chmod(0o755)
-        _check()
-        for written in [*partial.rglob("*"), partial]:
-            _flush(written)
-        if path.exists():
-            shutil.rmtree(path)
-        partial.replace(path)
-        _flush(path.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        yield
+    except OSError as error:
+        if error.errno is not None and (error.filename is None or _PREFIX in str(error.filename)):
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def _full_disk_named(path: Path) -> Iterator[None]:
+    """Raise the operating system's error of a full disk where a library raises one of its own."""
+    try:
+        yield
+    except CfnsrError:
+        raise
+    except Exception as error:
+        is_full = shutil.disk_usage(path.parent).free < _ROOM or any(text in str(error) for text in _FULL)
+        if getattr(error, "errno", None) is None and is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
 
 
 def _check() -> None:
@@ -101,7 +134,7 @@ def _delete_leftovers(path: Path) -> str:
     If a process of a killed run still writes, it fails and cannot overwrite a later result.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".partial-{path.name}."
+    prefix = f"{_PREFIX}{path.name}."
     for leftover in path.parent.iterdir():
         if leftover.name.startswith(prefix):
             _delete(leftover)

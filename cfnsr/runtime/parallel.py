@@ -1,6 +1,6 @@
-"""Process clips in parallel: with threads or processes of this machine (joblib), or on a Ray cluster.
+"""Process clips in parallel: with threads or processes of this machine, or on a Ray cluster.
 
-The choice changes no result. docs/decisions/0020-clips-in-parallel.md says why Ray is not used through joblib.
+The choice changes no result. docs/decisions/0020-clips-in-parallel.md says why joblib's own generator is not used.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import platform
 import socket
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -22,8 +22,9 @@ from cfnsr.errors import CfnsrError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_WINDOW = 16  # items for each core that joblib gets at a time
-_AHEAD = 2  # items for each core that Ray gets at a time: one runs, one waits
+_AHEAD = 4  # items for each worker that are computed before their turn
+_AHEAD_ON_RAY = 2  # for each core of the cluster: one runs, one waits
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _RETRIES = 3  # of an item whose machine is lost
 _CONNECT_S = 5
 
@@ -51,35 +52,37 @@ def run(
 
 
 def _run_here(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, backend: str) -> Generator[Result]:
-    from joblib import Parallel, cpu_count, delayed
-
-    closed = Event()
-
-    def work_unless_closed(item: Item) -> Result | None:
-        return None if closed.is_set() else work(item)
+    from joblib import cpu_count
 
     workers = jobs or cpu_count()
-    size = _WINDOW * workers
-    # An event cannot be sent to another process.
-    function: Callable[[Item], Any] = work_unless_closed if backend == "threading" else work
-    with Parallel(n_jobs=workers, backend=backend, return_as="generator") as pool:
-        # joblib does not wait for the consumer of its generator; windows limit the number of results.
-        for start in range(0, len(items), size):
-            results: Any = iter(pool(delayed(function)(item) for item in items[start : start + size]))
-            try:
-                for result in results:  # noqa: UP028  `yield from` would close joblib's generator, which then warns
-                    yield result
-            except BaseException:  # the consumer has stopped: wait for the workers, which get no new items
-                closed.set()
-                for _ in results:
-                    pass
-                raise
+    executor = _processes(workers) if backend == "loky" else ThreadPoolExecutor(workers)
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            if len(pending) == _AHEAD * workers:
+                yield pending.popleft().result()
+            pending.append(executor.submit(work, item))
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        # Also when the consumer has failed, and at the end of Python if it did not close the generator. Results that
+        # nobody takes must not be waited for: by then there may be no worker any more.
+        for future in pending:
+            future.cancel()
+        executor.shutdown()
+
+
+def _processes(workers: int) -> Executor:
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    # Each process works on one clip, with one thread.
+    return ProcessPoolExecutor(workers, env=dict.fromkeys(_THREADS, "1"))
 
 
 def _run_on_ray(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, address: str) -> Generator[Result]:
     ray = import_ray()
     resources = join_cluster(address, "parallel.address")
-    ahead = jobs or max(_AHEAD, _AHEAD * int(resources.get("CPU", 0)))
+    ahead = jobs or max(_AHEAD_ON_RAY, _AHEAD_ON_RAY * int(resources.get("CPU", 0)))
     task = ray.remote(work_in_workspace).options(num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD")
     pending: deque[Any] = deque()
     try:

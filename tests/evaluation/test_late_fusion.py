@@ -75,12 +75,16 @@ def test_choices_that_one_modality_lacks_are_left_out(
 
 
 def test_predictions_of_another_fold_are_refused(
-    corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets
+    corpus_folder: Path, manifest: Manifest, datasets: FoldDatasets, tmp_path: Path
 ) -> None:
     network, _ = initial.fused("averaging", {}, TRIAL, corpus_folder, manifest)
     own, other = table(corpus_folder, "video"), table(corpus_folder, "audio", "fold_2")
-    with pytest.raises(CfnsrError, match="its selected predictions are of other clips than the fold's"):
+    with pytest.raises(CfnsrError, match="its test speakers are 02, the fold's are 01"):
         late_fusion.combine(network, datasets, manifest.labels, own, other)
+    fewer = pd.read_parquet(table(corpus_folder, "audio")).iloc[1:]
+    fewer.to_parquet(tmp_path / "audio.parquet")
+    with pytest.raises(CfnsrError, match="its selected predictions are of other clips than the fold's"):
+        late_fusion.combine(network, datasets, manifest.labels, own, tmp_path / "audio.parquet")
     with pytest.raises(CfnsrError, match=r"audio/fold_3/7/predictions\.parquet: is missing\. Run `dvc repro`"):
         late_fusion.combine(network, datasets, manifest.labels, own, table(corpus_folder, "audio", "fold_3"))
 

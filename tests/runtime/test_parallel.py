@@ -76,6 +76,27 @@ def test_error_of_the_consumer_does_not_hang(backend: str) -> None:
                 raise ValueError("consumer")
 
 
+# An exception holds the frames in which it was raised, and with them the generator, until Python ends.
+_DISK_IS_FULL = """
+import errno
+import sys
+
+from cfnsr.runtime import parallel
+from tests.runtime.test_parallel import square
+
+for number in parallel.run(square, range(500), jobs=2, backend=sys.argv[1], address=""):
+    if number:
+        raise OSError(errno.ENOSPC, "No space left on device")
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_process_ends_when_its_consumer_fails(backend: str) -> None:
+    command = [sys.executable, "-c", _DISK_IS_FULL, backend]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1 and ended.stderr.endswith("OSError: [Errno 28] No space left on device\n")
+
+
 def fail_at_three(number: int) -> int:
     if number == 3:
         raise ValueError("three")

@@ -6,6 +6,7 @@ dependency.
 
 from __future__ import annotations
 
+from contextlib import closing
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -14,14 +15,13 @@ from typing import Any
 import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
-from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from cfnsr.corpora import filenames
 from cfnsr.corpora.filenames import Take
 from cfnsr.corpora.studio.prepare import acting, design, film, identity, openface, speech
 from cfnsr.corpora.studio.prepare.portrait import Portrait
-from cfnsr.runtime import progress
+from cfnsr.runtime import parallel, progress
 
 _CONFIDENCE = 0.98  # the points are exact, but OpenFace's confidence is never higher
 _LEAD_S, _TAIL_S = (0.55, 0.75), 0.5  # silence before and after the sentence
@@ -89,8 +89,11 @@ def prepare(
     # Threads are enough: warping and encoding release Python's lock. Each clip has one thread; more threads in OpenCV
     # and BLAS would only wait for each other.
     cv2.setNumThreads(1)
-    with threadpool_limits(1), progress.items() as bar:
-        clips = Parallel(n_jobs=jobs or -1, backend="threading", return_as="generator")(map(delayed(make), takes))
+    with (
+        threadpool_limits(1),
+        progress.items() as bar,
+        closing(parallel.run(make, takes, jobs=jobs, backend="threading", address="")) as clips,
+    ):
         for _ in bar.track(clips, total=len(takes), description=actor):
             pass
 
