@@ -39,3 +39,14 @@ def test_params_as_shipped_are_those_of_studio(root: Path) -> None:
     assert provenance(changed, presets) == Provenance("studio", [("train.clip_norm", "0.0", "1.5")])
     both = {**shipped, "run": {**shipped["run"], "protocols": ["held_out", "test_selected"]}}
     assert provenance(both, presets) == Provenance("test_selected", [])
+
+
+def test_paths_of_this_machine_are_shortened() -> None:
+    values = {"videos": "/home/somebody/own videos", "model": "C:\\Users\\somebody\\model", "cache": "~/somebody/a"}
+    lists = {"files": ["/home/somebody/b", "data/c"], "rate": "30000/1001"}
+    found = provenance({"corpora": {"folder": {**values, **lists}}}, {"small": {"corpora": {"folder": {}}}})
+    shown = {key.rpartition(".")[2]: value for key, _, value in found.changed if key != "corpora.folder"}
+    assert shown == {
+        **{"videos": "…/own videos", "model": "…/model", "cache": "…/a"},
+        **{"files": "…/b, data/c", "rate": "30000/1001"},
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 
@@ -54,4 +55,11 @@ def _flatten(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]
 def _text(value: object) -> str:
     if value is None:
         return "–"
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return ", ".join(map(_item, value)) if isinstance(value, (list, tuple)) else _item(value)
+
+
+def _item(value: object) -> str:
+    """Format a value; of a path on this machine only the last part, since the page is made to be sent."""
+    text = str(value)
+    is_local = any(path(text).is_absolute() for path in (PurePosixPath, PureWindowsPath)) or text.startswith("~")
+    return f"…/{PureWindowsPath(text).name}" if is_local else text
