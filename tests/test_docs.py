@@ -218,7 +218,7 @@ def test_licensed_presets_are_ready_to_run(repository: Repository, block: Block)
     # named: a dry run of stages whose deps no run has made yet fails in DVC, for any pipeline
     planned = repository.run("dvc", "repro", "--dry", "download", "published_landmarks")
     corpus = "ravdess_speech" if "ravdess_speech" in block.lines[0] else "ravdess"
-    assert f"stages.download {corpus} 01" in planned and f"stages.published_landmarks {corpus} " in planned
+    assert f"stages.download '{corpus}' '01'" in planned and f"stages.published_landmarks '{corpus}' " in planned
 
 
 def test_pages_show_commands() -> None:

@@ -14,7 +14,7 @@ from cfnsr.cli.options import OUT_FILE
 from cfnsr.cli.predictions import Predictions
 from cfnsr.cli.stage import echo
 from cfnsr.corpora.filenames import MEDIA_SUFFIXES
-from cfnsr.errors import CfnsrError
+from cfnsr.errors import CfnsrError, printable
 from cfnsr.runtime.outputs import writing
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def predict(
     options: dict[str, Any] = {"window_s": window_s, "every_s": every_s, "face": face, "only": only}
     predictions.add(paths, options, pictures=page is not None)
     for line in (*predictions.model.card.figures(), f"{predictions.model.card.not_for}."):
-        echo(line)
+        echo(printable(line))
     predictions.write(outputs)
     if annotate is not None and timeline is not None:
         predictions.annotate(timeline, paths[0], annotate)

@@ -75,7 +75,7 @@ def test_cards_are_listed_without_torch(root: Path) -> None:
     [
         (["ghost"], "ghost: there is no such network. Choose one of: video, audio, averaging"),
         (["--preset", "ghost"], "there is no such preset"),
-        (["audio", "--cards"], "--cards: lists trained models, and NAME is a network's"),
+        (["audio", "--cards"], "--cards: lists trained models, and NAME names a network"),
     ],
 )
 def test_unknown_names_are_errors_in_one_line(root: Path, arguments: list[str], message: str) -> None:
