@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data import shards
+from cfnsr.data.checksum import Checksum
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Speakers, Trial
 from cfnsr.errors import CfnsrError
@@ -104,7 +105,7 @@ class Clips:
     def _compare(self, speaker: str) -> None:
         """Compare a speaker's arrays with the checksum of the manifest: a damaged disk or a power cut changes bytes."""
         arrays, expected = self._unread.pop(speaker)
-        checksum = shards.Checksum()
+        checksum = Checksum()
         for array in arrays.values():
             checksum.add(array)
         if str(checksum) != expected:

@@ -74,8 +74,7 @@ class FrameChoice:
 
     def of(self, window: Window) -> list[int]:
         """Return the ascending numbers of the frames within the file; empty where the window has no picture."""
-        source = sources.of(window.clip.path)
-        assert source is not None
+        source = sources.opened(window.clip.path)
         try:
             part = video.of_clip(window.clip, source.timeline)
         except CfnsrError:
@@ -164,8 +163,7 @@ class DetectedFaces:
         new = []
         while self._ahead and self._ahead[-1] <= last:
             new.append(self._ahead.pop())
-        source = sources.of(self._path)
-        assert source is not None
+        source = sources.opened(self._path)
         pictures = (frame.image for frame in source.frames(new))
         for index, faces in zip(new, self._detect(pictures), strict=True):
             self._faces[index] = faces
@@ -187,8 +185,7 @@ def _boxes(landmarks: Landmarks, crop: Mapping[str, Any], window: Window) -> Fac
 
 
 def _timeline(path: Path) -> Timeline:
-    source = sources.of(path)
-    assert source is not None
+    source = sources.opened(path)
     return source.timeline
 
 

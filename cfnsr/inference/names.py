@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cfnsr.inference.kinds import Kind
     from cfnsr.inference.model import Model
 
-BEST, FILE = "best", MODEL
+BEST = "best"
 _REMEDY = "Give best, a path (model.safetensors or .onnx), REPOSITORY:ARTIFACT, or a name that `cfnsr models` lists"
 
 
@@ -82,7 +82,7 @@ def find(name: str | Path) -> Path:
         return best(Path.cwd())
     path = Path(name)
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises if the path is too long
-        path = path / FILE
+        path = path / MODEL
     if os.path.isfile(path):  # noqa: PTH113 - as above
         return path
     for file in shipped():
@@ -100,7 +100,7 @@ def best(workspace: Path) -> Path:
     Raises:
         CfnsrError: there is none, or it is not clear which of several is meant.
     """
-    candidates = sorted(workspace.glob(f"data/*/{BEST}/{FILE}"))
+    candidates = sorted(workspace.glob(f"data/*/{BEST}/{MODEL}"))
     if not candidates:
         remedy = "Run `dvc repro`, which chooses it, or name another model: a path, or one that `cfnsr models` lists"
         raise CfnsrError("best", f"{workspace / 'data'} has no best model", remedy)

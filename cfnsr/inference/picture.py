@@ -94,14 +94,12 @@ class Pictures:
             return shown.with_face(inputs[_FRAMES][len(inputs[_FRAMES]) // 2])
         if boxes is None:
             return shown
-        source = sources.of(window.clip.path)
-        assert source is not None
+        source = sources.opened(window.clip.path)
         number = self._middles[window] - video.of_clip(window.clip, source.timeline).start
         return shown.with_face(video.crop(self._frame(window), boxes.boxes[number], _FACE_PX))
 
     def _frame(self, window: Window) -> Image:
-        source = sources.of(window.clip.path)
-        assert source is not None
+        source = sources.opened(window.clip.path)
         (frame,) = source.frames([self._middles[window]])
         return frame.image
 

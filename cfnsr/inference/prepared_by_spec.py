@@ -97,16 +97,14 @@ class PreparedBySpec(ABC):
     def face(self, window: Window, seen: SeenFace | None) -> Inputs:
         """Prepare a face; see ``Kind``."""
         assert seen is not None
-        source = sources.of(window.clip.path)
-        assert source is not None
+        source = sources.opened(window.clip.path)
         part = {"offset_s": window.offset_s, "window_s": self._sections["extract"]["window_s"]}
         frames, _ = extract.face_crops(window.clip, source.timeline, seen.boxes.boxes, **part, **self._video)
         return {"frames": frames}
 
     def voice(self, window: Window) -> Inputs:
         """Prepare the sound; see ``Kind``."""
-        source = sources.of(window.clip.path)
-        assert source is not None
+        source = sources.opened(window.clip.path)
         clip = window.clip
         arrays, _ = audio.sound(
             clip.path,

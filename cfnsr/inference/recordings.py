@@ -14,7 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from cfnsr.corpora.filenames import MEDIA_SUFFIXES
 from cfnsr.errors import CfnsrError
-from cfnsr.inference import given_arrays
+from cfnsr.inference import array_check
 from cfnsr.preprocessing import audio
 from cfnsr.preprocessing.clip_sound import timeline_of_file
 from cfnsr.preprocessing.media import Timeline
@@ -211,7 +211,7 @@ class ArraySource:
         count, heard = 0 if frames is None else len(frames), 0 if samples is None else len(samples)
         if not count and not heard:
             raise CfnsrError(recording.name, "has neither frames nor samples", "Give one of them")
-        given_arrays.check(recording)
+        array_check.check(recording)
         self.timeline = Timeline(
             stream=0 if count else -1,
             pts=tuple(range(count)),

@@ -82,8 +82,7 @@ class WindowEncoder:
             CfnsrError: the window cannot be used.
         """
         if isinstance(self._encoder, blendshapes.Extractor) and seen is not None:
-            source = sources.of(window.clip.path)
-            assert source is not None
+            source = sources.opened(window.clip.path)
             of_person: Any = seen.faces
             return self._encoder.of_person(window.clip, of_person, source.timeline.duration_s)
         return self._encoder.of_clip(window.clip, None if seen is None else seen.boxes)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data import shards
+from cfnsr.data.checksum import Checksum
 from cfnsr.data.shards import Shard
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.bad_clips import BadClips
@@ -199,7 +200,7 @@ def _check_counts(report: ValidationReport, path: Path, shard: Shard, expected: 
 
 def _check_arrays(report: ValidationReport, path: Path, shard: Shard, silence_db: float) -> str:
     """Check a speaker's arrays; return their checksum."""
-    checksum = shards.Checksum()
+    checksum = Checksum()
     for name, array in shard.arrays.items():
         file, shape = path / f"{name}.npy", list(array.shape[1:])
         if shape != report.shapes.setdefault(name, shape):

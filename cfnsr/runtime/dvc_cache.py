@@ -91,7 +91,7 @@ def damaged(root: Path, entries: Mapping[str, Any], *, deep: bool = False) -> li
         raise CfnsrError(error.filename or cache, problem, "Give yourself the right to read DVC's cache") from error
 
 
-def remove(found: Damaged) -> list[Path]:
+def remove(item: Damaged) -> list[Path]:
     """Remove a damaged object, and the files of the workspace that were taken from it.
 
     Returns:
@@ -101,16 +101,14 @@ def remove(found: Damaged) -> list[Path]:
         CfnsrError: a path cannot be removed.
     """
     # First the workspace: an interruption leaves the object, which is then found again.
-    paths = [
-        path for path in found.outputs if path.is_symlink() or (path.is_file() and checksum.md5(path) != found.md5)
-    ]
-    for path in (*paths, found.path):
+    paths = [path for path in item.outputs if path.is_symlink() or (path.is_file() and checksum.md5(path) != item.md5)]
+    for path in (*paths, item.path):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             problem = f"cannot be removed ({error.strerror})"
             raise CfnsrError(path, problem, "Have its owner run `cfnsr check --mend`") from error
-    return [*paths, found.path]
+    return [*paths, item.path]
 
 
 def _recorded(root: Path, entries: Mapping[str, Any]) -> dict[str, tuple[list[Path], set[int]]]:

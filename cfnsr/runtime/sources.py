@@ -45,6 +45,11 @@ def of(path: Path) -> Source | None:
     return _sources.get({}).get(path)
 
 
+def opened(path: Path) -> Source:
+    """Return the source of a path that is being read window after window."""
+    return _sources.get()[path]
+
+
 @contextmanager
 def reading(path: Path, source: Source) -> Iterator[None]:
     """Let times, frames and sound of a path come from a source while the context lasts."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from cfnsr.corpora.filenames import LABELS
 from cfnsr.data import shards
+from cfnsr.data.checksum import Checksum
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.shards import Sample
 from cfnsr.data.splits import PROTOCOLS, Trial, split
@@ -83,7 +84,7 @@ def manifest(folder: Path, *, preprocessing: dict[str, Any] = PREPROCESSING) -> 
 
 def checksum(shard: shards.Shard) -> str:
     """The checksum of a shard's arrays."""
-    value = shards.Checksum()
+    value = Checksum()
     for array in shard.arrays.values():
         value.add(array)
     return str(value)

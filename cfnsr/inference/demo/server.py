@@ -9,7 +9,6 @@ from contextlib import aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import jinja2
 from aiohttp import web
 
 from cfnsr.inference.card import NOT_FOR
@@ -17,6 +16,7 @@ from cfnsr.inference.demo.choices import Choice
 from cfnsr.inference.demo.limits import Limits
 from cfnsr.inference.demo.process import Works
 from cfnsr.inference.demo.queue import FullError, Queue
+from cfnsr.runtime import templates
 
 ADDRESS = "127.0.0.1"
 MODALITIES = {"": None, "voice": "voice", "face": "face"}
@@ -64,8 +64,7 @@ class Demo:
     def __init__(self, choices: Sequence[Choice], limits: Limits, works: Works, folder: Path) -> None:
         self._choices, self._limits, self._works, self._folder = choices, limits, works, folder
         self._queue = Queue(_MAX_JOBS)
-        environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-        template = environment.from_string((_FOLDER / "page.html.j2").read_text(encoding="utf-8"))
+        template = templates.environment(__package__ or "").get_template("page.html.j2")
         self._page = template.render(choices=choices, limits=limits, not_for=NOT_FOR)
 
     def application(self) -> web.Application:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import cfnsr
-from cfnsr.errors import on_page, printable
+from cfnsr.errors import printable
 from cfnsr.inference.page import content, timeline
 from cfnsr.inference.page.content import Pictured as Pictured  # callers of render need it
+from cfnsr.runtime import templates
 
 if TYPE_CHECKING:
     from cfnsr.inference.model import Model
@@ -30,28 +30,24 @@ def render(recordings: Sequence[Pictured], model: Model, failed: Mapping[str, st
         model: made the predictions.
         failed: problems of the files that could not be read, by name.
     """
-    environment = Environment(
-        loader=PackageLoader("cfnsr.inference", "page"),
-        autoescape=True,
-        finalize=on_page,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     styles = [files(package).joinpath(name).read_text(encoding="utf-8") for package, name in _STYLES]
     names = [printable(recording.name) for recording in recordings]
-    return environment.get_template("page.html.j2").render(
-        title=f"Emotions in {names[0]}" if len(names) == 1 else f"Emotions in {len(names)} recordings",
-        style=Markup("\n".join(styles)),  # noqa: S704 of this package's own files
-        card=model.card,
-        reads=" and ".join(_READS[modality] for modality in model.modalities),
-        labels=model.labels,
-        recordings=content.of_recordings(recordings, model),
-        failed=[(printable(name), problem) for name, problem in (failed or {}).items()],
-        attention_note=content.ATTENTION,
-        no_attention_note=content.NO_ATTENTION,
-        width=timeline.WIDTH,
-        height=timeline.HEIGHT,
-        percent=content.percent,
-        version=cfnsr.__version__,
+    return (
+        templates.environment(__name__)
+        .get_template("page.html.j2")
+        .render(
+            title=f"Emotions in {names[0]}" if len(names) == 1 else f"Emotions in {len(names)} recordings",
+            style=Markup("\n".join(styles)),  # noqa: S704 of this package's own files
+            card=model.card,
+            reads=" and ".join(_READS[modality] for modality in model.modalities),
+            labels=model.labels,
+            recordings=content.of_recordings(recordings, model),
+            failed=[(printable(name), problem) for name, problem in (failed or {}).items()],
+            attention_note=content.ATTENTION,
+            no_attention_note=content.NO_ATTENTION,
+            width=timeline.WIDTH,
+            height=timeline.HEIGHT,
+            percent=content.percent,
+            version=cfnsr.__version__,
+        )
     )

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 import cfnsr
 from cfnsr.data.manifest import Manifest
-from cfnsr.errors import CfnsrError, on_page
+from cfnsr.errors import CfnsrError
 from cfnsr.report import cross_table, notes, published, table
 from cfnsr.report.page import charts, tables
 from cfnsr.report.page.gallery import Gallery
@@ -24,6 +24,7 @@ from cfnsr.report.page.misclassified import MOST, misclassified
 from cfnsr.report.page.provenance import Provenance
 from cfnsr.report.results import Results
 from cfnsr.report.rows import ResultRow, best_of
+from cfnsr.runtime import templates
 from cfnsr.runtime.outputs import atomic_file
 
 RUN_INFO = Markup("<!-- run info -->")
@@ -188,14 +189,7 @@ def _interval(row: ResultRow) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("cfnsr.report", "page"),
-        autoescape=True,
-        finalize=on_page,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates.environment(__name__)
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment
 
