@@ -51,9 +51,9 @@ def test_a_batch_holds_the_clips_at_its_positions(clips: Clips) -> None:
 
 
 def test_open_clips_keep_no_file_open(folder: Path) -> None:
-    before = len(os.listdir("/dev/fd"))
+    before = len([*Path("/dev/fd").iterdir()])
     clips = Clips(folder, corpus.ACTORS, list(LABELS))
-    assert len(clips[0]) == 1 and len(os.listdir("/dev/fd")) == before
+    assert len(clips[0]) == 1 and len([*Path("/dev/fd").iterdir()]) == before
 
 
 def test_a_file_cut_while_clips_are_open_is_refused(tmp_path: Path) -> None:

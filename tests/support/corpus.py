@@ -78,6 +78,8 @@ def manifest(folder: Path, *, preprocessing: dict[str, Any] = PREPROCESSING) -> 
         preprocessing=preprocessing,
         shapes={name: list(array.shape[1:]) for name, array in opened["01"].arrays.items()},
         fingerprint=hashlib.md5(json.dumps(described).encode(), usedforsecurity=False).hexdigest(),
+        libraries=[],
+        units="speakers",
         arrays={actor: checksum(shard) for actor, shard in opened.items()},
     )
 
