@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data import shards
-from cfnsr.data.checksum import Checksum
+from cfnsr.data.checksum import of_arrays
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Speakers, Trial
 from cfnsr.data.stored_array import StoredArray
@@ -107,10 +107,8 @@ class Clips:
 
     def _compare(self, speaker: str) -> None:
         """Compare a speaker's arrays with the checksum of the manifest: a damaged disk or a power cut changes bytes."""
-        expected, checksum = self._unread.pop(speaker), Checksum()
-        for array in shards.read(self._folder / speaker, self._modalities).arrays.values():
-            checksum.add(array)
-        if str(checksum) != expected:
+        arrays = shards.read(self._folder / speaker, self._modalities).arrays
+        if of_arrays(arrays.values()) != self._unread.pop(speaker):
             problem = "its arrays are not those that were checked: they are damaged, or made again since"
             remedy = "Run `cfnsr check --deep --mend`, delete this folder, and run `dvc repro`"
             raise CfnsrError(self._folder / speaker, problem, remedy)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cfnsr.corpora.filenames import LABELS
 from cfnsr.data import shards
-from cfnsr.data.checksum import Checksum
+from cfnsr.data.checksum import of_arrays
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.shards import Sample
 from cfnsr.data.splits import PROTOCOLS, Trial, split
@@ -80,13 +80,5 @@ def manifest(folder: Path, *, preprocessing: dict[str, Any] = PREPROCESSING) -> 
         fingerprint=hashlib.md5(json.dumps(described).encode(), usedforsecurity=False).hexdigest(),
         libraries=[],
         units="speakers",
-        arrays={actor: checksum(shard) for actor, shard in opened.items()},
+        arrays={actor: of_arrays(shard.arrays.values()) for actor, shard in opened.items()},
     )
-
-
-def checksum(shard: shards.Shard) -> str:
-    """The checksum of a shard's arrays."""
-    value = Checksum()
-    for array in shard.arrays.values():
-        value.add(array)
-    return str(value)
