@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -76,25 +78,43 @@ def test_error_of_the_consumer_does_not_hang(backend: str) -> None:
                 raise ValueError("consumer")
 
 
-# An exception holds the frames in which it was raised, and with them the generator, until Python ends.
-_DISK_IS_FULL = """
-import errno
-import sys
-
-from cfnsr.runtime import parallel
-from tests.runtime.test_parallel import square
-
-for number in parallel.run(square, range(500), jobs=2, backend=sys.argv[1], address=""):
-    if number:
-        raise OSError(errno.ENOSPC, "No space left on device")
-"""
+def extraction(folder: Path, root: Path, clips: int, *changes: tuple[str, str]) -> list[str]:
+    """Write clips, boxes and params for the stage `extract`; return its command, which lacks the output."""
+    (folder / "raw").mkdir()
+    video = numbered(folder / "clip.mp4", frames=20, sound_s=2.5).read_bytes()
+    boxes = {}
+    for label, intensity, statement, repetition in islice(
+        product(("calm", "sad", "happy"), ("normal", "strong"), (1, 2), (1, 2)), clips
+    ):
+        stem = filenames.stem(Take(label, intensity, statement, repetition), "01")
+        (folder / f"raw/{stem}.mp4").write_bytes(video)
+        boxes[stem] = FaceBoxes(np.tile([160.0, 120.0, 100.0], (20, 1)), np.ones(20), np.zeros(20, bool))
+    face_boxes.write(folder / "boxes.parquet", boxes, {})
+    params = (root / "params.yaml").read_text()
+    for pattern, value in changes:
+        params, replaced = re.subn(pattern, value, params, flags=re.MULTILINE)
+        assert replaced == 1
+    (folder / "params.yaml").write_text(params)
+    return [sys.executable, "-m", "stages.extract", "studio", "raw", "boxes.parquet"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_process_ends_when_its_consumer_fails(backend: str) -> None:
-    command = [sys.executable, "-c", _DISK_IS_FULL, backend]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 1 and ended.stderr.endswith("OSError: [Errno 28] No space left on device\n")
+def test_extraction_ends_when_its_file_is_refused(tmp_path: Path, root: Path, backend: str) -> None:
+    """The workers were waited for at the end of Python, when they no longer exist."""
+    command = extraction(tmp_path, root, 8, (r"^  backend: threading ", f"  backend: {backend} "))
+    ended = subprocess.run(
+        [*command, "out"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, 1 << 17)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (
+        ended.returncode == 1 and "larger than a file may be here" in ended.stderr and not (tmp_path / "out").exists()
+    )
 
 
 def fail_at_three(number: int) -> int:
@@ -165,23 +185,17 @@ def cluster() -> Iterator[TwoNodes]:
 
 @pytest.mark.xdist_group("ray")
 def test_extraction_on_a_cluster_writes_same_bytes(cluster: TwoNodes, tmp_path: Path, root: Path) -> None:
-    (tmp_path / "raw").mkdir()
-    boxes = {}
-    for label in ("calm", "sad"):
-        stem = filenames.stem(Take(label, "normal", 1, 1), "01")
-        numbered(tmp_path / f"raw/{stem}.mp4", frames=20, sound_s=2.5)
-        boxes[stem] = FaceBoxes(np.tile([160.0, 120.0, 100.0], (20, 1)), np.ones(20), np.zeros(20, bool))
-    face_boxes.write(tmp_path / "boxes.parquet", boxes, {})
-    params = (root / "params.yaml").read_text()
     shards = []
     for backend in ("threading", "ray"):
-        changed = re.sub(r"(?m)^  backend: threading ", f"  backend: {backend} ", params)
-        changed = re.sub(r"(?m)^  address: auto ", f"  address: '{cluster.address}' ", changed)
-        (tmp_path / "params.yaml").write_text(changed)
-        command = [sys.executable, "-m", "stages.extract", "studio", "raw", "boxes.parquet", backend]
-        process = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)}, check=False)
-        assert process.returncode == 0
-        shards.append({path.name: path.read_bytes() for path in (tmp_path / backend).iterdir()})
+        (tmp_path / backend).mkdir()
+        changes = (
+            (r"^  backend: threading ", f"  backend: {backend} "),
+            (r"^  address: auto ", f"  address: '{cluster.address}' "),
+        )
+        command = [*extraction(tmp_path / backend, root, 2, *changes), "out"]
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        assert subprocess.run(command, cwd=tmp_path / backend, env=environment, check=False).returncode == 0
+        shards.append({path.name: path.read_bytes() for path in (tmp_path / backend / "out").iterdir()})
     assert shards[0] == shards[1] and len(shards[0]) == 4
 
 
