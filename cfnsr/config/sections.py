@@ -19,8 +19,9 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Decibels = Annotated[float, Field(ge=-1000, lt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 _LARGEST_OPTION = 2**20  # of a network or an extractor; the networks' sizes together are checked by `cfnsr check`
-# Names of speakers, folds and systems become parts of file and stage names.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+# Names of speakers, folds and systems become parts of file and stage names. A disk takes 255 bytes, and the longest
+# name of a file holds two of these and 83 bytes more: `train_frozen@<corpus>-<protocol>-<row>-<fold>-<seed>.json`.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$", max_length=64)]
 
 
 def _as_text(value: object) -> object:

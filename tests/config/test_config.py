@@ -341,6 +341,20 @@ def test_a_batch_that_no_gpu_holds_is_refused(tmp_path: Path) -> None:
         load(tmp_path, change)
 
 
+def test_names_that_no_disk_takes_are_refused(tmp_path: Path) -> None:
+    """Two of the longest names, and what stages add, are one name of a file."""
+    name = "n" * 64
+    (tmp_path / f".train_frozen@ravdess_speech-test_selected-{name}_sequence-{name}-{2**32}.json.12345678.json").touch()
+    for change in (
+        lambda v: v.update(corpus="folder", actors=[name + "n"]),
+        lambda v: v["folds"].update({name + "n": v["folds"].pop("fold_1")}),
+        lambda v: v["ablations"]["variants"].update({name + "n": {"residual": False}}),
+        lambda v: v["systems"].update({name + "n": v["systems"]["concat"]}),
+    ):
+        with pytest.raises(CfnsrError, match="at most 64 characters"):
+            load(tmp_path, change)
+
+
 def test_a_number_of_many_digits_is_refused(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(f"corpus: {'1' * 5000}\n")
     with pytest.raises(CfnsrError, match="is not YAML"):

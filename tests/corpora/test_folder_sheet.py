@@ -149,6 +149,17 @@ def test_all_problems_are_in_one_message(tmp_path: Path) -> None:
     assert str(error.value).isprintable()
 
 
+def test_names_that_no_disk_takes_are_refused(tmp_path: Path) -> None:
+    """A disk counts bytes: an umlaut has two. The names of the folders stand before that of the second `x`."""
+    files = ["ü" * 120 + ".mp4", "x.mp4", f"{'d' * 120}/{'e' * 120}/x.mp4"]
+    rows = [f"{files[0]},{'l' * 60},1,{'f' * 60},", f"{files[1]},b,{'s' * 300},g,{'g' * 300}", f"{files[2]},b,2,g,"]
+    with pytest.raises(CfnsrError) as error:
+        read(tmp_path, "\n".join(["file,label,speaker,fold,group", *rows]), files)
+    for column, letter in (("label", "l"), ("speaker", "s"), ("fold", "f")):
+        assert f"{column}s of more than 59 letters: 1 ('{letter * 20}...')" in str(error.value)
+    assert "videos whose names have more than 200 bytes: 2 (" in str(error.value) and "groups" not in str(error.value)
+
+
 def test_groups_that_differ_by_a_hair_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CfnsrError, match=r"groups that differ by a hair: 1 \('Call 1' and 'call 01'\)"):
         read(tmp_path, "file,label,speaker,group\na,x,1,call 01\nb,y,2,Call 1\nc,y,3,", ["a.mp4", "b.mp4", "c.mp4"])
