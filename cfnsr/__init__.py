@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from cfnsr.inference.model import Model
 
 __version__ = "0.1.0"
+STARTED_S = time.monotonic()  # of a stage's process; by a clock that nobody sets, before torch is imported
 
 
 def load(name: str | Path, *, device: str = "auto") -> Model:

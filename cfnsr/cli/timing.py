@@ -10,8 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import psutil
-
+from cfnsr import STARTED_S
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import dvc_repository
 from cfnsr.runtime.outputs import atomic_file
@@ -32,7 +31,7 @@ def log_time() -> None:
     if name is None:
         return
     name = name.rpartition(":")[2]  # DVC puts the file's path first where it is not the root's
-    seconds = time.time() - psutil.Process().create_time()
+    seconds = time.monotonic() - STARTED_S
     with atomic_file(LOGS / f"{name}.json") as partial:
         partial.write_text(json.dumps({"stage": name, "wall_s": round(seconds, 2), **_facts}) + "\n", encoding="utf-8")
 

@@ -28,7 +28,7 @@ from cfnsr.config.model import (
     System,
     Train,
 )
-from cfnsr.config.sections import Name, Section, Speaker, no_repeats, seen_by_dvc
+from cfnsr.config.sections import Name, Section, Speaker, check_numbers, no_repeats, seen_by_dvc
 from cfnsr.config.yaml_files import read_yaml
 from cfnsr.errors import CfnsrError
 
@@ -41,6 +41,7 @@ class Report(Section):
 
 
 Value = TypeVar("Value")
+_MOST_VALUES = 2**36  # of a batch's array, of 4 bytes each
 
 
 class Params(Section):
@@ -83,6 +84,7 @@ class Params(Section):
     @classmethod
     def check_keys(cls, values: Any) -> Any:
         seen_by_dvc(values)
+        check_numbers(values)
         return values
 
     @model_validator(mode="after")
@@ -123,6 +125,11 @@ class Params(Section):
                 raise ValueError(
                     f"train.warmup_epochs: {warmup}, but {path} has {training.epochs} epochs: "
                     "the learning rate would never be reached"
+                )
+            if training.batch_size * self.extract.values > _MOST_VALUES:
+                raise ValueError(
+                    f"{path}.batch_size: {training.batch_size} clips of {self.extract.values:,} values are more than "
+                    "any GPU holds"
                 )
             if devices > 1 and training.batch_size < 2 * devices:
                 raise ValueError(

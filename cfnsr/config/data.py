@@ -6,27 +6,42 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cfnsr.config.sections import Count, Name, NotNegative, Positive, Section, Share, no_repeats
+from cfnsr.config.sections import (
+    BatchSize,
+    Count,
+    Decibels,
+    Name,
+    NotNegative,
+    Positive,
+    Seconds,
+    Section,
+    Seed,
+    Share,
+    no_repeats,
+)
+
+_MOST_VALUES = 2**27  # of one clip's array; as published: 4.5 million
+_LONGEST_STEP = 2**20  # samples
 
 
 class Studio(Section):
     """The synthetic corpus."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     statements: Annotated[list[Literal[1, 2]], Field(min_length=1)]
     repetitions: Annotated[int, Field(ge=1, le=2)]
     intensities: Annotated[list[Literal["normal", "strong"]], Field(min_length=1)]
-    width: Annotated[int, Field(ge=320, multiple_of=2)]
-    height: Annotated[int, Field(ge=240, multiple_of=2)]
-    frame_rate: Annotated[str, Field(pattern=r"^[1-9]\d*(/[1-9]\d*)?$")]
+    width: Annotated[int, Field(ge=320, le=7680, multiple_of=2)]
+    height: Annotated[int, Field(ge=240, le=4320, multiple_of=2)]
+    frame_rate: Annotated[str, Field(pattern=r"^[1-9]\d{0,6}(/[1-9]\d{0,6})?$")]
     crf: Annotated[int, Field(ge=0, le=51)]
     x264_preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"]
     b_frames: Annotated[int, Field(ge=0, le=16)]
-    rate_hz: Annotated[int, Field(ge=8000)]
+    rate_hz: Annotated[int, Field(ge=8000, le=384_000)]
     face_noise: NotNegative
     pose_noise: NotNegative
     voice_noise: NotNegative
-    hiss_db: Annotated[float, Field(lt=0, allow_inf_nan=False)]
+    hiss_db: Decibels
 
     @model_validator(mode="after")
     def check_repeats(self) -> Studio:
@@ -86,15 +101,15 @@ class Fetch(Section):
     local: str
     hard_links: bool
     tries: Count
-    wait_s: NotNegative
-    timeout_s: Positive
+    wait_s: Seconds
+    timeout_s: Annotated[float, Field(gt=0, le=86_400)]
     min_rate: NotNegative
 
 
 class ParallelClips(Section):
     """How clips are processed in parallel."""
 
-    jobs: Annotated[int, Field(ge=0)]
+    jobs: Annotated[int, Field(ge=0, le=4096)]
     backend: Literal["threading", "loky", "ray"]
     address: Annotated[str, Field(pattern=r"^(auto|local|(ray://)?[A-Za-z0-9_.:\[\]-]+:[0-9]+)$")]
 
@@ -105,7 +120,7 @@ class FaceAlign(Section):
     detector: Literal["sfd", "dlib"]
     points: bool
     device: Literal["auto", "cpu", "cuda"]
-    batch_size: Count
+    batch_size: BatchSize
     compile: bool
     fetch_weights: bool
 
@@ -134,31 +149,31 @@ class Crop(Section):
 
     min_confidence: Share
     min_tracked: Annotated[float, Field(gt=0, le=1)]
-    margin: NotNegative
-    smoothing_s: NotNegative
-    side_smoothing_s: NotNegative
+    margin: Annotated[float, Field(ge=0, le=100)]
+    smoothing_s: Seconds
+    side_smoothing_s: Seconds
 
 
 class ExtractVideo(Section):
     """Frames of a clip."""
 
     decoder: Literal["pyav", "decord"]
-    frames: Count
-    side_px: Annotated[int, Field(ge=16)]
+    frames: Annotated[int, Field(ge=1, le=10_000)]
+    side_px: Annotated[int, Field(ge=16, le=4096)]
 
 
 class ExtractAudio(Section):
     """Audio features of a clip."""
 
-    rate_hz: Annotated[int, Field(ge=8000)]
+    rate_hz: Annotated[int, Field(ge=8000, le=384_000)]
     track: Count
     min_sound: Share
-    n_fft: Annotated[int, Field(ge=64)]
-    hop: Count
-    mels: Count
+    n_fft: Annotated[int, Field(ge=64, le=_LONGEST_STEP)]
+    hop: Annotated[int, Field(ge=1, le=_LONGEST_STEP)]
+    mels: Annotated[int, Field(ge=1, le=4096)]
     coefficients: Count
     top_db: Positive
-    silence_db: Annotated[float, Field(lt=0, allow_inf_nan=False)]
+    silence_db: Decibels
 
     @model_validator(mode="after")
     def check_coefficients(self) -> ExtractAudio:
@@ -170,10 +185,23 @@ class ExtractAudio(Section):
 class Extract(Section):
     """The arrays that the networks read."""
 
-    offset_s: NotNegative
-    window_s: Positive
+    offset_s: Seconds
+    window_s: Annotated[float, Field(gt=0, le=3600)]
     video: ExtractVideo
     audio: ExtractAudio
+
+    @model_validator(mode="after")
+    def check_clip(self) -> Extract:
+        if self.values > _MOST_VALUES:
+            raise ValueError(f"a clip would have {self.values:,} values; {_MOST_VALUES:,} are the most")
+        return self
+
+    @property
+    def values(self) -> int:
+        """Return the number of values of one clip's largest array."""
+        steps = int(self.window_s * self.audio.rate_hz) // self.audio.hop + 1
+        frames = self.video.frames * self.video.side_px**2 * 3
+        return max(frames, steps * self.audio.mels)
 
 
 class Check(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from cfnsr.config.cross import CrossRows
-from cfnsr.config.sections import Count, Name, NotNegative, Positive, Section, Share
+from cfnsr.config.sections import BatchSize, Count, Name, NotNegative, Positive, Section, Seed, Share
 
 
 class Pixels(Section):
@@ -22,7 +22,7 @@ class Training(Section):
     """Settings of one network's training."""
 
     epochs: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[int, Field(ge=2, le=65_536)]
     learning_rate: Positive
     weight_decay: NotNegative
 
@@ -35,7 +35,7 @@ class Pretrain(Section):
 
 
 Half = Annotated[float, Field(ge=0, lt=0.5)]
-Times = Annotated[int, Field(ge=0)]
+Times = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class AugmentVideo(Section):
@@ -56,11 +56,11 @@ class AugmentAudio(Section):
 
     gain_db: Annotated[float, Field(ge=0, le=60)]
     noise: Share
-    noise_db: Annotated[float, Field(le=0, allow_inf_nan=False)]
+    noise_db: Annotated[float, Field(ge=-1000, le=0)]
     shift: Half
-    time_masks: Times
+    time_masks: Annotated[int, Field(ge=0, le=1000)]
     time_mask: Share
-    band_masks: Times
+    band_masks: Annotated[int, Field(ge=0, le=1000)]
     band_mask: Share
 
 
@@ -79,12 +79,12 @@ class Train(Section):
     precision: Literal["fp32", "bf16", "fp16", "auto"]
     compile: bool
     deterministic: bool
-    devices: Count
+    devices: Annotated[int, Field(ge=1, le=1024)]
     threads: Annotated[int, Field(ge=1, le=1024)]
     schedule: Literal["constant", "cosine"]
     warmup_epochs: Times
     clip_norm: NotNegative
-    accumulate: Count
+    accumulate: BatchSize  # batches
     class_weights: Literal["none", "balanced"]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     patience: Times
@@ -146,7 +146,7 @@ class Features(Section):
 class SequenceEncoder(Section):
     """The network on a frozen encoder's sequences."""
 
-    channels: Count
+    channels: Annotated[int, Field(ge=1, le=65_536)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     training: Training
 
@@ -181,14 +181,14 @@ class Evaluate(Section):
     """Imported networks."""
 
     checkpoints: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+$")]  # it becomes part of a shell command
-    batch_size: Count
+    batch_size: BatchSize
 
 
 class Run(Section):
     """The rows of the results table, by the stage that makes them."""
 
     protocols: Annotated[list[Literal["held_out", "test_selected"]], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     pretrain: list[Literal["video", "audio"]]
     combine: list[Name]
     train: list[Name]

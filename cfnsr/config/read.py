@@ -95,12 +95,13 @@ class _Watched:
         return f"{self._path}.{name}".removeprefix(".")
 
 
-def _state(path: Path) -> tuple[int, int] | None:
+def _state(path: Path) -> tuple[int, int, int] | None:
     try:
         stat = path.stat()
     except OSError:  # reading the file says so
         return None
-    return stat.st_mtime_ns, stat.st_size
+    # With the time of the last change of any kind, which `cp -p` and `touch` cannot set.
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size
 
 
 def _value(values: Mapping[Any, Any], key: str) -> Any:

@@ -33,7 +33,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     """
     try:
         values = YAML(typ="safe", pure=True).load(read_text(path)) or {}
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # Python reads no number of more than 4,300 digits
         raise CfnsrError(path, f"is not YAML: {error}", "Correct the file") from error
     if not isinstance(values, dict):
         raise CfnsrError(path, "has no keys at its top level", "Correct the file")

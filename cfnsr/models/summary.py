@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torchinfo
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils.flop_counter import FlopCounterMode
 
+from cfnsr.errors import CfnsrError
 from cfnsr.models import fusion
 from cfnsr.models.publication import Publication
 from cfnsr.models.spec import ModelSpec
 from cfnsr.models.types import MODALITIES, Batch
+
+_MOST_PARAMETERS = 10**10  # Adam needs 16 bytes of each in training: more than any GPU has
+_MOST_TENSORS = 5_000
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,29 @@ def build(spec: ModelSpec) -> nn.Module:
     """Build a network on the ``meta`` device, in evaluation mode.
 
     Raises:
-        CfnsrError: no network can be built from this description.
+        CfnsrError: no network can be built from this description, or no machine could train it.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), _bounded(spec.name):
         return spec.build().eval()
+
+
+@contextmanager
+def _bounded(name: str) -> Iterator[None]:
+    """Stop the building of a network with too many parameters; a million layers take minutes on ``meta``, too."""
+    tensors, parameters = 0, 0
+
+    def count(_module: nn.Module, _name: str, values: nn.Parameter | None) -> None:
+        nonlocal tensors, parameters
+        tensors, parameters = tensors + 1, parameters + (0 if values is None else values.numel())
+        if tensors > _MOST_TENSORS or parameters > _MOST_PARAMETERS:
+            problem = f"its network has more than {_MOST_PARAMETERS:,} parameters, or {_MOST_TENSORS:,} tensors of them"
+            raise CfnsrError(name, problem, "Use smaller options, of the system or of the encoders")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def size(spec: ModelSpec) -> Size:

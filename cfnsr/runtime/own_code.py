@@ -18,7 +18,7 @@ from cfnsr.runtime.checksum import md5
 _PACKAGES = ("cfnsr", "stages")
 _BESIDE = {".css", ".csv", ".j2", ".js", ".json", ".tsv"}  # templates and tables that modules of a package read
 
-_at_start: dict[Path, tuple[tuple[int, int], str]] = {}  # by file, its state and its md5
+_at_start: dict[Path, tuple[tuple[int, int, int], str]] = {}  # by file, its state and its md5
 
 
 def remember() -> None:
@@ -63,9 +63,10 @@ def _loaded() -> Iterator[Path]:
     yield from (path for path in _at_start if path.suffix in _BESIDE and path.parent in folders)
 
 
-def _state(path: Path) -> tuple[int, int]:
+def _state(path: Path) -> tuple[int, int, int]:
     stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
+    # With the time of the last change of any kind, which `cp -p` and `touch` cannot set.
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size
 
 
 def _drop_old_copy(path: Path) -> None:

@@ -27,6 +27,9 @@ _AHEAD_ON_RAY = 2  # for each core of the cluster: one runs, one waits
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _RETRIES = 3  # of an item whose machine is lost
 _CONNECT_S = 5
+# Ray reads this when it is imported. Where it is 0, as by default on macOS and Windows, Ray's node has the address of
+# the loopback interface, to which all its servers bind; else they bind to all interfaces.
+_LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 
 def run(
@@ -80,8 +83,8 @@ def _processes(workers: int) -> Executor:
 
 
 def _run_on_ray(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, address: str) -> Generator[Result]:
-    ray = import_ray()
     resources = join_cluster(address, "parallel.address")
+    ray = import_ray()
     ahead = jobs or max(_AHEAD_ON_RAY, _AHEAD_ON_RAY * int(resources.get("CPU", 0)))
     task = ray.remote(work_in_workspace).options(num_cpus=1, max_retries=_RETRIES, scheduling_strategy="SPREAD")
     pending: deque[Any] = deque()
@@ -139,7 +142,8 @@ def join_cluster(address: str, asked_by: str) -> Mapping[str, float]:
     """Connect to a Ray cluster whose machines share the working directory, until ``ray.shutdown()``.
 
     Args:
-        address: ``HOST:PORT``; ``auto`` is the cluster that this machine belongs to; ``local`` starts one here.
+        address: ``HOST:PORT``; ``auto`` is the cluster that this machine belongs to; ``local`` starts one here, which
+            other machines cannot reach.
         asked_by: the option or key that holds the address, for the error.
 
     Returns:
@@ -148,13 +152,15 @@ def join_cluster(address: str, asked_by: str) -> Mapping[str, float]:
     Raises:
         CfnsrError: there is no cluster at that address.
     """
+    if address == "local":
+        os.environ[_LOOPBACK_ONLY] = "0"
     ray = import_ray()
     try:
         host, colon, port = address.rpartition(":")
         if colon and "://" not in address:  # fail at once if there is no server: Ray would try for minutes
             socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
         ray.init(
-            address=None if address == "local" else address,
+            address=address,
             include_dashboard=False if address == "local" else None,
             log_to_driver=False,
             logging_level=logging.WARNING,

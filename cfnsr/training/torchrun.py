@@ -11,12 +11,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
 import torch
 from torch import distributed
 
 from cfnsr.errors import CfnsrError
+
+_STORE = "CFNSR_STORE"  # variable: the file by which the processes that `launch` starts find each other
 
 
 def is_worker() -> bool:
@@ -47,9 +51,12 @@ def launch(processes: int, device: torch.device) -> bool:
     spec = sys.modules["__main__"].__spec__
     assert spec is not None, "a stage is run by `python -m`"
     stage = os.environ.pop("DVC_STAGE", None)  # this process alone logs the stage's time
-    options = ["--standalone", f"--nproc-per-node={processes}", "-m", spec.name]
     try:
-        torchrun.run(torchrun.parse_args([*options, *sys.argv[1:]]))
+        with TemporaryDirectory(prefix="cfnsr-") as folder:
+            os.environ |= _of_this_machine(Path(folder) / "store")
+            options = ["--rdzv-backend=c10d", f"--rdzv-endpoint={folder}/rendezvous", "--rdzv-conf=store_type=file"]
+            options += [f"--nproc-per-node={processes}", "-m", spec.name]
+            torchrun.run(torchrun.parse_args([*options, *sys.argv[1:]]))
     except ChildFailedError as error:
         raise _cause(error.failures) from None
     except SignalException:
@@ -57,6 +64,21 @@ def launch(processes: int, device: torch.device) -> bool:
     finally:
         os.environ.update({} if stage is None else {"DVC_STAGE": stage})
     return True
+
+
+def _of_this_machine(store: Path) -> dict[str, str]:
+    """Return the variables with which processes of this machine connect without a port that others can reach.
+
+    torch's TCP stores listen on all interfaces, so a file takes their place. Gloo and NCCL take the loopback interface.
+
+    Args:
+        store: the file, which does not exist yet.
+    """
+    loopback = next(
+        name for name, addresses in psutil.net_if_addrs().items() if any(a.address == "127.0.0.1" for a in addresses)
+    )
+    interfaces = dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), loopback)
+    return {_STORE: str(store), "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", **interfaces}
 
 
 def _cause(failures: dict[int, Any]) -> CfnsrError:
@@ -83,7 +105,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     try:
         if device.type == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        _connect("nccl" if device.type == "cuda" else "gloo")
         yield
         sys.stdout.flush()
         os._exit(0)  # all files are written; gloo's threads sometimes abort a process that exits the usual way
@@ -94,6 +116,15 @@ def process_group(device: torch.device) -> Iterator[None]:
         if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
             raise
         sys.exit(1)  # another process has ended; torchrun reports why
+
+
+def _connect(backend: str) -> None:
+    if _STORE not in os.environ:  # a user's torchrun has started the processes, on several machines
+        distributed.init_process_group(backend)
+        return
+    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    store = distributed.FileStore(os.environ[_STORE], count)  # pyright: ignore[reportPrivateImportUsage]
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
 
 
 def _record(error: CfnsrError) -> None:

@@ -104,7 +104,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused(
         ("depth: 1 ", "depth: 0 ", "systems.eranns.options.depth: 0 is less than one block"),
         ("block_dropout: 0.2 ", "block_dropout: 2.0 ", "systems.msaf.options.block_dropout: 2.0 is not in [0, 1)"),
         ("beta: 0.3 ", "beta: -1.0 ", "systems.multiplicative.options.beta: -1.0 is negative or not finite"),
-        ("beta: 0.3 ", "beta: .nan ", "systems.multiplicative.options.beta: nan is negative or not finite"),
+        ("beta: 0.3 ", "beta: .nan ", "systems.multiplicative.options.beta: nan is not a finite number"),
+        ("attention_layers: 5 ", "attention_layers: 1000000 ", "cfnsr: its network has more than 10,000,000,000"),
     ],
 )
 def test_options_without_a_network_are_refused(params: Path, old: str, new: str, problem: str) -> None:

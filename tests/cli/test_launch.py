@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from cfnsr import cli
-from tests.support.jobs import AUDIO, VIDEO, JobRepository
+from cfnsr.runtime.dvc_repository import plan
+from tests.support.jobs import AUDIO, VIDEO, JobRepository, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,23 @@ def test_failures_are_listed_and_the_rest_runs_later(repository: JobRepository) 
     assert launch(repository, "pretrain").output.endswith("\n1 jobs done, 1 were up to date\n")
     assert launch(repository, "pretrain").output == "nothing to do: 2 jobs are up to date\n"
     assert VIDEO in repository.lock()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_process(repository: JobRepository, number: signal.Signals) -> None:
+    for job in (AUDIO, VIDEO):
+        repository.control(job, "hold").touch()
+    process = repository.start("cfnsr", "launch", "--jobs", "2")
+    wait_for(lambda: repository.is_running(AUDIO) and repository.is_running(VIDEO))
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=60)
+    left = repository.processes()
+    for orphan in left:
+        orphan.kill()
+    assert not left and process.returncode == 1
+    assert printed == f"Error: launch: was ended by {number.name}, and its jobs too. Run the same again for the rest\n"
+    assert set(plan(repository.folder, ("pretrain",)).needs) == {AUDIO, VIDEO}  # DVC's lock is free
 
 
 @pytest.mark.parametrize(

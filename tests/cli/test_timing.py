@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def test_times_are_summed_in_the_stages_order(logs: Path, monkeypatch: pytest.Mo
     times = timing.read_times("studio")
     assert list(times) == ["pretrain", "train"] and times["pretrain"][0] == 2 and times["train"][1] > 0
     assert list(timing.read_times("ravdess")) == ["crop"]
+
+
+def test_a_clock_set_back_changes_no_time(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    log(monkeypatch, "crop@studio-01")
+    assert 0 < timing.read_times("studio")["crop"][1] < 3600
 
 
 def test_facts_stand_beside_the_times(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

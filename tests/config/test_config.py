@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def test_shipped_params_are_valid(root: Path) -> None:
         (lambda v: v.update(epochs=3), "epochs: Extra inputs"),
         (lambda v: v["crop"].update(margn=0.3), r"crop\.margn: Extra inputs"),
         (lambda v: v["train"].update(threads=2**31), r"train\.threads: .*less than or equal to 1024"),
-        (lambda v: v["train"]["augment"]["video"].update(jitter=10**30), r"train\.augment\.video\.jitter: .*1000"),
+        (lambda v: v["train"]["augment"]["video"].update(jitter=10**6), r"train\.augment\.video\.jitter: .*1000"),
         (lambda v: v["train"]["augment"]["audio"].update(gain_db=1e4), r"train\.augment\.audio\.gain_db: .*60"),
         (
             lambda v: v["train"].update(warmup_epochs=20),
@@ -270,3 +270,92 @@ def test_junk_anywhere_is_refused(
         assert section in str(error) or "YAML" in str(error)
     else:
         pytest.fail(f"{section}.{key} = {junk!r} was taken")
+
+
+def numbers(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each number of a JSON schema, with its path; not those of options, which have no fields."""
+    if isinstance(schema, dict):
+        if schema.get("type") in {"number", "integer"} and "enum" not in schema and "patternProperties" not in path:
+            yield ".".join(path), schema
+        for key, value in schema.items():
+            yield from numbers(value, (*path, key))
+
+
+def test_every_number_has_bounds() -> None:
+    fields = dict(numbers(config.Params.model_json_schema()))
+    lower, upper = ({f"{which}imum", f"exclusive{which.title()}imum"} for which in ("min", "max"))
+    assert len(fields) > 50
+    assert not [path for path, field in fields.items() if not (lower & field.keys() and upper & field.keys())]
+
+
+def paths(values: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each number in nested sections and lists."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, dict | list):
+            yield from paths(value, (*path, key))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*path, key)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 1e300, 10**400])
+def test_no_number_may_be_endless(number: float) -> None:
+    for *sections, name in paths(SHIPPED):
+        values = copy.deepcopy(SHIPPED)
+        section = values
+        for key in sections:
+            section = section[key]
+        section[name] = number
+        with pytest.raises(CfnsrError) as error:
+            config.check(values, Path("params.yaml"))
+        assert ".".join(map(str, [*sections, name])) in str(error.value) and len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "problem"),
+    [
+        ("extract.video", {"frames": 10_000, "side_px": 4096}, "extract: a clip would have 503,316,480,000 values"),
+        ("extract.audio", {"hop": 1, "mels": 4096}, "extract: a clip would have "),
+        ("pretrain.video", {"batch_size": 10**9}, r"pretrain\.video\.batch_size: .*less than or equal to 65536"),
+        ("systems.concat.options", {"hidden": 10**8}, r"systems\.concat\.options\.hidden: 100000000 is more than"),
+        ("corpora.studio", {"frame_rate": "1/99999999999"}, r"corpora\.studio\.frame_rate: "),
+    ],
+)
+def test_sizes_that_no_machine_holds_are_refused(
+    tmp_path: Path, section: str, values: dict[str, Any], problem: str
+) -> None:
+    def change(params: dict[str, Any]) -> None:
+        for key in section.split("."):
+            params = params[key]
+        params |= values
+
+    with pytest.raises(CfnsrError, match=problem):
+        load(tmp_path, change)
+
+
+def test_a_batch_that_no_gpu_holds_is_refused(tmp_path: Path) -> None:
+    def change(params: dict[str, Any]) -> None:
+        params["extract"]["video"] |= {"frames": 100, "side_px": 448}
+        params["pretrain"]["video"]["batch_size"] = 4096
+
+    with pytest.raises(CfnsrError, match=r"pretrain\.video\.batch_size: 4096 clips of 60,211,200 values are more than"):
+        load(tmp_path, change)
+
+
+def test_names_that_no_disk_takes_are_refused(tmp_path: Path) -> None:
+    """Two of the longest names, and what stages add, are one name of a file."""
+    name = "n" * 64
+    (tmp_path / f".train_frozen@ravdess_speech-test_selected-{name}_sequence-{name}-{2**32}.json.12345678.json").touch()
+    for change in (
+        lambda v: v.update(corpus="folder", actors=[name + "n"]),
+        lambda v: v["folds"].update({name + "n": v["folds"].pop("fold_1")}),
+        lambda v: v["ablations"]["variants"].update({name + "n": {"residual": False}}),
+        lambda v: v["systems"].update({name + "n": v["systems"]["concat"]}),
+    ):
+        with pytest.raises(CfnsrError, match="at most 64 characters"):
+            load(tmp_path, change)
+
+
+def test_a_number_of_many_digits_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(f"corpus: {'1' * 5000}\n")
+    with pytest.raises(CfnsrError, match="is not YAML"):
+        config.load(tmp_path / "params.yaml")

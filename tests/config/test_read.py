@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,4 +106,15 @@ def test_a_file_saved_half_is_refused(path: Path) -> None:
     read = ReadParams(path)
     path.write_text("folds: [")
     with pytest.raises(CfnsrError, match="is not YAML"):
+        read.check_unchanged()
+
+
+def test_an_edit_that_keeps_time_and_length_is_found(path: Path) -> None:
+    """As by `cp -p`, `rsync`, or a clock that was set back."""
+    read, before = ReadParams(path), path.stat()
+    assert read.params.report.faces is True
+    path.write_text(path.read_text().replace("  faces: true ", "  faces: false"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    with pytest.raises(CfnsrError, match=r"report\.faces has changed"):
         read.check_unchanged()

@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
 from cfnsr.corpora.folder import intake
@@ -42,6 +43,8 @@ def text(separator: str, header: str = "file,label,speaker") -> str:
         (text(";") + ";\r\n;;\r\n\r\n;;;").encode(),
         (text(", ") + "\r\n").encode(),
         text(",", '"file","label",speaker').encode(),
+        text(",", "\ufefffile,label\u200b,\u00a0speaker").encode("utf-8-sig"),  # two marks: saved by two programs
+        text(",", "file,label,speaker,,,note,note").encode(),
     ],
 )
 def test_plain_tables_are_read(tmp_path: Path, content: bytes) -> None:
@@ -91,6 +94,27 @@ def test_what_is_no_table_is_told(tmp_path: Path, content: bytes, problem: str) 
     assert str(error.value).isprintable()
 
 
+def test_binary_tables_with_a_column_twice_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    rows = [["file", "label", "speaker", "Label "], ["a.mp4", "happy", "1", "sad"]]
+    columns = [pyarrow.array([cell]) for cell in rows[1]]
+    names = ["file", "label", "speaker", "label"]
+    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(columns, names=names), tmp_path / "table")
+    pd.DataFrame(rows).to_excel(tmp_path / "table.xlsx", index=False, header=False)
+    pd.DataFrame([rows[1]], columns=names).to_excel(tmp_path / "alike.xlsx", index=False)
+    for name in ("table", "table.xlsx", "alike.xlsx"):
+        with pytest.raises(CfnsrError, match=r"sheet\.csv: has the column label twice\. Rename one of them"):
+            read(tmp_path, (tmp_path / name).read_bytes(), ["a.mp4"])
+
+
+def test_spreadsheet_rows_have_their_own_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    rows = [[""] * 3, ["file", "label", "speaker"], [""] * 3, ["a.mp4", "", "1"]]
+    pd.DataFrame(rows).to_excel(tmp_path / "table.xlsx", index=False, header=False)
+    with pytest.raises(CfnsrError, match=r"rows with an empty cell: 1 \(line 4, label\)"):
+        read(tmp_path, (tmp_path / "table.xlsx").read_bytes(), ["a.mp4"])
+
+
 def test_all_problems_are_in_one_message(tmp_path: Path) -> None:
     rows = [
         "file,label,speaker",
@@ -123,6 +147,17 @@ def test_all_problems_are_in_one_message(tmp_path: Path) -> None:
     ):
         assert problem in str(error.value)
     assert str(error.value).isprintable()
+
+
+def test_names_that_no_disk_takes_are_refused(tmp_path: Path) -> None:
+    """A disk counts bytes: an umlaut has two. The names of the folders stand before that of the second `x`."""
+    files = ["ü" * 120 + ".mp4", "x.mp4", f"{'d' * 120}/{'e' * 120}/x.mp4"]
+    rows = [f"{files[0]},{'l' * 60},1,{'f' * 60},", f"{files[1]},b,{'s' * 300},g,{'g' * 300}", f"{files[2]},b,2,g,"]
+    with pytest.raises(CfnsrError) as error:
+        read(tmp_path, "\n".join(["file,label,speaker,fold,group", *rows]), files)
+    for column, letter in (("label", "l"), ("speaker", "s"), ("fold", "f")):
+        assert f"{column}s of more than 59 letters: 1 ('{letter * 20}...')" in str(error.value)
+    assert "videos whose names have more than 200 bytes: 2 (" in str(error.value) and "groups" not in str(error.value)
 
 
 def test_groups_that_differ_by_a_hair_are_refused(tmp_path: Path) -> None:

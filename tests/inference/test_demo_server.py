@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from cfnsr.inference.card import NOT_FOR, Card, HeldOut
+from cfnsr.inference.demo import server
 from cfnsr.inference.demo.choices import Choice, choices
 from tests.support.demo import CHOICES, StandIn, running_loop, served
 
@@ -182,3 +184,24 @@ def test_shipped_model_is_never_chosen_by_itself(
     model.touch()
     assert [choice.name for choice in choices([])] == ["best", "voice_emodb"]
     assert [choice.name for choice in choices([str(model), "voice_emodb"])] == [str(model), "voice_emodb"]
+
+
+def test_bytes_that_are_no_request_print_nothing(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    port = urlsplit(address).port
+    for sent in (
+        b"junk\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/9\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.makefile("rb").readline().split()[1:2] in ([b"400"], []), sent
+    assert requests.get(address, timeout=20).status_code == 200
+    assert not caplog.records
+
+
+def test_browsers_leave_out_the_port_of_http() -> None:
+    assert server.hosts(80) == {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"}
+    assert server.hosts(8050) == {"127.0.0.1:8050", "localhost:8050"}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
+import pytest
+
+from cfnsr.errors import CfnsrError
 from cfnsr.models import summary
 from tests.support import zoo
 
@@ -39,3 +43,11 @@ def test_layers_show_names_shapes_and_parameters() -> None:
     assert "Total params: 26,301,417" in table and "mult-adds" not in table
     assert "layer4" in table and "cross_modal" in table and "[1, 2048, 2, 7, 7]" in table
     assert "conv1" in table and "MaxPool" not in table  # the third level
+
+
+def test_a_network_that_no_gpu_holds_is_refused() -> None:
+    spec = zoo.spec("mcbp", paper_scale=True)
+    huge = replace(spec, options={**spec.options, "dimension": 2**20, "hidden": 2**20})
+    with pytest.raises(CfnsrError, match=r"mcbp: its network has more than 10,000,000,000 parameters"):
+        summary.build(huge)
+    summary.build(spec)

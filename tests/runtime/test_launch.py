@@ -6,6 +6,9 @@ import io
 import os
 import re
 import signal
+import subprocess
+import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from cfnsr.runtime.dvc_repository import Plan, plan
-from cfnsr.runtime.launch import Outcome, Summary, run_all
+from cfnsr.runtime.launch import Outcome, Summary, repro, run_all
 from cfnsr.runtime.launch.display import JobTable
 from cfnsr.runtime.launch.local import Local, gpus, share
 from cfnsr.runtime.launch.repro import errors, log_file
@@ -76,6 +79,27 @@ def test_an_interrupt_leaves_no_process_and_whole_files(job_repository: JobRepos
     assert repository.processes() == []
     assert list(repository.lock()) == ["check"]
     assert set(plan(repository.folder, STAGES).needs) == {AUDIO, VIDEO, FUSED}
+
+
+# As DVC: it waits for its stage, which ignores SIGTERM.
+_DEAF = """
+import subprocess, sys
+stage = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('runs', flush=True); time.sleep(99)"
+sys.exit(subprocess.run([sys.executable, "-c", stage]).returncode)
+"""
+
+
+def test_stages_that_ignore_sigterm_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repro, "_KILL_AFTER_S", 0.5)
+    with subprocess.Popen([sys.executable, "-c", _DEAF], stdout=subprocess.PIPE, text=True) as dvc:
+        assert dvc.stdout is not None and dvc.stdout.readline() == "runs\n"
+        since_s = time.monotonic()
+        repro.end_stages(dvc.pid, since_s)
+        assert dvc.poll() is None
+        while dvc.poll() is None and time.monotonic() < since_s + 30:
+            repro.end_stages(dvc.pid, since_s)
+            time.sleep(0.02)
+        assert dvc.poll() == 256 - signal.SIGKILL
 
 
 class Scripted:

@@ -22,6 +22,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import face_boxes
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.runtime import parallel
+from tests.support import listeners
 from tests.support.cluster import TwoNodes, two_nodes
 from tests.support.media import numbered
 
@@ -148,10 +149,10 @@ def test_node_without_the_workspace_is_named(tmp_path: Path) -> None:
 
 
 @contextmanager
-def working(cluster: TwoNodes, folder: Path, items: int) -> Iterator[subprocess.Popen[str]]:
+def working(address: str, folder: Path, items: int) -> Iterator[subprocess.Popen[str]]:
     folder.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.ray_work", cluster.address, str(folder), str(items)],
+        [sys.executable, "-m", "tests.support.ray_work", address, str(folder), str(items)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -200,8 +201,19 @@ def test_extraction_on_a_cluster_writes_same_bytes(cluster: TwoNodes, tmp_path: 
 
 
 @pytest.mark.xdist_group("ray")
+def test_local_ray_listens_on_loopback_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="needs the extra of that name")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # `local` asks for no cluster that is elsewhere
+    with working("local", tmp_path / "begun", 2) as process:
+        assert len(results_of(process, 1)) == 1
+        assert listeners.addresses(process.pid) == {"127.0.0.1"}
+        assert len(results_of(process, 1)) == 1
+        process.communicate()
+
+
+@pytest.mark.xdist_group("ray")
 def test_order_is_kept_when_a_node_is_lost(cluster: TwoNodes, tmp_path: Path) -> None:
-    with working(cluster, tmp_path / "begun", 32) as process:
+    with working(cluster.address, tmp_path / "begun", 32) as process:
         results = results_of(process, 8)
         while len({node for _, node, _ in results}) < 2 and len(results) < 20:  # a node may start late
             results += results_of(process, 1)

@@ -17,7 +17,7 @@ import torch
 from cfnsr.data.jobs import JobPaths, JobRecord
 from cfnsr.errors import CfnsrError
 from cfnsr.training import torchrun
-from tests.support import corpus
+from tests.support import corpus, listeners
 from tests.support.training import write_params
 
 STAGE = "pretrain@made_up-held_out-audio-fold_1-7"
@@ -78,6 +78,12 @@ def test_processes_end_with_the_stage(training: tuple[subprocess.Popen[str], lis
     assert "resumes from data/.resume/made_up" in printed  # after the test above
     process.kill()
     wait_for_end(workers)
+
+
+def test_processes_listen_on_loopback_alone(
+    training: tuple[subprocess.Popen[str], list[psutil.Process], str],
+) -> None:
+    assert listeners.addresses(training[0].pid) == {"127.0.0.1"}  # gloo's
 
 
 def test_an_interrupt_ends_all_processes(training: tuple[subprocess.Popen[str], list[psutil.Process], str]) -> None:

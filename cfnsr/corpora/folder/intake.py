@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,7 @@ from cfnsr.corpora.folder.problems import Problems
 from cfnsr.corpora.folder.sheet import Row
 
 _NEEDED, _NAMES = ("file", "label", "speaker"), ("group", "fold")
+_LONGEST_ID = 200  # bytes: a disk takes 255, and files of a clip are named after it
 _OPTIONAL = (*_NAMES, "audio", "start_s", "end_s", "face")
 
 
@@ -180,6 +182,9 @@ def _ids(rows: list[Row], paths: list[str], parts: list[Part], problems: Problem
         stem = without[path]
         name = stem.name if names[stem.name.casefold()] == 1 else "_".join(safe(folder) for folder in stem.parts)
         ids.append(name + part.suffix() if shared[path] > 1 else name)
+        if len(os.fsencode(ids[-1])) > _LONGEST_ID:
+            kind = f"videos whose names have more than {_LONGEST_ID} bytes"
+            problems.add(kind, f"{path[:20]}...", "Give the files shorter names")
         other, line = first.setdefault(ids[-1].casefold(), (path, row.line))
         if other != path:
             problems.add("videos whose names become one", f"{other} and {path}", "Rename one of them")

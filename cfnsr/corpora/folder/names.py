@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 from cfnsr.corpora.folder.problems import Problems
 
+_LONGEST = 59  # letters: params.yaml takes 64, and `fold_` stands before the name of a fold
+
 
 def safe(text: str) -> str:
     """Return a name of ASCII letters, digits and underscores; letters of other scripts by their Unicode names.
@@ -49,7 +51,7 @@ def safe_names(texts: Iterable[str], column: str, remedy: str, problems: Problem
         texts: cells of a column; empty ones have no name.
         column: its name.
         remedy: for words that are too alike.
-        problems: words that differ by a hair, or that become one name, or that no name can be made of.
+        problems: words that differ by a hair, become one name, are too long, or that no name can be made of.
     """
     names: dict[str, str] = {}
     first: dict[str, str] = {}  # by what must be unique: the word that has it
@@ -58,6 +60,8 @@ def safe_names(texts: Iterable[str], column: str, remedy: str, problems: Problem
         if not name:
             problems.add(f"{column} without a letter or digit", repr(text), "Give it another name")
             continue
+        if len(name) > _LONGEST and column != "group":  # a group names no file
+            problems.add(f"{column}s of more than {_LONGEST} letters", repr(f"{text[:20]}..."), "Give shorter names")
         keys = {f"alike {_alike(text)}": "differ by a hair", f"name {name.casefold()}": f"become one name, {name}"}
         clash = next((key for key in keys if key in first), None)
         if clash is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 import zipfile
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from pyarrow.parquet import ParquetFile
 
 from cfnsr.corpora.folder.problems import Problems
 from cfnsr.errors import CfnsrError
@@ -59,7 +61,7 @@ def read(path: Path, needed: Collection[str], optional: Collection[str], problem
         header, lines = _read_binary(path, content)
     else:
         header, lines = _read_text(path, _decode(path, content), needed)
-    names = [cell.strip().casefold() for cell in header]
+    names = [_name(cell) for cell in header]
     missing = [name for name in needed if name not in names]
     if missing:
         given = "one column" if len(header) == 1 else f"{len(header)} columns"
@@ -109,7 +111,7 @@ def _read_text(path: Path, text: str, needed: Collection[str]) -> tuple[list[str
 
     def known(separator: str) -> int:
         cells = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
-        return len({cell.strip().casefold() for cell in cells} & {*needed})
+        return len({_name(cell) for cell in cells} & {*needed})
 
     # Strict, because an unclosed quote would swallow the rows that follow.
     separator = max(_SEPARATORS, key=known)
@@ -125,18 +127,27 @@ def _read_text(path: Path, text: str, needed: Collection[str]) -> tuple[list[str
 
 
 def _read_binary(path: Path, content: bytes) -> tuple[list[str], Iterable[tuple[int, list[str]]]]:
+    """Read the rows with their numbers; pandas would rename the second of two columns of one name."""
     try:
         if content.startswith(b"PAR1"):
-            table = pd.read_parquet(io.BytesIO(content))
+            table = ParquetFile(io.BytesIO(content)).read()
+            rows = [table.column_names, *zip(*(column.to_pylist() for column in table.columns), strict=True)]
         else:
-            table = pd.read_excel(io.BytesIO(content), dtype=str, keep_default_na=False)
+            frame = pd.read_excel(io.BytesIO(content), header=None, dtype=str, keep_default_na=False)
+            rows = frame.itertuples(index=False, name=None)
     except ImportError as error:
         remedy = "Run `pip install 'cfnsr[xlsx]'`, or save the table as CSV"
         raise CfnsrError(path, "is a spreadsheet, which needs the package openpyxl", remedy) from error
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:  # including those of pandas and Arrow
         raise CfnsrError(path, f"cannot be read ({error})", "Save the table as CSV") from error
-    rows = ([_text(cell) for cell in cells] for cells in table.itertuples(index=False, name=None))
-    return [str(name) for name in table.columns], enumerate(rows, start=2)
+    texts = ([_text(cell) for cell in cells] for cells in rows)
+    filled = [(number, cells) for number, cells in enumerate(texts, start=1) if any(cells)]
+    return (filled[0][1], filled[1:]) if filled else ([], [])
+
+
+def _name(cell: str) -> str:
+    """Return a column's name in lower case, without the spaces and the marks without width that programs leave."""
+    return "".join(char for char in cell if unicodedata.category(char) != "Cf").strip().casefold()
 
 
 def _text(cell: object) -> str:

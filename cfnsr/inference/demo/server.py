@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from cfnsr.inference.card import NOT_FOR
 from cfnsr.inference.demo.choices import Choice
@@ -20,6 +22,7 @@ from cfnsr.runtime import templates
 
 ADDRESS = "127.0.0.1"
 MODALITIES = {"": None, "voice": "voice", "face": "face"}
+_HTTP = 80
 _MAX_JOBS = 8
 _STALLED_S = 30.0  # an upload without new bytes for so long is refused
 _PART = 1 << 20  # bytes of an upload that are read at a time
@@ -69,6 +72,7 @@ class Demo:
 
     def application(self) -> web.Application:
         """Return the application; its runner needs ``handler_cancellation``: a lost connection cancels the job."""
+        logging.getLogger("aiohttp.server").addFilter(_is_of_the_server)
         application = web.Application(middlewares=[_checked])
         application.on_response_prepare.append(_with_headers)
         style = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)
@@ -136,16 +140,26 @@ class Demo:
         return RefusedError(413, f"The recording is larger than {self._limits.max_mb:g} MB")
 
 
+def hosts(port: int) -> set[str]:
+    """Return how browsers name this server; they leave out the port of HTTP."""
+    names = {ADDRESS, "localhost"}
+    return {f"{name}:{port}" for name in names} | (names if port == _HTTP else set())
+
+
+def _is_of_the_server(record: logging.LogRecord) -> bool:
+    """Return whether a line of the log is about the server, not about bytes that are no request."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
 @web.middleware
 async def _checked(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Refuse requests of other sites, by the headers ``Host`` and ``Origin``."""
     transport = request.transport
-    port = None if transport is None else transport.get_extra_info("sockname")[1]
-    hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
+    own = set[str]() if transport is None else hosts(transport.get_extra_info("sockname")[1])
     try:
-        if request.host not in hosts:
+        if request.host not in own:
             raise RefusedError(403, "Open the demo by the address that cfnsr demo printed")
-        if request.method == "POST" and request.headers.get("Origin") not in {f"http://{host}" for host in hosts}:
+        if request.method == "POST" and request.headers.get("Origin") not in {f"http://{host}" for host in own}:
             raise RefusedError(403, "The request comes from another site's page")
         return await handler(request)
     except FullError:

@@ -15,9 +15,11 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from cfnsr.errors import CfnsrError
 from cfnsr.runtime.dvc_repository import Plan
 
 LOGS = Path("data/logs/launch")
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _POLL_S = 0.1
 _STOP_S = 60  # DVC ends when its stage has ended
 
@@ -100,18 +102,23 @@ class Summary:
 def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
     """Run each job of a plan once those that it needs are done. A failure stops only the jobs that need it.
 
-    Ctrl-C, or any other error, cancels the running jobs and waits until they have ended.
+    Ctrl-C, SIGTERM, SIGHUP (the terminal was closed) or any error cancels the running jobs and waits until they have
+    ended.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+        CfnsrError: another signal.
     """
     order = TopologicalSorter(plan.needs)
     order.prepare()
     summary, ready = Summary(), list[str]()
     running: set[str] = set()
-    with _noting_interrupts() as interrupts, ExitStack() as stack:
+    with _noting_signals() as signals, ExitStack() as stack:
         stack.callback(backend.close)
         stack.callback(_stop, running, backend)
         while order.is_active():
-            if interrupts:
-                raise KeyboardInterrupt
+            if signals:
+                raise _ending(signals[0])
             ready += order.get_ready()
             for job in list(ready):
                 failed = _failed_need(plan.needs[job], summary)
@@ -138,19 +145,30 @@ def run_all(plan: Plan, backend: Backend, display: Display) -> Summary:
 
 
 @contextmanager
-def _noting_interrupts() -> Iterator[list[int]]:
-    """Yield a list to which each Ctrl-C is added.
+def _noting_signals() -> Iterator[list[int]]:
+    """Yield a list to which each signal to end is added.
 
     As an exception it may be lost: Python ignores what is raised in a destructor, of Ray's objects for instance.
     """
-    interrupts: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if before != signal.SIG_IGN:  # a shell lets its background jobs ignore Ctrl-C
-        signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    noted: list[int] = []
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # nohup ignores SIGHUP; a shell lets its background jobs ignore Ctrl-C
+            signal.signal(number, lambda number, _: noted.append(number))
     try:
-        yield interrupts
+        yield noted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ending(number: int) -> BaseException:
+    """Return what a signal raises."""
+    if number == signal.SIGINT:
+        return KeyboardInterrupt()
+    problem = f"was ended by {signal.Signals(number).name}, and its jobs too"
+    return CfnsrError("launch", problem, "Run the same again for the rest")
 
 
 def _failed_need(needs: set[str], summary: Summary) -> str | None:

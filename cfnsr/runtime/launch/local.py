@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from cfnsr.runtime.launch import Outcome, repro
@@ -30,6 +31,7 @@ class Local:
         self._root, self._free = root, list(range(slots))
         self._gpus = share(gpus, slots, gpus_per_job)
         self._running: dict[str, tuple[subprocess.Popen[bytes], int]] = {}  # process and slot, by job
+        self._cancelled_at: dict[str, float] = {}  # by job, in seconds of the monotonic clock
 
     def start(self, job: str) -> None:
         """Start a job. It sees only the GPUs of its slot."""
@@ -48,7 +50,8 @@ class Local:
 
     def cancel(self, job: str) -> None:
         """End the job's stage; DVC then ends too."""
-        repro.end_stages(self._running[job][0].pid)
+        since_s = self._cancelled_at.setdefault(job, time.monotonic())
+        repro.end_stages(self._running[job][0].pid, since_s)
 
     def close(self) -> None:
         """Do nothing: there is no cluster."""

@@ -49,8 +49,8 @@ class OnRay:
         self._root = root
         self._references: dict[str, Any] = {}  # by job
         self._cancelled_at: dict[str, float] = {}  # by job, in seconds of the monotonic clock
-        self._ray: Any = import_ray()
         available = join_cluster(address, "--ray")
+        self._ray: Any = import_ray()
         if gpus is None:
             gpus = devices if available.get("GPU", 0) else 0
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from cfnsr.runtime import lifeline
 from cfnsr.runtime.launch import LOGS
 
 _POLL_S = 0.1
+_KILL_AFTER_S = 20  # of stages that SIGTERM does not end
 
 
 def start(
@@ -45,14 +47,19 @@ def start(
         )
 
 
-def end_stages(dvc: int) -> None:
+def end_stages(dvc: int, since_s: float) -> None:
     """End the stages that a DVC process runs; DVC then ends too.
 
     DVC itself is not killed: it writes dvc.lock in place, and a kill at that moment would leave the file incomplete.
+
+    Args:
+        dvc: its process id.
+        since_s: when they were first asked to end, in seconds of the monotonic clock; after a while they are killed.
     """
+    signal_sent = signal.SIGTERM if time.monotonic() - since_s < _KILL_AFTER_S else signal.SIGKILL
     try:
         for child in psutil.Process(dvc).children(recursive=True):
-            child.terminate()
+            child.send_signal(signal_sent)
     except psutil.NoSuchProcess:  # it has just ended
         return
 
@@ -69,9 +76,10 @@ def run(job: str, root: Path, *, die_with_parent: bool = False) -> int:
             time.sleep(_POLL_S)
         return process.returncode
     except BaseException:
+        since_s = time.monotonic()
         while process.poll() is None:
             with contextlib.suppress(KeyboardInterrupt):  # a second interrupt changes nothing
-                end_stages(process.pid)
+                end_stages(process.pid, since_s)
                 time.sleep(_POLL_S)
         raise
 
