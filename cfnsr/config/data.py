@@ -80,7 +80,7 @@ class Folder(Section):
     intake: str
     intake_md5: str
     labels: list[Name]
-    shards: Annotated[int, Field(ge=0)]
+    shards: Annotated[int, Field(ge=0, le=10_000)]
 
 
 class Corpora(Section):
