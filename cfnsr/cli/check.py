@@ -40,10 +40,10 @@ def check(params: Path, deep: bool, mend: bool) -> None:
     """
     root = params.parent
     values = config.load(params)
+    labels_files.check(values.corpus, **getattr(values.corpora, values.corpus).model_dump())
     entries = dvc_repository.check_files(root)
     notes = dvc_folders.check(root, entries)
     _check_cache(root, entries, deep, mend)
-    labels_files.check(values.corpus, **getattr(values.corpora, values.corpus).model_dump())
     _check_checkpoints(params, values)
     _check_other_corpora(params, values)
     _check_systems(params, values)
