@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import getpass
 import os
+import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def check(root: Path, entries: Mapping[str, Any]) -> list[str]:
         raise CfnsrError(root.absolute(), "has no folder .dvc, so DVC does not work here", remedy)
     for folder in _FOLDERS:
         _write(root / folder)
-    _check_rights([*(root / name for name in _FILES), *_folders_of(root, entries)])
+    _check_rights((root / name for name in _FILES), Path.is_file)
+    _check_rights(_folders_of(root, entries), Path.is_dir)
     _check_user()
     with _advised("no temporary file can be written", "Set TMPDIR to a folder with free space that you can write to"):
         _write(Path(tempfile.gettempdir()))
@@ -49,13 +51,15 @@ def check(root: Path, entries: Mapping[str, Any]) -> list[str]:
     remedy = "Have its owner share it (docs/sharing.md), or use one of your own: `dvc cache dir --local .dvc/cache`"
     with _advised("DVC cannot write its cache", remedy):
         _write(cache)
-        _check_rights(path for folder in (cache, cache.parents[1] / "runs") for path in (folder, *folder.glob("??")))
+        folders = (cache, cache.parents[1] / "runs")
+        _check_rights((path for folder in folders for path in (folder, *folder.glob("??"))), Path.is_dir)
     return [*_notes(root, cache)]
 
 
 def _write(folder: Path) -> None:
     """Write a temporary file where a folder is or will be, and have the disk take it."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    folder = folder.absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=existing) as file:
             file.write(_ROOM)
@@ -66,15 +70,15 @@ def _write(folder: Path) -> None:
 
 
 def _folders_of(root: Path, entries: Mapping[str, Any]) -> Iterable[Path]:
-    """List the folders that hold the stages' outputs, and those that are outputs: DVC and the stages replace both."""
+    """List the folders that hold the stages' outputs, and the outputs, some of which are folders."""
     paths = dict.fromkeys(Path(out["path"]) for stage in entries.values() for out in stage.get("outs", []))
-    folders = dict.fromkeys(folder for path in paths for folder in (*reversed(path.parents), path))
-    return (root / folder for folder in folders if (root / folder).is_dir() and not (root / folder).is_symlink())
+    return (root / path for path in dict.fromkeys([*(path.parent for path in paths), *paths]))
 
 
-def _check_rights(paths: Iterable[Path]) -> None:
+def _check_rights(paths: Iterable[Path], is_kind: Callable[[Path], bool]) -> None:
+    """Check that those of the paths that are of a kind, files or folders, can be written."""
     for path in paths:
-        if path.exists() and not os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)):
+        if not os.access(path, os.W_OK) and is_kind(path):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
@@ -103,16 +107,23 @@ def _notes(root: Path, cache: Path) -> Iterator[str]:
         answer = subprocess.run(
             ["git", "rev-parse", "--is-shallow-repository"],  # noqa: S607
             cwd=root,
+            env=os.environ | {"LC_ALL": "C"},
             capture_output=True,
             text=True,
         )
         is_shallow = answer.stdout.strip() == "true"
+        is_of_another = "dubious ownership" in answer.stderr
     except FileNotFoundError:  # no git: DVC has its own
-        is_shallow = (root / ".git/shallow").exists()
+        is_shallow, is_of_another = (root / ".git/shallow").exists(), False
     if is_shallow:
         yield "a shallow clone: `dvc exp run --temp` and `--queue` lose their results until `git fetch --unshallow`"
-    if not str(cache).isascii():
+    if is_of_another:
         yield (
-            f"`dvc exp run --temp` and `--queue` cannot read the name of DVC's cache, {cache}, which is not ASCII: "
+            "the git repository belongs to another user: `dvc exp` ends in an error until "
+            f"`git config --global --add safe.directory {shlex.quote(str(root.absolute()))}`"
+        )
+    if not str(folder := cache.parents[1]).isascii():
+        yield (
+            f"the path of DVC's cache is not ASCII ({folder}): `dvc exp run --temp` and `--queue` end in an error. "
             "`dvc cache dir --local` gives it another"
         )

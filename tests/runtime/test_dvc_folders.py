@@ -108,6 +108,17 @@ def test_shallow_clone_is_told_what_it_lacks(repository: Path, tmp_path: Path) -
     assert dvc_folders.check(tmp_path / "shallow", {}) == []
 
 
+def test_git_of_another_owner_bears_on_experiments(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own test uses it
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    (note,) = dvc_folders.check(repository, {})
+    assert note.endswith(f"until `git config --global --add safe.directory {repository}`")
+    run(tmp_path, "git", "config", "--global", "--add", "safe.directory", str(repository))
+    assert dvc_folders.check(repository, {}) == []
+
+
 def test_letters_of_the_path_bear_on_experiments(repository: Path, tmp_path: Path) -> None:
     folder = repository.rename(tmp_path / "Gefühl à deux")
     (note,) = dvc_folders.check(folder, {})
