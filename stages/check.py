@@ -55,6 +55,8 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
         preprocessing=preprocessing,
         shapes=report.shapes,
         fingerprint=report.fingerprint,
+        libraries=report.libraries,
+        units="shards of speakers" if options.get("shards") else "speakers",
         arrays=report.arrays,
     ).write(corpus_folder / "manifest.json")
     bad.report()

@@ -11,6 +11,7 @@ from cfnsr.evaluation.outputs import write_predictions
 from cfnsr.evaluation.reference import Reference
 from cfnsr.features import fold, probe
 from cfnsr.features.fold import FoldFeatures
+from cfnsr.runtime import libraries
 
 
 @stage
@@ -58,6 +59,7 @@ def main(params: Params, name: str, trial: Trial, corpus_folder: Path, manifest:
         seen=seen,
         frozen_parameters=train.facts.parameters,
         speakers=datasets.speakers.lists(),
+        libraries=libraries.versions(),
     ).write(paths.record)
 
 

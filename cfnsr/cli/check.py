@@ -11,11 +11,11 @@ import click
 from cfnsr import config
 from cfnsr.cli import labels_files, other_corpora
 from cfnsr.cli.models import untrained_spec
-from cfnsr.cli.options import DATA, params_option
+from cfnsr.cli.options import DATA, METRICS, params_option
 from cfnsr.cli.stage import echo
 from cfnsr.errors import CfnsrError
 from cfnsr.report.expected import label
-from cfnsr.runtime import dvc_cache, dvc_folders, dvc_repository
+from cfnsr.runtime import dvc_cache, dvc_folders, dvc_repository, libraries
 
 _NAMED = 10  # damaged objects in an error
 
@@ -56,6 +56,26 @@ def check(params: Path, deep: bool, mend: bool) -> None:
     )
     for note in notes:
         echo(f"note: {note}")
+    _say_libraries(root / METRICS / values.corpus)
+
+
+def _say_libraries(metrics: Path) -> None:
+    """Say if the results were made with other libraries than those installed, which DVC does not see."""
+    from cfnsr.report.results import read_table  # imports pandas, which takes time: only after params.yaml is checked
+
+    path = metrics / "results.csv"
+    if not path.is_file():
+        return
+    installed = libraries.listed([libraries.versions()])
+    table = read_table(path, ())
+    recorded = [] if "libraries" not in table else table["libraries"].tolist()  # an older table lacks them
+    for made_with in dict.fromkeys(recorded):
+        before, now = libraries.differing([made_with, installed])
+        if before:
+            click.echo(
+                f"{path}: was made with {before}, and {now} is installed. `dvc repro` keeps what it "
+                "has; `dvc repro -f` makes all again"
+            )
 
 
 def _check_cache(root: Path, entries: dict[str, Any], deep: bool, mend: bool) -> None:

@@ -31,6 +31,8 @@ from cfnsr.runtime.outputs import atomic_file, writing
 INTAKE = Path("data/folder/intake.parquet")
 LABELS = Path("data/folder/labels.csv")  # made with --from
 _LEAST_CLIPS = 8  # check.min_clips as shipped
+# DVC's own time grows with the square of the speakers: docs/decisions/0028-shards-of-speakers.md.
+_MOST_SPEAKERS, _SHARDS = 100, 50
 
 
 @click.command()
@@ -57,6 +59,12 @@ _LEAST_CLIPS = 8  # check.min_clips as shipped
     help="Leave out speakers and labels with fewer usable clips.",
 )
 @click.option(
+    "--shards",
+    type=click.IntRange(0),
+    help="Join speakers to this many shards: stages, intervals and check.min_clips then count shards, not speakers. "
+    f"0: none.  [default: 0, or {_SHARDS} of over {_MOST_SPEAKERS} speakers]",
+)
+@click.option(
     "--labels",
     "label_map",
     type=IN_FILE,
@@ -69,6 +77,7 @@ def folder(
     corpus: str | None,
     folds: int,
     min_clips: int,
+    shards: int | None,
     label_map: Path | None,
     params: Path,
 ) -> None:
@@ -89,6 +98,7 @@ def folder(
       cfnsr folder ~/crema-d/VideoFlash crema-d.csv --folds 6
       cfnsr folder ~/SAVEE/AudioVisualClip --from savee
       cfnsr folder ~/calls calls.xlsx --min-clips 10         without rare speakers and labels
+      cfnsr folder ~/calls calls.xlsx --shards 50            of hundreds of speakers
       cfnsr folder ~/calls calls.xlsx --labels map.csv       map.csv: from,to / Happy,happy / excited,happy / other,
     """
     if (labels is None) == (corpus is None):
@@ -108,7 +118,8 @@ def folder(
         echo(f"videos that no row names: {shown(given.surplus)}")
     kept, rare_speakers, rare_labels = of_speakers.without_rare([entry for entry, _ in clips], min_clips)
     _say(_left_out([entry for entry, _ in clips], kept, rare_speakers, rare_labels))
-    _write(table, clips, kept, [labels, *([label_map] if label_map else [])])
+    read_files = [labels, *([label_map] if label_map else [])]
+    _write(table, clips, kept, read_files)
     if problems and not skip:
         bad = sum(1 for entry, _ in clips if entry.problem)
         remedy = f"Correct them or remove their rows, or set on_bad_clip: skip; {table} lists all, column problem"
@@ -118,8 +129,16 @@ def folder(
         raise CfnsrError(labels, "fewer than two labels have usable clips", "Add clips, or lower --min-clips")
     chosen = _folds(usable, folds, labels)
     _say(intake_summary.of_folds(usable, chosen))
+    speakers = len({entry.speaker for entry in usable})
+    shards = shards if shards is not None else _SHARDS * (speakers > _MOST_SPEAKERS)
+    if shards:
+        kept, chosen = of_speakers.joined(kept, chosen, shards)
+        usable = [entry for entry in kept if not entry.problem]
+        _write(table, clips, kept, read_files)
+        echo(intake_summary.of_shards(usable, speakers))
     modalities = headers.modalities(clips)
     changed = _values(videos, table, usable, chosen, window_s, modalities)
+    changed["corpora"]["folder"]["shards"] = sum(map(len, chosen.values())) if shards else 0
     if len(modalities) > len(values.modalities):  # of a corpus that was here before, and had one modality
         changed["run"] = {"pretrain": modalities, "combine": ["averaging"], "train": ["cfnsr"]}
     changes = preset.update(params, changed)
@@ -175,8 +194,8 @@ def _write(
     path: Path, clips: Sequence[tuple[Entry, Header]], kept: Sequence[Entry], labels_files: Sequence[Path]
 ) -> None:
     """Write the table of the clips that are not left out."""
-    stays = {entry.clip for entry in kept}
-    rows = [(entry, header) for entry, header in clips if entry.clip in stays]
+    by_clip = {entry.clip: entry for entry in kept}
+    rows = [(by_clip[entry.clip], header) for entry, header in clips if entry.clip in by_clip]
     measured = [{name: value for name, value in asdict(header).items() if name != "problem"} for _, header in rows]
     with writing(path), atomic_file(path) as partial:
         intake_file.write(partial, [entry for entry, _ in rows], pa.Table.from_pylist(measured), labels_files)

@@ -77,9 +77,27 @@ def of_problems(entries: Sequence[Entry]) -> list[str]:
 
 def of_folds(entries: Sequence[Entry], folds: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield a line a fold: its speakers and clips by label."""
+    fold_of = {speaker: fold for fold, speakers in folds.items() for speaker in speakers}
+    labels_of: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        labels_of[fold_of[entry.speaker]][entry.label] += 1
     for fold, speakers in folds.items():
-        labels = Counter(entry.label for entry in entries if entry.speaker in speakers)
+        labels = labels_of[fold]
         yield f"{fold}: {len(speakers)} speaker{'s'[: len(speakers) > 1]}, {labels.total():,} clips ({_counts(labels)})"
+
+
+def of_shards(entries: Sequence[Entry], speakers: int) -> str:
+    """Return a line about the shards that stand for speakers.
+
+    Args:
+        entries: the usable clips, with shards as speakers.
+        speakers: number of those who were joined.
+    """
+    clips = Counter(entry.speaker for entry in entries).values()
+    return (
+        f"{len(clips)} shards of {speakers:,} speakers, {min(clips)} to {max(clips)} clips each: stages, intervals and "
+        "check.min_clips count shards in place of speakers"
+    )
 
 
 def _renamed(pairs: Iterator[tuple[str, str]]) -> Iterator[str]:

@@ -65,6 +65,7 @@ class Folder(Section):
     intake: str
     intake_md5: str
     labels: list[Name]
+    shards: Annotated[int, Field(ge=0)]
 
 
 class Corpora(Section):

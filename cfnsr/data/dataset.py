@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data import shards
-from cfnsr.data.checksum import Checksum
+from cfnsr.data.checksum import of_arrays
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Speakers, Trial
+from cfnsr.data.stored_array import StoredArray
 from cfnsr.errors import CfnsrError
 
 if TYPE_CHECKING:
@@ -55,15 +56,17 @@ class Clips:
     ) -> None:
         self.speakers, self.labels = speakers, labels
         self._arrays = shards.array_names(modalities)
-        opened = [_open(folder / speaker, modalities) for speaker in speakers]
-        self._rows = [(shard.arrays, row) for shard in opened for row in range(len(shard.index))]
-        self._folder = folder
-        self._unread = {
-            speaker: (shard.arrays, checksums[speaker])
-            for speaker, shard in zip(speakers, opened, strict=True)
-            if checksums is not None
-        }
-        self.index = pd.concat([shard.index for shard in opened], ignore_index=True)
+        self._folder, self._modalities = folder, modalities
+        self._unread = {} if checksums is None else {speaker: checksums[speaker] for speaker in speakers}
+        self._rows: list[tuple[Mapping[str, StoredArray | np.ndarray], int]] = []
+        indices = []
+        for speaker in speakers:
+            shard = _open(folder / speaker, modalities)
+            # Mapped arrays would keep a file descriptor each, and 1,024 of them are a usual limit.
+            stored = {name: StoredArray.of(array) for name, array in shard.arrays.items()}
+            self._rows += [(stored, row) for row in range(len(shard.index))]
+            indices.append(shard.index)
+        self.index = pd.concat(indices, ignore_index=True)
         unknown = sorted({*self.index["label"]} - {*labels})
         if unknown:
             raise CfnsrError(folder, f"labels {', '.join(unknown)} are not known", "Run `dvc repro check`")
@@ -84,10 +87,10 @@ class Clips:
         return self.__getitems__([position])
 
     def __getitems__(self, positions: list[int]) -> Batch:
-        """Return a batch; each clip is copied once, from the mapped file into the batch.
+        """Return a batch; each clip is read from its file straight into the batch.
 
         Raises:
-            CfnsrError: the arrays of a speaker are not those that were checked.
+            CfnsrError: the arrays of a speaker are not those that were checked, or end early.
         """
         import torch
 
@@ -96,7 +99,7 @@ class Clips:
         for speaker in {*self.index["actor"].iloc[positions]} & self._unread.keys() if self._unread else ():
             self._compare(speaker)
         rows = [self._rows[position] for position in positions]
-        arrays = {name: np.stack([arrays[name][row] for arrays, row in rows]) for name in self._arrays}
+        arrays = {name: _stack([(arrays[name], row) for arrays, row in rows]) for name in self._arrays}
         return Batch(
             {name: torch.from_numpy(array) for name, array in arrays.items()},
             torch.from_numpy(self.classes[positions]),
@@ -104,14 +107,23 @@ class Clips:
 
     def _compare(self, speaker: str) -> None:
         """Compare a speaker's arrays with the checksum of the manifest: a damaged disk or a power cut changes bytes."""
-        arrays, expected = self._unread.pop(speaker)
-        checksum = Checksum()
-        for array in arrays.values():
-            checksum.add(array)
-        if str(checksum) != expected:
+        arrays = shards.read(self._folder / speaker, self._modalities).arrays
+        if of_arrays(arrays.values()) != self._unread.pop(speaker):
             problem = "its arrays are not those that were checked: they are damaged, or made again since"
             remedy = "Run `cfnsr check --deep --mend`, delete this folder, and run `dvc repro`"
             raise CfnsrError(self._folder / speaker, problem, remedy)
+
+
+def _stack(rows: Sequence[tuple[StoredArray | np.ndarray, int]]) -> np.ndarray:
+    """Stack rows of arrays of one shape and type."""
+    first = rows[0][0]
+    stacked = np.empty((len(rows), *first.shape[1:]), first.dtype)
+    for out, (array, row) in zip(stacked, rows, strict=True):
+        if isinstance(array, StoredArray):
+            array.read(row, out)
+        else:
+            out[...] = array[row]
+    return stacked
 
 
 def _open(path: Path, modalities: Collection[str]) -> shards.Shard:

@@ -121,6 +121,7 @@ class JobRecord:
         seen: whether frozen weights have seen the corpus: ``no``, ``yes``, or ``unknown``.
         frozen_parameters: the weights that a frozen encoder brought with it.
         speakers: of the fold, from ``Speakers.lists``.
+        libraries: versions of those that the job ran with, by name.
     """
 
     name: str
@@ -139,6 +140,7 @@ class JobRecord:
     seen: str = "no"
     frozen_parameters: int = 0
     speakers: dict[str, list[str]] = field(default_factory=dict)
+    libraries: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""

@@ -30,6 +30,8 @@ class Manifest:
         shapes: one clip's shape of each array; a corpus with sound only, or with pictures only, lacks the others.
         fingerprint: md5 over preprocessing and every clip's speaker, label and source file; names the data in every
             result.
+        libraries: versions of those that made the arrays, by name; several entries where speakers differ.
+        units: what ``actors`` holds: ``speakers``, or ``shards of speakers``.
         arrays: checksum of the arrays, by speaker; jobs compare it with the arrays that they read. Unlike the
             fingerprint it differs between machines whose libraries differ: a killed training resumes only with exactly
             the same arrays.
@@ -43,6 +45,8 @@ class Manifest:
     preprocessing: dict[str, Any]
     shapes: dict[str, list[int]]
     fingerprint: str
+    libraries: list[dict[str, str]]
+    units: str
     arrays: dict[str, str]
 
     def write(self, path: Path) -> None:

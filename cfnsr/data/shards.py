@@ -6,9 +6,10 @@ them into memory, which reads only what is used.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import libraries
 from cfnsr.runtime.outputs import atomic_folder
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ ARRAYS = {
 }
 BOTH = ("video", "audio")  # modalities
 INDEX = "clips.parquet"
+_LIBRARIES = b"libraries"  # key in the index's metadata
 _COLUMNS = pa.schema(
     {
         "clip": pa.string(),
@@ -100,7 +103,7 @@ class Sample:
 
     def facts(self) -> dict[str, object]:
         """Return all fields but the arrays: columns of the index."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "arrays"}
+        return {column.name: getattr(self, column.name) for column in fields(self) if column.name != "arrays"}
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,13 @@ class Shard:
         index: one row a clip; docs/data.md describes the columns.
         skipped: by clip, why it could not be used; these clips are in no array and not in ``index``.
         arrays: by name, memory-mapped; row ``i`` belongs to row ``i`` of ``index``.
+        libraries: versions of those that made the arrays, by name.
     """
 
     index: pd.DataFrame
     skipped: dict[str, str]
     arrays: dict[str, np.ndarray]
+    libraries: dict[str, str] = field(default_factory=dict)
 
 
 def array_names(modalities: Collection[str]) -> list[str]:
@@ -168,7 +173,8 @@ def write(
             raise CfnsrError(folder, problem, "Fetch this speaker's clips again, or remove it from actors")
         known = {row["clip"]: row for row in rows}
         index += [{**known.get(clip, {"clip": clip}), "skipped": reason} for clip, reason in skipped.items()]
-        pq.write_table(pa.Table.from_pylist(index, schema=_COLUMNS), partial / INDEX)
+        schema = _COLUMNS.with_metadata({_LIBRARIES: json.dumps(libraries.versions())})
+        pq.write_table(pa.Table.from_pylist(index, schema=schema), partial / INDEX)
 
 
 def _write_header(file: BinaryIO, name: str, shape: tuple[int, ...]) -> None:
@@ -219,7 +225,9 @@ def read(folder: Path, modalities: Collection[str] = BOTH) -> Shard:
             raise CfnsrError(folder / name, problem, "Run `dvc pull` to fetch it, or `dvc repro extract` to write it")
     try:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-        rows = pd.read_parquet(folder / INDEX)
+        table = pq.read_table(folder / INDEX)
+        made_with = json.loads((table.schema.metadata or {}).get(_LIBRARIES, b"{}"))
+        rows: pd.DataFrame = table.to_pandas()
         used = rows["skipped"].isna()
         skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
         index = pd.DataFrame(rows[used]).drop(columns="skipped")
@@ -230,4 +238,4 @@ def read(folder: Path, modalities: Collection[str] = BOTH) -> Shard:
         if len(array) != len(index):
             problem = f"holds {len(array)} clips, the index {len(index)}"
             raise CfnsrError(folder / f"{name}.npy", problem, "Run `dvc repro -f extract`")
-    return Shard(index, skipped, arrays)
+    return Shard(index, skipped, arrays, made_with)

@@ -14,6 +14,7 @@ from cfnsr.data.jobs import SPEAKERS, VALIDATION, JobPaths, JobRecord
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.reference import Reference
 from cfnsr.evaluation.types import Attention, LogProbabilities
+from cfnsr.runtime import libraries
 from cfnsr.runtime.outputs import atomic_file
 
 if TYPE_CHECKING:  # a stage that needs no network starts without torch, in half the time
@@ -75,6 +76,7 @@ def write_outputs(
         selected_epoch=selected_epoch,
         best_test_epoch=best_test_epoch,
         speakers=datasets.speakers.lists(),
+        libraries=libraries.versions(),
     )
     own = replace(own, **(record or {}))
     replace(own, parameters=own.parameters + own.frozen_parameters).write(paths.record)

@@ -14,11 +14,13 @@ import pandas as pd
 from jaxtyping import Float32
 
 from cfnsr.corpora.clip import Clip
+from cfnsr.data.checksum import of_arrays
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.outputs import atomic_folder
 
 ARRAY, SEQUENCES, INDEX, FACTS = "means.npy", "sequences.npy", "clips.parquet", "extractor.json"
 _AGAIN = "Run `dvc repro -f features`"
+CHECKSUM = "checksum"  # of the arrays: key in the index's attributes, which Parquet keeps
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,15 @@ def write(
         for clip in used
     ]
     rows += [{"clip": clip, "skipped": reason} for clip, reason in sorted(skipped.items())]
+    arrays = {ARRAY: np.stack([features[clip.id].means for clip in used])}
+    if features[used[0].id].layers:
+        arrays[SEQUENCES] = np.stack([features[clip.id].layers[0] for clip in used])
+    index = pd.DataFrame(rows)
+    index.attrs[CHECKSUM] = of_arrays(arrays.values())
     with atomic_folder(folder) as partial:
-        np.save(partial / ARRAY, np.stack([features[clip.id].means for clip in used]))
-        if features[used[0].id].layers:
-            np.save(partial / SEQUENCES, np.stack([features[clip.id].layers[0] for clip in used]))
-        pd.DataFrame(rows).to_parquet(partial / INDEX, index=False)
+        for name, array in arrays.items():
+            np.save(partial / name, array)
+        index.to_parquet(partial / INDEX, index=False)
         (partial / FACTS).write_text(json.dumps(asdict(facts), indent=2) + "\n", encoding="utf-8")
 
 
@@ -176,6 +182,8 @@ def read(folder: Path) -> SpeakerFeatures:
         raise CfnsrError(folder, f"has features of shape {means.shape} for {len(index)} clips", _AGAIN)
     if sequences is not None and (sequences.ndim != 3 or len(sequences) != len(index)):
         raise CfnsrError(folder, f"has sequences of shape {sequences.shape} for {len(index)} clips", _AGAIN)
+    if of_arrays([means] if sequences is None else [means, sequences]) != rows.attrs.get(CHECKSUM):
+        raise CfnsrError(folder, "its arrays are damaged, or of another version", _AGAIN)
     if not np.isfinite(means).all() or (sequences is not None and not np.isfinite(sequences).all()):
         raise CfnsrError(folder, "contains NaN or infinity", _AGAIN)
     return SpeakerFeatures(facts, index, skipped, means, sequences)

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
+from cfnsr.data.checksum import of_arrays
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.features import files
-from cfnsr.features.files import Facts
+from cfnsr.features.files import CHECKSUM, Facts
 from cfnsr.runtime.outputs import atomic_folder
 
 ARRAY, INDEX, ORIGIN = "means.npy", "clips.parquet", "origin.json"
@@ -102,9 +103,11 @@ def _of_speakers(
 def write(folder: Path, features: ImportedFeatures) -> None:
     """Write the features into a folder, which is replaced as a whole."""
     origin = {name: getattr(features, name) for name in ("corpus", "data", "left_out")}
+    index = features.index.copy()
+    index.attrs[CHECKSUM] = of_arrays([features.means])
     with atomic_folder(folder) as partial:
         np.save(partial / ARRAY, features.means)
-        features.index.to_parquet(partial / INDEX, index=False)
+        index.to_parquet(partial / INDEX, index=False)
         text = json.dumps({**origin, "facts": asdict(features.facts)}, indent=2)
         (partial / ORIGIN).write_text(text + "\n", encoding="utf-8")
 
@@ -126,4 +129,6 @@ def read(folder: Path) -> ImportedFeatures:
     if means.ndim != 3 or len(means) != len(index):
         problem = f"has features of shape {means.shape} for {len(index)} clips"
         raise CfnsrError(folder, problem, "Run `dvc repro -f import_features`")
+    if of_arrays([means]) != index.attrs.get(CHECKSUM):
+        raise CfnsrError(folder, "its array is damaged, or of another version", "Run `dvc repro -f import_features`")
     return features

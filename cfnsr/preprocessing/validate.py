@@ -43,6 +43,7 @@ class ValidationReport:
         faults: errors that stop the run, see ``raise_first``.
         fingerprint: md5 of the preprocessing options, and of all clips' speakers, labels and files.
         arrays: checksum of each speaker's arrays.
+        libraries: those that made each speaker's arrays, with their versions.
     """
 
     clips: dict[str, int] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class ValidationReport:
     faults: list[CfnsrError] = field(default_factory=list)
     fingerprint: str = ""
     arrays: dict[str, str] = field(default_factory=dict)
+    libraries: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, where: object, problem: str, remedy: str) -> None:
         """Add a fault that stops the run."""
@@ -128,6 +130,8 @@ def validate(
         path = folder / actor
         shard = shards.read(path, modalities)
         report.clips[actor] = len(shard.index)
+        if shard.libraries not in report.libraries:
+            report.libraries.append(shard.libraries)
         for clip, reason in shard.skipped.items():
             bad.handle(f"{actor}/{clip}", CfnsrError(f"{path}, clip {clip}", reason, "Fetch the clip again"))
         _check_index(report, path, shard, actor, labels, min_clips)

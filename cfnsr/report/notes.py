@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cfnsr.report import table
 from cfnsr.report.rows import Difference, ResultRow
+from cfnsr.runtime import libraries
 
 STUDIO_NOTE = (
     "Studio is synthetic: one animated portrait and a speech synthesiser. These figures show that the software works; "
@@ -18,9 +19,10 @@ def footnotes(rows: list[ResultRow], differences: list[Difference], corpus: str)
     held_out = any(row.protocol == "held_out" for row in rows)
     epoch = ", at the epoch chosen on the validation speakers (held_out)" if held_out else ""
     yield f"Accuracy, UAR, F1 and top-2: in %, on test speakers{epoch}."
+    units = rows[0].units
     yield (
-        f"Interval: {100 * rows[0].ci_level:.0f} % confidence over speakers (Student's t). In simulations with "
-        f"speakers like these it contains the true accuracy in {_range([row.coverage for row in rows])} of cases."
+        f"Interval: {100 * rows[0].ci_level:.0f} % confidence over {units} (Student's t). In simulations with "
+        f"{units} like these it contains the true accuracy in {_range([row.coverage for row in rows])} of cases."
     )
     yield from _differing(differences)
     yield (
@@ -51,6 +53,7 @@ def footnotes(rows: list[ResultRow], differences: list[Difference], corpus: str)
         yield "Published: on RAVDESS, at epochs chosen on the test speakers. Do not compare it with the other columns."
     yield from _kinds(rows)
     yield f"Seed {rows[0].seeds}, data {rows[0].data}."
+    yield from _libraries(rows)
     if rows[0].skipped:
         yield f"{rows[0].skipped} more clips could not be used and were skipped; report.md lists them with the reason."
     if corpus == "studio":
@@ -69,6 +72,22 @@ def _differing(differences: list[Difference]) -> Iterator[str]:
     yield (
         "p (best): p-value of the difference to the best system, from a permutation test over speakers with Holm's "
         f"correction for all {len(differences)} pairs. Pairs that differ at 5 %: {'; '.join(texts) or 'none'}."
+    )
+
+
+def _libraries(rows: list[ResultRow]) -> Iterator[str]:
+    """Say which libraries made the figures, and warn where they differ."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        names.setdefault(row.libraries, []).append(row.name)
+    differing = libraries.differing([*names])
+    if not any(differing):
+        yield f"Made with {rows[0].libraries}."
+        return
+    parts = [f"{', '.join(of)}: {text}" for of, text in zip(names.values(), differing, strict=True)]
+    yield (
+        f"Made with different libraries, so that figures differ for that reason alone: {'; '.join(parts)}. "
+        "`dvc repro -f` makes all with those that are installed."
     )
 
 

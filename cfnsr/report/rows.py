@@ -14,6 +14,7 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import metrics, significance
 from cfnsr.report.expected import label
+from cfnsr.runtime import libraries
 
 TEST_SELECTED = "test_selected"
 
@@ -50,6 +51,8 @@ class ResultRow:
         skipped: number of clips that could not be used.
         ci_level: nominal coverage of the interval.
         seen: whether frozen weights have seen the corpus: ``no``, ``yes``, or ``unknown``.
+        libraries: those that made its shards and jobs, from ``libraries.listed``.
+        units: what the intervals are over, see ``Manifest``.
     """
 
     name: str
@@ -86,6 +89,8 @@ class ResultRow:
     folds: int
     ci_level: float
     seen: str
+    libraries: str
+    units: str
 
     @property
     def test_selected(self) -> bool:
@@ -167,6 +172,8 @@ def summarise(
         speakers=len(speakers.shares),
         folds=len(manifest.folds),
         ci_level=ci_level,
+        libraries=libraries.listed([*manifest.libraries, *(record.libraries for record in records)]),
+        units=manifest.units,
     )
 
 

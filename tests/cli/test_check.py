@@ -13,7 +13,7 @@ from cfnsr import cli, config
 from cfnsr.cli.models import untrained_spec
 from cfnsr.config import preset
 from cfnsr.models import checkpoint
-from cfnsr.runtime import dvc_folders
+from cfnsr.runtime import dvc_folders, libraries
 
 PRESETS = Path(__file__).parents[2] / "presets"
 
@@ -41,6 +41,20 @@ def test_the_shipped_params_are_counted(params: Path) -> None:
     result = check(params)
     rows = "4 rows (video, audio, averaging, cfnsr), 1 seed: 53 stages"
     assert result.output == f"{params}: 8 speakers, 4 folds, {rows}\n"
+
+
+def test_results_of_other_libraries_are_noticed(params: Path) -> None:
+    results = params.parent / "metrics" / "studio" / "results.csv"
+    results.parent.mkdir(parents=True)
+    results.write_text(f'name,libraries\nvideo,"{libraries.listed([libraries.versions()])}"\n')
+    assert check(params).output.count("\n") == 1
+    results.write_text(f'name,libraries\nvideo,"{libraries.listed([{**libraries.versions(), "torch": "2.0.0"}])}"\n')
+    result = check(params)
+    installed = libraries.versions()["torch"]
+    assert result.exit_code == 0
+    assert f"was made with torch 2.0.0, and torch {installed} is installed" in result.output
+    results.write_text("name\nvideo\n")  # of an older version
+    assert check(params).output.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", [name for name in preset.names(PRESETS) if name not in ("studio", "evaluate")])

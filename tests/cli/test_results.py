@@ -10,12 +10,15 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from cfnsr.report import files
+from tests.support import made_up_results
 from tests.support.repository import Repository
 
 
 def test_printed_command_compares_with_the_commit(root: Path, tmp_path: Path) -> None:
     repository = Repository(tmp_path / "repository")
-    shutil.copytree(root / "metrics/studio", repository.folder / "metrics/studio")
+    figures = made_up_results.gathered(tmp_path / "jobs", made_up_results.manifest())
+    files.write(repository.folder / "metrics/studio", figures, made_up_results.manifest())
     shutil.copy(root / "params.yaml", repository.folder)
     outputs = {"metrics": [{"metrics/${corpus}/metrics.json": {"cache": False}}]}
     with (repository.folder / "dvc.yaml").open("w") as file:

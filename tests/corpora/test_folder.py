@@ -110,6 +110,24 @@ def test_clips_of_a_speaker_are_copied(videos: Path, tmp_path: Path, params: Pat
         assert clip.path.with_suffix(".csv").is_file()
 
 
+def test_shards_stand_for_speakers(videos: Path, tmp_path: Path, params: Path) -> None:
+    """Of six speakers two share a shard; its raw folder has the clips of both."""
+    sheet = sheet_of(videos, tmp_path / "sheet.csv")
+    rows = pd.read_csv(sheet, dtype=str)
+    rows["speaker"] += rows["file"].str.split("_").str[1]
+    rows.to_csv(sheet, index=False)
+    result = command(videos, sheet, params, "--shards", "3")
+    assert result.exit_code == 0, result.output
+    assert "3 shards of 6 speakers, 8 to 8 clips each" in result.output
+    values = config.load(params)
+    assert values.actors == ["shard_001", "shard_002", "shard_003"] and values.corpora.folder.shards == 3
+    assert values.folds == {f"fold_{number}": [f"shard_00{number}"] for number in (1, 2, 3)}
+    out = prepare_actor("shard_002", tmp_path / "out", options_of(params))
+    clips = folder.clips(out, BadClips("fail"))
+    assert {clip.actor for clip in clips} == {"shard_002"} and len({clip.id for clip in clips}) == 8
+    assert command(videos, sheet, params).exit_code == 0 and len(config.load(params).actors) == 6
+
+
 def test_table_and_speaker_are_checked(videos: Path, sheet: Path, tmp_path: Path, params: Path) -> None:
     assert command(videos, sheet, params).exit_code == 0
     options = options_of(params)

@@ -52,6 +52,29 @@ def test_speakers_of_one_file_stay_together() -> None:
     assert sorted(folds.balanced(grouped, 4, "sheet").values()) == [["a"], ["b"], ["c"], ["d"]]
 
 
+def test_shards_hold_whole_speakers_of_one_fold() -> None:
+    sizes = {f"s{number:02d}": "ab" * (number % 7 + 1) for number in range(40)}
+    clips = entries(sizes)
+    before = folds.balanced(clips, 4, "sheet")
+    joined, after = folds.joined(clips, before, 12)
+    shards = [shard for shards in after.values() for shard in shards]
+    assert shards == [f"shard_{number:03d}" for number in range(1, 13)] and after.keys() == before.keys()
+    shards_of = {
+        clip.speaker: {new.speaker for old, new in zip(clips, joined, strict=True) if old == clip} for clip in clips
+    }
+    for fold, speakers in before.items():
+        assert all(len(shards_of[speaker]) == 1 and shards_of[speaker] <= {*after[fold]} for speaker in speakers)
+    counts = Counter(clip.speaker for clip in joined)
+    assert max(counts.values()) - min(counts.values()) <= 14
+    assert folds.joined(clips, before, 12) == (joined, after)
+
+
+def test_more_shards_than_speakers_are_the_speakers() -> None:
+    joined, after = folds.joined(entries({"a": "xy", "b": "xy"}), {"fold_1": ["a"], "fold_2": ["b"]}, 50)
+    assert after == {"fold_1": ["shard_001"], "fold_2": ["shard_002"]}
+    assert [clip.speaker for clip in joined] == ["shard_001", "shard_001", "shard_002", "shard_002"]
+
+
 def test_rare_ones_are_left_out_until_none_is_left() -> None:
     clips = entries({"a": "xxxy", "b": "xxz", "c": "zz"})
     kept, speakers, labels = folds.without_rare(clips, 3)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from itertools import chain
 from pathlib import Path
 
@@ -47,6 +48,20 @@ def test_a_batch_holds_the_clips_at_its_positions(clips: Clips) -> None:
     for name, array in batch.arrays.items():
         assert torch.equal(array, torch.cat([clips[position][name] for position in (3, 0, 15)]))
     assert batch.label.tolist() == [3, 0, 7]
+
+
+def test_open_clips_keep_no_file_open(folder: Path) -> None:
+    before = len([*Path("/dev/fd").iterdir()])
+    clips = Clips(folder, corpus.ACTORS, list(LABELS))
+    assert len(clips[0]) == 1 and len([*Path("/dev/fd").iterdir()]) == before
+
+
+def test_a_file_cut_while_clips_are_open_is_refused(tmp_path: Path) -> None:
+    folder = corpus.write(tmp_path, actors=["01"])
+    clips = Clips(folder, ["01"], list(LABELS))
+    os.truncate(folder / "01" / "mel.npy", 4000)
+    with pytest.raises(CfnsrError, match=r"mel\.npy: has no row 7 any more"):
+        clips[7]
 
 
 def test_a_new_array_needs_one_table_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.outputs import from_table, to_table, write_outputs
 from cfnsr.evaluation.predict import Predictor
 from cfnsr.models import checkpoint
+from cfnsr.runtime import libraries
 from tests.support import corpus, networks
 
 TRIAL = corpus.trial("fold_1")
@@ -86,6 +87,7 @@ def test_the_record_describes_the_job(paths: JobPaths, manifest: Manifest, datas
         selected_epoch=2,
         best_test_epoch=1,
         speakers={"test": ["01"], "validation": ["02"], "train": ["03", "04"]},
+        libraries=libraries.versions(),
     )
 
 

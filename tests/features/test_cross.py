@@ -168,7 +168,7 @@ def test_tested_clips_move_only_their_own_standardisation(data: Path) -> None:
     assert right["target"] == 1.0 and right["training"] < 0.5
     for actor in ("01", "02", "03"):
         path = data / "made_up/features" / NAME / actor / files.ARRAY
-        np.save(path, np.load(path) * 3 + 50)
+        frozen.replace(path, np.load(path) * 3 + 50)
     run(data, "emodb")
     _, moved = results(data)
     columns = [column for column in table if column.startswith("p_")]
@@ -270,7 +270,11 @@ def test_corpora_no_longer_listed_are_deleted(data: Path) -> None:
 def test_damaged_import_is_named(data: Path) -> None:
     run(data, "emodb")
     folder = data / "made_up/imported_features" / NAME / "emodb"
-    np.save(folder / imported.ARRAY, np.load(folder / imported.ARRAY)[1:])
+    means = np.load(folder / imported.ARRAY)
+    np.save(folder / imported.ARRAY, means + 1)
+    with pytest.raises(CfnsrError, match="its array is damaged"):
+        imported.read(folder)
+    np.save(folder / imported.ARRAY, means[1:])
     with pytest.raises(CfnsrError, match="has features of shape"):
         imported.read(folder)
     (folder / imported.ORIGIN).write_text("{}")

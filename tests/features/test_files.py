@@ -39,7 +39,7 @@ def test_a_layer_that_is_absent_is_named() -> None:
         features(np.zeros((4, 2), np.float32)).with_sequence(3, 2, "features.x.sequence")
 
 
-def test_sequences_are_read_as_written(tmp_path: Path) -> None:
+def test_arrays_are_read_as_written_or_not_at_all(tmp_path: Path) -> None:
     clips = [Clip(name, tmp_path / f"{name}.wav", "01", "happy") for name in ("a", "b")]
     for clip in clips:
         clip.path.write_bytes(clip.id.encode())
@@ -48,6 +48,12 @@ def test_sequences_are_read_as_written(tmp_path: Path) -> None:
     files.write(tmp_path / "out", frozen.FACTS, clips, by_clip, {})
     speaker = files.read(tmp_path / "out")
     assert speaker.sequences is not None and speaker.sequences.shape == (2, 3, 2)
+    for name in (files.ARRAY, files.SEQUENCES):
+        content = (tmp_path / "out" / name).read_bytes()
+        (tmp_path / "out" / name).write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+        with pytest.raises(CfnsrError, match=r"out: its arrays are damaged, or of another version"):
+            files.read(tmp_path / "out")
+        (tmp_path / "out" / name).write_bytes(content)
     np.save(tmp_path / "out" / files.SEQUENCES, np.zeros((1, 3, 2), np.float32))
     with pytest.raises(CfnsrError, match=r"has sequences of shape \(1, 3, 2\) for 2 clips"):
         files.read(tmp_path / "out")

@@ -82,7 +82,7 @@ def test_test_speakers_change_nothing_that_is_learned(folder: Path) -> None:
     run(folder)
     before = paths(folder).checkpoint.read_bytes()
     of_test = folder / "features" / NAME / "01"
-    np.save(of_test / files.ARRAY, 1e6 * np.load(of_test / files.ARRAY)[:, ::-1])
+    frozen.replace(of_test / files.ARRAY, 1e6 * np.load(of_test / files.ARRAY)[:, ::-1])
     run(folder)
     assert paths(folder).checkpoint.read_bytes() == before
 
@@ -95,7 +95,7 @@ def test_reference_is_of_the_clips_learned_from(folder: Path, refit: bool) -> No
     assert known is not None and len(known.distances) == (24 if refit else 16)
     assert np.array_equal(known.mean, fitted["mean"]) and np.array_equal(known.std, fitted["scale"])
     of_test = folder / "features" / NAME / "01"
-    np.save(of_test / files.ARRAY, 1e6 * np.load(of_test / files.ARRAY))
+    frozen.replace(of_test / files.ARRAY, 1e6 * np.load(of_test / files.ARRAY))
     run(folder, **{"probe.refit": refit})
     assert paths(folder).checkpoint.with_name(reference.FILE).read_bytes() == before
 
@@ -106,7 +106,7 @@ def test_validation_clips_are_learned_last(folder: Path, refit: bool) -> None:
     first = read_predictions(paths(folder).predictions)
     of_validation = folder / "features" / NAME / "02"
     means = np.load(of_validation / files.ARRAY)
-    np.save(of_validation / files.ARRAY, means + np.float32(0.5))
+    frozen.replace(of_validation / files.ARRAY, means + np.float32(0.5))
     run(folder, **{"probe.refit": refit})
     second = read_predictions(paths(folder).predictions)
     columns = [f"p_{label}" for label in corpus.LABELS]
@@ -172,7 +172,7 @@ def test_rows_follow_the_clips_not_the_file(folder: Path) -> None:
     of_actor = folder / "features" / NAME / "04"
     table, means = pd.read_parquet(of_actor / files.INDEX), np.load(of_actor / files.ARRAY)
     table[::-1].to_parquet(of_actor / files.INDEX, index=False)
-    np.save(of_actor / files.ARRAY, means[::-1])
+    frozen.replace(of_actor / files.ARRAY, means[::-1])
     run(folder)
     assert paths(folder).checkpoint.read_bytes() == before
 

@@ -14,6 +14,7 @@ from cfnsr.corpora.filenames import LABELS
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import validate
 from cfnsr.preprocessing.validate import ValidationReport
+from cfnsr.runtime import libraries
 from cfnsr.runtime.bad_clips import BadClips
 from tests.support import corpus
 
@@ -69,6 +70,14 @@ def test_speakers_not_listed_are_not_read(tmp_path: Path) -> None:
     before = validated(folder)
     corpus.write(tmp_path, actors=["77"], clips=1)
     assert validated(folder) == before
+
+
+def test_libraries_of_all_speakers_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = corpus.write(tmp_path)
+    monkeypatch.setattr(libraries, "versions", lambda: {"torch": "2.0.0"})
+    corpus.write(tmp_path, actors=["02"])
+    monkeypatch.undo()
+    assert validated(folder).libraries == [libraries.versions(), {"torch": "2.0.0"}]
 
 
 def test_fingerprint_depends_on_data_and_preprocessing(tmp_path: Path) -> None:

@@ -34,6 +34,20 @@ def test_rows_that_are_no_plain_result_are_explained(rows: list[ResultRow]) -> N
     assert "Imported" not in noted(rows) and "Rows @test_selected" not in noted(rows)
 
 
+def test_different_libraries_are_named(rows: list[ResultRow]) -> None:
+    assert "Made with torch 2.10.0." in noted(rows)
+    other = replace(rows[1], libraries="torch 2.11.0")
+    assert "reason alone: video: torch 2.10.0; audio: torch 2.11.0." in noted([rows[0], other])
+    mixed = [replace(row, libraries="av 17.0.0, torch 2.10.0 and 2.11.0") for row in rows]
+    assert "reason alone: video, audio, cfnsr: torch 2.10.0 and 2.11.0. `dvc repro -f`" in noted(mixed)
+
+
+def test_intervals_over_shards_say_so(rows: list[ResultRow]) -> None:
+    assert "95 % confidence over speakers" in noted(rows)
+    sharded = [replace(row, units="shards of speakers") for row in rows]
+    assert "95 % confidence over shards of speakers" in noted(sharded)
+
+
 def test_footnotes_name_modalities_and_reconstructions(rows: list[ResultRow]) -> None:
     text = noted([*rows, replace(rows[2], name="mmtm", reconstructed="its widths")])
     assert "Voice alone: audio." in text and "Face alone: video." in text

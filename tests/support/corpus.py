@@ -11,7 +11,7 @@ import numpy as np
 
 from cfnsr.corpora.filenames import LABELS
 from cfnsr.data import shards
-from cfnsr.data.checksum import Checksum
+from cfnsr.data.checksum import of_arrays
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.shards import Sample
 from cfnsr.data.splits import PROTOCOLS, Trial, split
@@ -78,13 +78,7 @@ def manifest(folder: Path, *, preprocessing: dict[str, Any] = PREPROCESSING) -> 
         preprocessing=preprocessing,
         shapes={name: list(array.shape[1:]) for name, array in opened["01"].arrays.items()},
         fingerprint=hashlib.md5(json.dumps(described).encode(), usedforsecurity=False).hexdigest(),
-        arrays={actor: checksum(shard) for actor, shard in opened.items()},
+        libraries=[],
+        units="speakers",
+        arrays={actor: of_arrays(shard.arrays.values()) for actor, shard in opened.items()},
     )
-
-
-def checksum(shard: shards.Shard) -> str:
-    """The checksum of a shard's arrays."""
-    value = Checksum()
-    for array in shard.arrays.values():
-        value.add(array)
-    return str(value)

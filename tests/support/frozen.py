@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data import shards
+from cfnsr.data.checksum import of_arrays
 from cfnsr.features import files
 from cfnsr.features.files import Facts
 from tests.support import corpus
@@ -31,7 +32,7 @@ def write(folder: Path, shards_folder: Path, *, facts: Facts = FACTS) -> Path:
         # Over time: noise, and for four moments the emotion.
         sequences = noise.normal(0, 1, (len(index), STEPS, 12)).astype(np.float32)
         sequences[:, 1:5] += means[:, KNOWING, None]
-        np.save(folder / actor / files.SEQUENCES, sequences)
+        replace(folder / actor / files.SEQUENCES, sequences)
     return folder
 
 
@@ -42,4 +43,19 @@ def write_speaker(folder: Path, index: pd.DataFrame, means: np.ndarray, facts: F
     np.save(folder / files.ARRAY, means)
     table = pd.DataFrame(index[["clip", "actor", "label", "source_md5"]]).assign(seconds=1.0, skipped=None)
     table.to_parquet(folder / files.INDEX, index=False)
+    add_checksum(folder)
     (folder / files.FACTS).write_text(json.dumps(asdict(facts)))
+
+
+def replace(path: Path, array: np.ndarray) -> None:
+    """Replace one array of a speaker's features, as if the encoder had made it."""
+    np.save(path, array)
+    add_checksum(path.parent)
+
+
+def add_checksum(folder: Path) -> None:
+    """Write the checksum of a speaker's arrays into the index."""
+    arrays = [np.load(folder / name) for name in (files.ARRAY, files.SEQUENCES) if (folder / name).is_file()]
+    index = pd.read_parquet(folder / files.INDEX)
+    index.attrs[files.CHECKSUM] = of_arrays(arrays)
+    index.to_parquet(folder / files.INDEX, index=False)

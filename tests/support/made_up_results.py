@@ -37,6 +37,8 @@ def manifest(**changes: Any) -> Manifest:
         "preprocessing": {},
         "shapes": {"frames": [4, 16, 16, 3], "mel": [32, 36], "mfcc": [13, 36]},
         "fingerprint": "0123456789abcdef",
+        "libraries": [],
+        "units": "speakers",
         "arrays": {},
     }
     return Manifest(**(values | changes))
@@ -93,6 +95,7 @@ def record(name: str, trial: Trial, **changes: Any) -> JobRecord:
         "selected_epoch": 1,
         "best_test_epoch": 2,
         "speakers": manifest().speakers(trial).lists(),
+        "libraries": {"torch": "2.10.0"},
     }
     return JobRecord(**(values | changes))
 

@@ -1,9 +1,10 @@
-"""Share speakers out to folds so that clips and classes are balanced, and leave out what is too rare."""
+"""Share speakers out to folds so that clips and classes are balanced, join them to shards, leave out what is rare."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from cfnsr.corpora.folder.prepare.intake_file import Entry
 from cfnsr.corpora.folder.problems import shown
@@ -64,9 +65,10 @@ def balanced(entries: Sequence[Entry], count: int, where: object) -> dict[str, l
         enough = len(units) > 2
         remedy = f"Use --folds {len(units)}" if enough else "Three are needed: to train, to validate and to test"
         raise CfnsrError(where, f"names {len(units)} {what}, too few for {count} folds", remedy)
-    of_unit = {
-        unit: Counter(entry.label for entry in entries if entry.speaker in members) for unit, members in units.items()
-    }
+    unit_of = {speaker: unit for unit, members in units.items() for speaker in members}
+    of_unit: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        of_unit[unit_of[entry.speaker]][entry.label] += 1
     totals = sum(of_unit.values(), Counter[str]())
     folds: list[list[str]] = [[] for _ in range(count)]
     filled = [Counter[str]() for _ in range(count)]
@@ -87,19 +89,55 @@ def balanced(entries: Sequence[Entry], count: int, where: object) -> dict[str, l
 
 def _units(entries: Sequence[Entry]) -> dict[str, list[str]]:
     """Return the speakers who must be in one fold together, by the first of them."""
-    unit_of = {entry.speaker: entry.speaker for entry in sorted(entries, key=lambda entry: entry.speaker)}
+    before = {speaker: speaker for speaker in sorted({entry.speaker for entry in entries})}
+
+    def unit(speaker: str) -> str:
+        while before[speaker] != speaker:
+            before[speaker] = speaker = before[before[speaker]]
+        return speaker
+
     first: dict[str, str] = {}
     grouped = any(entry.group for entry in entries)
     for entry in entries:
         if grouped and not entry.group:
             continue
         group = entry.group if grouped else entry.file
-        one, other = sorted((unit_of[first.setdefault(group, entry.speaker)], unit_of[entry.speaker]))
-        unit_of = {speaker: one if unit == other else unit for speaker, unit in unit_of.items()}
+        lower, higher = sorted((unit(first.setdefault(group, entry.speaker)), unit(entry.speaker)))
+        before[higher] = lower
     units: dict[str, list[str]] = defaultdict(list)
-    for speaker, unit in unit_of.items():
-        units[unit].append(speaker)
+    for speaker in before:
+        units[unit(speaker)].append(speaker)
     return units
+
+
+def joined(
+    entries: Sequence[Entry], folds: Mapping[str, Sequence[str]], count: int
+) -> tuple[list[Entry], dict[str, list[str]]]:
+    """Join the speakers of each fold to shards, which stand for speakers from then on.
+
+    A fold gets shards by its share of the clips, one at least. Its largest speaker comes first, each to the shard that
+    has fewest clips.
+
+    Args:
+        entries: the clips.
+        folds: the speakers of each fold; every speaker is in one.
+        count: of shards; where all folds have fewer speakers, each speaker is a shard.
+
+    Returns:
+        The clips, with the shard as the speaker; and the shards of each fold.
+    """
+    clips = Counter(entry.speaker for entry in entries)
+    shard_of: dict[str, str] = {}
+    shards: dict[str, list[str]] = {}
+    for fold, speakers in folds.items():
+        share = sum(clips[speaker] for speaker in speakers) / clips.total()
+        first, number = sum(map(len, shards.values())), min(len(speakers), max(1, round(count * share)))
+        filled = {f"shard_{first + 1 + position:03d}": 0 for position in range(number)}
+        for speaker in sorted(speakers, key=lambda speaker: (-clips[speaker], speaker)):
+            shard_of[speaker] = min(filled, key=lambda shard: (filled[shard], shard))
+            filled[shard_of[speaker]] += clips[speaker]
+        shards[fold] = list(filled)
+    return [replace(entry, speaker=shard_of[entry.speaker]) for entry in entries], shards
 
 
 def check_classes(entries: Sequence[Entry], train: Mapping[str, Sequence[str]], where: object) -> None:

@@ -25,6 +25,8 @@ def check(call: Call) -> None:
         preprocessing={key: call.params[key] for key in ("landmarks", "crop", "extract")},
         shapes={"frames": [4, 64, 64, 3], "mel": [128, 212], "mfcc": [13, 212]},
         fingerprint=call.digest,
+        libraries=[],
+        units="speakers",
         arrays=dict.fromkeys(actors, call.digest),
     )
     with held(call.stage, manifest) as partial:

@@ -18,7 +18,15 @@ _PART = ("start_s", "end_s", "face")
 
 
 def prepare(
-    actor: str, folder: Path, *, videos: str, intake: str, intake_md5: str, labels: list[str], source: Source, jobs: int
+    actor: str,
+    folder: Path,
+    *,
+    videos: str,
+    intake: str,
+    intake_md5: str,
+    labels: list[str],
+    source: Source,
+    **_: object,
 ) -> None:
     """Copy one speaker's videos, with OpenFace's CSV files and files of sound if there are any, under their clips' ids.
 
@@ -32,7 +40,6 @@ def prepare(
         intake_md5: its md5; in params.yaml, so that DVC sees a change.
         labels: the emotions.
         source: says whether the files may be hard-linked.
-        jobs: not used.
 
     Raises:
         CfnsrError: the table has changed, cannot be read, or lacks the speaker.

@@ -24,8 +24,8 @@ class Entry:
     Attributes:
         clip: its id.
         file: the video's path within the folder of videos, or what the labels file calls it if there is none.
-        label, speaker: names of letters, digits and underscores.
-        written_label, written_speaker: the same as the labels file has them.
+        label, speaker: names of letters, digits and underscores; the speaker may be a shard of several (`--shards`).
+        written_label, written_speaker: label and speaker as the labels file has them.
         group: clips of one group are never split over folds; empty if the labels file does not say.
         fold: that the labels file wants; empty if it does not say.
         landmarks: OpenFace's CSV file, as ``file``; empty if there is none.
