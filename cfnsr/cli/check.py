@@ -15,7 +15,7 @@ from cfnsr.cli.options import DATA, METRICS, params_option
 from cfnsr.cli.stage import echo
 from cfnsr.errors import CfnsrError
 from cfnsr.report.expected import label
-from cfnsr.runtime import dvc_cache, dvc_repository, libraries
+from cfnsr.runtime import dvc_cache, dvc_folders, dvc_repository, libraries
 
 _NAMED = 10  # damaged objects in an error
 
@@ -29,8 +29,8 @@ def check(params: Path, deep: bool, mend: bool) -> None:
 
     Finds unknown keys, wrong types, values out of range, folds that share speakers, options that no network can be
     built with, missing checkpoints, missing features of other corpora, a labels file that changed since
-    `cfnsr folder` read it, files that a killed DVC left incomplete, and objects of DVC's cache that a power cut left
-    truncated.
+    `cfnsr folder` read it, files that a killed DVC left incomplete, folders that DVC cannot write, and objects of
+    DVC's cache that a power cut left truncated.
 
     \b
     Examples:
@@ -40,8 +40,10 @@ def check(params: Path, deep: bool, mend: bool) -> None:
     """
     root = params.parent
     values = config.load(params)
-    _check_cache(root, dvc_repository.check_files(root), deep, mend)
     labels_files.check(values.corpus, **getattr(values.corpora, values.corpus).model_dump())
+    entries = dvc_repository.check_files(root)
+    notes = dvc_folders.check(root, entries)
+    _check_cache(root, entries, deep, mend)
     _check_checkpoints(params, values)
     _check_other_corpora(params, values)
     _check_systems(params, values)
@@ -52,6 +54,8 @@ def check(params: Path, deep: bool, mend: bool) -> None:
         f"({', '.join(rows)}), {seeds} seed{'s' * (seeds > 1)}: "
         f"{dvc_repository.stage_count(root, values.model_dump())} stages"
     )
+    for note in notes:
+        echo(f"note: {note}")
     _say_libraries(root / METRICS / values.corpus)
 
 

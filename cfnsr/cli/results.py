@@ -52,6 +52,8 @@ def results(params: Path, metrics: Path) -> None:
         terminal.print(drawn)
         for note in cross_table.notes(others, corpus):
             terminal.print(note, style="dim", highlight=False, markup=False)
+    # Without its file named, DVC compares the corpus of params.yaml with the last commit's, which may be another.
+    terminal.print(f"Compare with the last commit: dvc metrics diff --targets {metrics / corpus / 'metrics.json'}")
     if times:
         terminal.print("How long the last run of each stage took, without DVC's own work:")
         terminal.print(_times_table(times))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from math import prod
@@ -108,14 +109,40 @@ def cache_folder(root: Path) -> Path:
     """Return the folder of DVC's cache that holds the objects; it may be outside the repository.
 
     Raises:
-        CfnsrError: DVC cannot read its settings.
+        CfnsrError: DVC cannot read its settings, or finds no git repository.
     """
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    with _readable(root), Repo(str(root)) as repo:
+        return Path(repo.cache.local.path)
+
+
+def site_cache_folder(root: Path) -> Path:
+    """Return the folder in which DVC keeps what it knows of the repositories of this machine.
+
+    Raises:
+        CfnsrError: DVC cannot read its settings.
+    """
+    from dvc.config import Config
+    from dvc.dirs import site_cache_dir
+
+    with _readable(root):
+        return Path(site_cache_dir(Config(str(root / ".dvc"))["core"].get("site_cache_dir"))) / "repo"
+
+
+@contextmanager
+def _readable(root: Path) -> Iterator[None]:
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCMError
+
     try:
-        with Repo(str(root)) as repo:
-            return Path(repo.cache.local.path)
+        yield
+    except SCMError as error:
+        remedy = (
+            "Run `git init && git add -A && git commit -m start`; or, without `dvc exp` and `dvc metrics diff`, "
+            "`dvc config --local core.no_scm true`"
+        )
+        raise CfnsrError(root.absolute(), "is not a git repository", remedy) from error
     except DvcException as error:
         raise CfnsrError(root / ".dvc", f"DVC cannot read it ({error})", "Run `dvc config --list`") from error
 

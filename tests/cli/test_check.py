@@ -13,7 +13,7 @@ from cfnsr import cli, config
 from cfnsr.cli.models import untrained_spec
 from cfnsr.config import preset
 from cfnsr.models import checkpoint
-from cfnsr.runtime import libraries
+from cfnsr.runtime import dvc_folders, libraries
 
 PRESETS = Path(__file__).parents[2] / "presets"
 
@@ -21,6 +21,8 @@ PRESETS = Path(__file__).parents[2] / "presets"
 @pytest.fixture
 def params(tmp_path: Path, root: Path) -> Path:
     shutil.copy(root / "dvc.yaml", tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\nno_scm = true\n")
     return Path(shutil.copy(root / "params.yaml", tmp_path))
 
 
@@ -121,3 +123,16 @@ def test_an_incomplete_lock_is_refused(params: Path) -> None:
     (params.parent / "dvc.lock").write_text("schema: '2.0'\nstages:\n  check:\n    cmd: a\n    ou")
     result = check(params)
     assert result.exit_code == 1 and "dvc.lock: is incomplete" in result.output
+
+
+def test_what_does_not_work_here_is_noted(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dvc_folders, "check", lambda root, entries: ["this clone is shallow"])
+    result = check(params)
+    assert result.exit_code == 0 and result.output.splitlines()[1:] == ["note: this clone is shallow"]
+
+
+def test_folder_without_git_is_refused(params: Path) -> None:
+    (params.parent / ".dvc/config").write_text("")
+    result = check(params)
+    assert result.exit_code == 1 and "is not a git repository. Run `git init" in result.output
+    assert len(result.output.splitlines()) == 1
