@@ -58,7 +58,9 @@ def results(params: Path, metrics: Path) -> None:
         terminal.print("How long the last run of each stage took, without DVC's own work:")
         terminal.print(_times_table(times))
         named = {label(*row): mean for row, mean in timing.read_job_times(corpus).items()}
-        terminal.print(_jobs_table({row.name: named[row.name] for row in rows if row.name in named}))
+        jobs = {row.name: named[row.name] for row in rows if row.name in named}
+        if jobs:
+            terminal.print(_jobs_table(jobs))
 
 
 def _table(rows: list[ResultRow], corpus: str, columns: Sequence[table.Column]) -> Table:
