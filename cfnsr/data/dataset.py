@@ -19,6 +19,7 @@ from cfnsr.data.checksum import Checksum
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Speakers, Trial
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -59,14 +60,14 @@ class Clips:
         self._rows = [(shard.arrays, row) for shard in opened for row in range(len(shard.index))]
         self._folder = folder
         self._unread = {
-            speaker: (shard.arrays, checksums[speaker])
+            speaker: (shard.arrays, checksums.get(speaker, ""))
             for speaker, shard in zip(speakers, opened, strict=True)
             if checksums is not None
         }
         self.index = pd.concat([shard.index for shard in opened], ignore_index=True)
         unknown = sorted({*self.index["label"]} - {*labels})
         if unknown:
-            raise CfnsrError(folder, f"labels {', '.join(unknown)} are not known", "Run `dvc repro check`")
+            raise CfnsrError(folder, f"labels {', '.join(unknown)} are not known", stored.AGAIN)
         self.classes = np.array([labels.index(label) for label in self.index["label"]])
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Clips:
@@ -110,8 +111,7 @@ class Clips:
             checksum.add(array)
         if str(checksum) != expected:
             problem = "its arrays are not those that were checked: they are damaged, or made again since"
-            remedy = "Run `cfnsr check --deep --mend`, delete this folder, and run `dvc repro`"
-            raise CfnsrError(self._folder / speaker, problem, remedy)
+            raise CfnsrError(self._folder / speaker, problem, stored.AGAIN)
 
 
 def _open(path: Path, modalities: Collection[str]) -> shards.Shard:
@@ -119,7 +119,7 @@ def _open(path: Path, modalities: Collection[str]) -> shards.Shard:
     shard = shards.read(path, modalities)
     others = sorted({*shard.index["actor"]} - {path.name})
     if others:
-        raise CfnsrError(path, f"contains clips of speaker {', '.join(others)}", "Run `dvc repro extract`")
+        raise CfnsrError(path, f"contains clips of speaker {', '.join(others)}", stored.AGAIN)
     return shard
 
 

@@ -221,7 +221,9 @@ def _common(name: str, records: list[JobRecord]) -> dict[str, Any]:
     common = {key: getattr(records[0], key) for key in names}
     differing = [key for key, value in common.items() if any(getattr(record, key) != value for record in records)]
     if differing:
-        raise CfnsrError(name, f"its folds differ in {', '.join(differing)}", "Run `dvc repro -f train`")
+        raise CfnsrError(
+            name, f"its folds differ in {', '.join(differing)}", "Run `dvc repro` without `-s`, which makes them again"
+        )
     return common
 
 

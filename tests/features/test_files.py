@@ -49,5 +49,5 @@ def test_sequences_are_read_as_written(tmp_path: Path) -> None:
     speaker = files.read(tmp_path / "out")
     assert speaker.sequences is not None and speaker.sequences.shape == (2, 3, 2)
     np.save(tmp_path / "out" / files.SEQUENCES, np.zeros((1, 3, 2), np.float32))
-    with pytest.raises(CfnsrError, match=r"has sequences of shape \(1, 3, 2\) for 2 clips"):
+    with pytest.raises(CfnsrError, match=r"sequences\.npy: holds 1 clips, the index 2"):
         files.read(tmp_path / "out")
