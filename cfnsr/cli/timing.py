@@ -66,7 +66,7 @@ def _entries(corpus: str) -> Iterator[dict[str, Any]]:
         remedy = f"Delete it (`rm -r {path}`): only the times of that run are lost"
         entry: dict[str, Any] = stored.read_json(path, dict[str, str | float], _LOG, remedy)
         with stored.reading(path, _LOG, remedy):
-            corpus_of_stage = str(entry["stage"]).partition("@")[2].split("-")[0]
+            corpus_of_stage = entry["stage"].partition("@")[2].split("-")[0]
             entry["wall_s"] = float(entry["wall_s"])
         if corpus_of_stage in (corpus, ""):  # `params` runs for any corpus
             yield entry

@@ -49,8 +49,8 @@ class BadClips:
             CfnsrError: the policy is ``fail``.
         """
         if self._fail:
-            command = f". This fetches the speaker's clips again: {self._fetching}" if self._fetching else ""
-            remedy = f"{error.remedy}; or set on_bad_clip: skip{command}"
+            command = f" ({self._fetching} fetches the speaker's clips)" if self._fetching else ""
+            remedy = f"{error.remedy}{command}; or set on_bad_clip: skip"
             raise CfnsrError(error.where, error.problem, remedy) from error
 
     def report(self) -> None:

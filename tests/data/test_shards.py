@@ -109,7 +109,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         shards.read(folder)
     np.save(folder / "mel.npy", np.load(folder / "mel.npy").astype(np.float32))
     pd.read_parquet(folder / "clips.parquet").iloc[:-1].to_parquet(folder / "clips.parquet")
-    with pytest.raises(CfnsrError, match=r"frames\.npy: holds 8 clips, the index 7"):
+    with pytest.raises(CfnsrError, match=r"frames\.npy: holds 8 clips .*, the index 7"):
         shards.read(folder)
     (folder / "mfcc.npy").write_bytes(b"junk")
     with pytest.raises(CfnsrError, match=r"mfcc\.npy: is not the array mfcc of a shard"):

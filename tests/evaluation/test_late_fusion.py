@@ -87,7 +87,7 @@ def test_predictions_of_another_fold_are_refused(
         late_fusion.combine(network, datasets, manifest.labels, own, tmp_path / "audio.parquet")
     with pytest.raises(
         CfnsrError,
-        match=r"audio/fold_3/7/predictions\.parquet: is missing\. Run `cfnsr check --deep --mend`, then `dvc repro`",
+        match=r"audio/fold_3/7/predictions\.parquet: is missing\. Run `dvc repro`",
     ):
         late_fusion.combine(network, datasets, manifest.labels, own, table(corpus_folder, "audio", "fold_3"))
 
