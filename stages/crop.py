@@ -7,6 +7,7 @@ from cfnsr.cli.stage import stage
 from cfnsr.config import Params
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import face_boxes, landmarks
+from cfnsr.runtime import stored
 from cfnsr.runtime.bad_clips import BadClips
 
 
@@ -18,7 +19,7 @@ def main(params: Params, landmarks_file: Path, out: Path) -> None:
 
     Example: python -m stages.crop data/studio/landmarks/01.parquet data/studio/faces/01.parquet
     """
-    bad = BadClips(params.on_bad_clip)
+    bad = BadClips(params.on_bad_clip, stored.fetching(landmarks_file))
     by_clip, skipped = landmarks.read(landmarks_file)
     for clip, reason in skipped.items():
         bad.handle(clip, CfnsrError(f"{landmarks_file}, clip {clip}", reason, "Fetch the clip and its landmarks again"))

@@ -9,7 +9,7 @@ from cfnsr.config import Params
 from cfnsr.data import shards
 from cfnsr.preprocessing import extract, face_boxes
 from cfnsr.preprocessing.extract import ExtractOptions
-from cfnsr.runtime import progress
+from cfnsr.runtime import progress, stored
 from cfnsr.runtime.bad_clips import BadClips
 
 
@@ -25,7 +25,7 @@ def main(params: Params, corpus: str, raw: Path, boxes_file: Path, out: Path) ->
 
     Example: python -m stages.extract studio data/studio/raw/01 data/studio/faces/01.parquet data/studio/shards/01
     """
-    bad = BadClips(params.on_bad_clip)
+    bad = BadClips(params.on_bad_clip, stored.fetching(raw))
     clips = corpora.get(corpus).clips(raw, bad)
     boxes, skipped = face_boxes.read(boxes_file)
     options = ExtractOptions(**params.extract.model_dump(), modalities=params.modalities)

@@ -10,7 +10,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.features import extractors
 from cfnsr.features.files import write
 from cfnsr.preprocessing import face_boxes
-from cfnsr.runtime import progress
+from cfnsr.runtime import progress, stored
 from cfnsr.runtime.bad_clips import BadClips
 
 
@@ -32,7 +32,7 @@ def main(params: Params, corpus: str, name: str, raw: Path, boxes_file: Path, ou
     section = params.frozen(name)
     extractor = extractors.load(section.extractor, section.options, f"features.{name}")
     where = f"features.{name}.sequence"
-    bad = BadClips(params.on_bad_clip)
+    bad = BadClips(params.on_bad_clip, stored.fetching(raw))
     clips = corpora.get(corpus).clips(raw, bad)
     boxes, _ = face_boxes.read(boxes_file)
     by_clip = {}

@@ -7,7 +7,7 @@ from cfnsr.cli.options import IN_FOLDER, OUT_FILE
 from cfnsr.cli.stage import stage
 from cfnsr.config import Params
 from cfnsr.preprocessing import container, landmarks
-from cfnsr.runtime import progress
+from cfnsr.runtime import progress, stored
 from cfnsr.runtime.bad_clips import BadClips
 
 
@@ -29,7 +29,7 @@ def main(params: Params, corpus: str, raw: Path, published: Path, out: Path) -> 
     if "video" not in params.modalities:
         landmarks.write(out, {}, {})
         return
-    bad = BadClips(params.on_bad_clip)
+    bad = BadClips(params.on_bad_clip, stored.fetching(raw))
     clips = corpora.get(corpus).clips(raw, bad)
     find = landmarks.finder(
         params.landmarks.source,

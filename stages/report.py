@@ -33,7 +33,7 @@ def main(params: Params, corpus: Path, out: Path) -> None:
         prune(resume, [])
     figures = results.gather(corpus, manifest, expected=expected, ci_level=params.report.ci_level)
     files.write(out, figures, manifest)
-    gallery = Gallery(corpus / "shards", params.actors, manifest.modalities, faces=params.report.faces)
+    gallery = Gallery(corpus / "shards", manifest, faces=params.report.faces)
     origin = provenance(params.of_result(), preset.load_all(PRESETS))
     page.write(out / "report.html", figures, manifest, gallery, origin)
 

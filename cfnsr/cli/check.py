@@ -22,7 +22,11 @@ _NAMED = 10  # damaged objects in an error
 
 @click.command()
 @params_option
-@click.option("--deep", is_flag=True, help="Read every object of DVC's cache; without it, their sizes are compared.")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Read every object of DVC's cache, and every file taken from it; without it, sizes are compared.",
+)
 @click.option("--mend", is_flag=True, help="Remove damaged objects, so that `dvc repro` makes them again.")
 def check(params: Path, deep: bool, mend: bool) -> None:
     """Check params.yaml, DVC's own files and its cache before any work.

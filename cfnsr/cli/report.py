@@ -13,6 +13,7 @@ from cfnsr.cli import timing
 from cfnsr.cli.options import OUT_FILE, metrics_option, params_option
 from cfnsr.errors import CfnsrError
 from cfnsr.report.expected import label
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import writing
 
 
@@ -44,7 +45,7 @@ def report(params: Path, metrics: Path, out: Path | None) -> None:
             page.with_run_info(path, out, _run_info(corpus, params.parent))
         path = out
     elif not path.is_file():
-        raise CfnsrError(path, "is missing", "Run `dvc repro report`, or `dvc checkout`")
+        raise CfnsrError(path, "is missing", stored.AGAIN)
     click.echo(f"{path}: open it in a browser; it needs no network")
 
 

@@ -11,11 +11,11 @@ from statistics import fmean
 from typing import Any
 
 from cfnsr import STARTED_S
-from cfnsr.errors import CfnsrError
-from cfnsr.runtime import dvc_repository
+from cfnsr.runtime import dvc_repository, stored
 from cfnsr.runtime.outputs import atomic_file
 
 LOGS = Path("data/logs")
+_LOG = "the log of a stage"
 
 _facts: dict[str, str] = {}
 
@@ -62,10 +62,10 @@ def read_facts(corpus: str, name: str) -> list[str]:
 
 def _entries(corpus: str) -> Iterator[dict[str, Any]]:
     for path in sorted(LOGS.glob("*.json")):
-        try:
-            entry = json.loads(path.read_text(encoding="utf-8"))
-            stage, _ = entry["stage"], entry["wall_s"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise CfnsrError(path, "is not the log of a stage", "Delete it") from error
-        if stage.partition("@")[2].split("-")[0] in (corpus, ""):  # `params` runs for any corpus
+        remedy = f"Delete it (`rm -r {path}`): only the times of that run are lost"
+        entry: dict[str, Any] = stored.read_json(path, dict[str, str | float], _LOG, remedy)
+        with stored.reading(path, _LOG, remedy):
+            corpus_of_stage = entry["stage"].partition("@")[2].split("-")[0]
+            entry["wall_s"] = float(entry["wall_s"])
+        if corpus_of_stage in (corpus, ""):  # `params` runs for any corpus
             yield entry

@@ -19,10 +19,12 @@ def read_text(path: Path) -> str:
     """
     try:
         return path.read_text(encoding="utf-8")
-    except OSError as error:
+    except FileNotFoundError as error:
         raise CfnsrError(path, f"cannot be read ({error.strerror})", "Run from the repository's root") from error
+    except OSError as error:
+        raise CfnsrError(path, f"cannot be read ({error.strerror})", _correct(path)) from error
     except UnicodeDecodeError as error:
-        raise CfnsrError(path, f"is not YAML: {error}", "Correct the file") from error
+        raise CfnsrError(path, f"is not YAML: {error}", _correct(path)) from error
 
 
 def read_yaml(path: Path) -> dict[Any, Any]:
@@ -33,8 +35,12 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     """
     try:
         values = YAML(typ="safe", pure=True).load(read_text(path)) or {}
-    except (YAMLError, ValueError) as error:  # Python reads no number of more than 4,300 digits
-        raise CfnsrError(path, f"is not YAML: {error}", "Correct the file") from error
+    except (YAMLError, ValueError, RecursionError) as error:  # a date in month 13, a number of 5,000 digits
+        raise CfnsrError(path, f"is not YAML: {error}", _correct(path)) from error
     if not isinstance(values, dict):
-        raise CfnsrError(path, "has no keys at its top level", "Correct the file")
+        raise CfnsrError(path, "has no keys at its top level", _correct(path))
     return values
+
+
+def _correct(path: Path) -> str:
+    return f"Correct the file, or start over with `git checkout {path}`"

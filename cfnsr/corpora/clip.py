@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cfnsr.corpora import filenames
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.bad_clips import BadClips
 from cfnsr.runtime.checksum import md5
 
@@ -77,9 +78,11 @@ def describe(folder: Path, bad: BadClips, describe_clip: Callable[[Path], Clip] 
     """
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in filenames.MEDIA_SUFFIXES)
     if not paths:
-        raise CfnsrError(folder, "has no clip", "Run the download stage of this speaker again")
+        raise CfnsrError(folder, "has no clip", f"Fetch them again: {stored.fetching(folder)}")
     clips = []
     for path in paths:
         with bad.guard(path.stem):
+            if not path.is_file():
+                raise CfnsrError(path, "is no file", "Fetch the clip again, or remove it")
             clips.append(describe_clip(path))
     return clips

@@ -20,6 +20,7 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Speakers, Trial
 from cfnsr.data.stored_array import StoredArray
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -57,19 +58,19 @@ class Clips:
         self.speakers, self.labels = speakers, labels
         self._arrays = shards.array_names(modalities)
         self._folder, self._modalities = folder, modalities
-        self._unread = {} if checksums is None else {speaker: checksums[speaker] for speaker in speakers}
+        self._unread = {} if checksums is None else {speaker: checksums.get(speaker, "") for speaker in speakers}
         self._rows: list[tuple[Mapping[str, StoredArray | np.ndarray], int]] = []
         indices = []
         for speaker in speakers:
             shard = _open(folder / speaker, modalities)
             # Mapped arrays would keep a file descriptor each, and 1,024 of them are a usual limit.
-            stored = {name: StoredArray.of(array) for name, array in shard.arrays.items()}
-            self._rows += [(stored, row) for row in range(len(shard.index))]
+            arrays = {name: StoredArray.of(array) for name, array in shard.arrays.items()}
+            self._rows += [(arrays, row) for row in range(len(shard.index))]
             indices.append(shard.index)
         self.index = pd.concat(indices, ignore_index=True)
         unknown = sorted({*self.index["label"]} - {*labels})
         if unknown:
-            raise CfnsrError(folder, f"labels {', '.join(unknown)} are not known", "Run `dvc repro check`")
+            raise CfnsrError(folder, f"labels {', '.join(unknown)} are not known", stored.AGAIN)
         self.classes = np.array([labels.index(label) for label in self.index["label"]])
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Clips:
@@ -110,8 +111,7 @@ class Clips:
         arrays = shards.read(self._folder / speaker, self._modalities).arrays
         if of_arrays(arrays.values()) != self._unread.pop(speaker):
             problem = "its arrays are not those that were checked: they are damaged, or made again since"
-            remedy = "Run `cfnsr check --deep --mend`, delete this folder, and run `dvc repro`"
-            raise CfnsrError(self._folder / speaker, problem, remedy)
+            raise CfnsrError(self._folder / speaker, problem, stored.AGAIN)
 
 
 def _stack(rows: Sequence[tuple[StoredArray | np.ndarray, int]]) -> np.ndarray:
@@ -131,7 +131,7 @@ def _open(path: Path, modalities: Collection[str]) -> shards.Shard:
     shard = shards.read(path, modalities)
     others = sorted({*shard.index["actor"]} - {path.name})
     if others:
-        raise CfnsrError(path, f"contains clips of speaker {', '.join(others)}", "Run `dvc repro extract`")
+        raise CfnsrError(path, f"contains clips of speaker {', '.join(others)}", stored.AGAIN)
     return shard
 
 

@@ -6,18 +6,21 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
+import pyarrow as pa
+from pydantic import ConfigDict, TypeAdapter
 
 from cfnsr.data.splits import Speakers, Trial
-from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_file
 
 # Which epoch's predictions: that with the best validation accuracy, the last, and that with the best test accuracy.
 CHOICES = ("selected", "last_epoch", "best_test_epoch")
 VALIDATION = "validation"  # predictions of the validation speakers at the selected epoch
 SPEAKERS = "speakers"  # the key of the sets of speakers in a table's attributes, which Parquet keeps
+_PREDICTIONS = "a table of predictions"
 _COLUMNS = ("choice", "label", "predicted")  # that every reader of predictions needs
 
 
@@ -69,30 +72,37 @@ class JobPaths:
         return self.results / "curves"
 
 
-def read_predictions(path: Path, columns: Sequence[str] = (), speakers: Speakers | None = None) -> pd.DataFrame:
+def read_predictions(
+    path: Path, columns: Sequence[str] = (), speakers: Speakers | None = None, labels: Sequence[str] = ()
+) -> pd.DataFrame:
     """Read a job's table of predictions; ``cfnsr.evaluation.outputs.to_table`` describes its columns.
 
     Args:
         path: of the file.
-        columns: those that it must have besides the common ones.
+        columns: of texts, that it must have besides the common ones.
         speakers: of the job's fold, which must be those of the table; None if it is of no fold.
+        labels: the emotions, each of which must have a column of probabilities; without them none is needed.
 
     Raises:
         CfnsrError: the file is missing, damaged, another table or of other speakers.
     """
-    if not path.is_file():
-        raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing")
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # Arrow's errors are among them
-        raise CfnsrError(path, f"is not a table of predictions ({error})", "Run `dvc repro`") from error
-    missing = [column for column in (*_COLUMNS, *columns) if column not in table]
-    if missing:
-        problem = f"is not a table of predictions (it lacks the column {', '.join(missing)})"
-        raise CfnsrError(path, problem, "Run `dvc repro`")
+    types: dict[str, pa.DataType] = dict.fromkeys([*_COLUMNS, *columns], pa.string())
+    table = stored.read_frame(path, types | dict.fromkeys(probabilities(labels), pa.float64()), _PREDICTIONS)
+    with stored.reading(path, _PREDICTIONS):
+        if "selected" not in table["choice"].array:
+            raise ValueError("it has no predictions at the selected epoch")
+        unknown = sorted({*table["label"], *table["predicted"]} - {*labels}) if labels else []
+        if unknown:
+            raise ValueError(f"it has the unknown emotion {unknown[0]}")
+        recorded = TypeAdapter(dict[str, list[str]]).validate_python(table.attrs.get(SPEAKERS, {}))
     if speakers is not None:
-        speakers.require(table.attrs.get(SPEAKERS, {}), path)
+        speakers.require(recorded, path)
     return table
+
+
+def probabilities(labels: Iterable[str]) -> list[str]:
+    """Return the columns of probabilities in a table of predictions."""
+    return [f"p_{label}" for label in labels]
 
 
 def worst_seen(seen: Iterable[str]) -> str:
@@ -141,6 +151,7 @@ class JobRecord:
     frozen_parameters: int = 0
     speakers: dict[str, list[str]] = field(default_factory=dict)
     libraries: dict[str, str] = field(default_factory=dict)
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""
@@ -154,9 +165,4 @@ class JobRecord:
         Raises:
             CfnsrError: the file is missing or is not a record.
         """
-        if not path.is_file():
-            raise CfnsrError(path, "is missing", "Run `dvc repro`")
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise CfnsrError(path, f"is not the record of a job ({error})", "Run `dvc repro`") from error
+        return stored.read_json(path, cls, "the record of a job")

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
 
 from cfnsr.data import shards, splits
 from cfnsr.data.splits import PROTOCOLS, Speakers, Trial
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_file
 
 
@@ -48,6 +51,7 @@ class Manifest:
     libraries: list[dict[str, str]]
     units: str
     arrays: dict[str, str]
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
 
     def write(self, path: Path) -> None:
         """Write the manifest as JSON."""
@@ -55,24 +59,27 @@ class Manifest:
             partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> Manifest:
+    def read(cls, path: Path, remedy: str = stored.AGAIN) -> Manifest:
         """Read a manifest, and check the sets of speakers again.
+
+        Args:
+            path: of the file.
+            remedy: for the error.
 
         Raises:
             CfnsrError: the file is missing or not a manifest, or a speaker is in two sets of a fold.
         """
-        try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            protocols: dict[str, dict[str, Speakers]] = {protocol: {} for protocol in PROTOCOLS}
-            for protocol, folds in protocols.items():
-                for fold, sets in values["protocols"][protocol].items():
-                    folds[fold] = Speakers(*(tuple(sets[role]) for role in ("test", "validation", "train")))
-                splits.check(protocol, folds)
-            return cls(**{**values, "protocols": protocols})
-        except FileNotFoundError as error:
-            raise CfnsrError(path, "is missing", "Run `dvc repro check`, which writes it") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CfnsrError(path, f"is not a manifest ({error})", "Run `dvc repro check`") from error
+        manifest = stored.read_json(path, cls, "a manifest", remedy)
+        with stored.reading(path, "a manifest", remedy):
+            manifest._check()
+        return manifest
+
+    def _check(self) -> None:
+        """Check that the fields fit each other."""
+        for protocol in PROTOCOLS:
+            splits.check(protocol, self.protocols[protocol])
+        if not (self.labels and self.folds and min(map(min, self.shapes.values())) > 0):
+            raise ValueError("it lacks labels, folds or shapes")
 
     @property
     def modalities(self) -> list[str]:
@@ -97,5 +104,10 @@ class Manifest:
         """
         if trial.fold not in self.folds:
             problem = f"no fold {trial.fold!r}; there are {', '.join(self.folds)}"
-            raise CfnsrError("folds", problem, "Run `dvc repro check`")
-        return self.protocols[trial.protocol][trial.fold]
+            raise CfnsrError("folds", problem, "Run `dvc repro` without `-s`, which writes the manifest again")
+        sets = self.protocols[trial.protocol][trial.fold]
+        unknown = {*sets.test, *sets.validation, *sets.train} - {*self.clips}
+        if unknown:
+            problem = f"the manifest lists no clips of speaker {', '.join(sorted(unknown))}"
+            raise CfnsrError(f"folds.{trial.fold}", problem, stored.AGAIN)
+        return sets

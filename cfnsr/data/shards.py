@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cfnsr.errors import CfnsrError
-from cfnsr.runtime import libraries
+from cfnsr.runtime import libraries, stored
 from cfnsr.runtime.outputs import atomic_folder
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ ARRAYS = {
 BOTH = ("video", "audio")  # modalities
 INDEX = "clips.parquet"
 _LIBRARIES = b"libraries"  # key in the index's metadata
+_AGREE = "Make what cfnsr.preprocessing.extract returns agree with ARRAYS in cfnsr/data/shards.py"
 _COLUMNS = pa.schema(
     {
         "clip": pa.string(),
@@ -73,6 +74,11 @@ _COLUMNS = pa.schema(
         "skipped": pa.string(),
     }
 )
+# Of a clip that is used; the others are empty where a corpus has one modality, or says less of its clips.
+_FILLED = (
+    "clip", "actor", "label", "source_md5", "duration_s", "padded_s", "sound_offset_s", "tracks", "lost_frames",
+    "scaled_frames", "still", "transfer",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,8 @@ def write(
         if not index:
             reason = " ".join(next(iter(skipped.items()), ("", "there is none")))
             problem = f"none of its clips can be used; {reason}"
-            raise CfnsrError(folder, problem, "Fetch this speaker's clips again, or remove it from actors")
+            remedy = f"Fetch its clips again: {stored.fetching(folder)}, or remove the speaker from actors"
+            raise CfnsrError(folder, problem, remedy)
         known = {row["clip"]: row for row in rows}
         index += [{**known.get(clip, {"clip": clip}), "skipped": reason} for clip, reason in skipped.items()]
         schema = _COLUMNS.with_metadata({_LIBRARIES: json.dumps(libraries.versions())})
@@ -189,21 +196,14 @@ def _check_sample(where: str, sample: Sample, names: list[str]) -> None:
         raise CfnsrError(
             where,
             f"has the arrays {', '.join(sample.arrays)}, not {', '.join(names)}",
-            "Make what cfnsr.preprocessing.extract returns agree with ARRAYS in cfnsr/data/shards.py",
+            _AGREE,
         )
     for name, array in sample.arrays.items():
-        _check_array(where, name, array.dtype, array.shape)
-
-
-def _check_array(where: object, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    """Compare the type and the dimensions of one clip's array with the table of arrays."""
-    spec = ARRAYS[name]
-    if dtype != spec.dtype or len(shape) != len(spec.dimensions):
-        raise CfnsrError(
-            where,
-            f"{name} is {dtype} of shape {shape} a clip, not {np.dtype(spec.dtype)} ({', '.join(spec.dimensions)})",
-            "Run `dvc repro -f extract`",
-        )
+        spec = ARRAYS[name]
+        if array.dtype != spec.dtype or array.ndim != len(spec.dimensions):
+            expected = f"{np.dtype(spec.dtype)} ({', '.join(spec.dimensions)})"
+            problem = f"{name} is {array.dtype} of shape {array.shape} a clip, not {expected}"
+            raise CfnsrError(where, problem, _AGREE)
 
 
 def read(folder: Path, modalities: Collection[str] = BOTH) -> Shard:
@@ -216,26 +216,25 @@ def read(folder: Path, modalities: Collection[str] = BOTH) -> Shard:
     Raises:
         CfnsrError: a file is missing or broken, or index and arrays differ in length.
     """
-    import pandas as pd  # only readers need it: extraction's workers use less memory without it
+    from pydantic import TypeAdapter  # extraction's workers use less memory without it
 
-    names = array_names(modalities)
-    for name in (INDEX, *(f"{array}.npy" for array in names)):
-        if not (folder / name).is_file():
-            problem = "is missing"
-            raise CfnsrError(folder / name, problem, "Run `dvc pull` to fetch it, or `dvc repro extract` to write it")
-    try:
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
-        table = pq.read_table(folder / INDEX)
-        made_with = json.loads((table.schema.metadata or {}).get(_LIBRARIES, b"{}"))
-        rows: pd.DataFrame = table.to_pandas()
-        used = rows["skipped"].isna()
-        skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
-        index = pd.DataFrame(rows[used]).drop(columns="skipped")
-    except (OSError, ValueError, EOFError, KeyError) as error:  # Arrow's errors are among them
-        raise CfnsrError(folder, f"is not a shard ({error})", "Run `dvc repro -f extract`") from error
+    columns = {field.name: field.type for field in _COLUMNS if field.name in _FILLED}
+    rows = stored.read_frame(folder / INDEX, columns, "the index of a shard", unused="skipped")
+    arrays = {
+        name: stored.read_array(
+            folder / f"{name}.npy", spec.dtype, 1 + len(spec.dimensions), f"the array {name} of a shard", mapped=True
+        )
+        for name, spec in ARRAYS.items()
+        if spec.modality in modalities
+    }
+    with stored.reading(folder / INDEX, "the index of a shard"):
+        metadata = pq.read_schema(folder / INDEX).metadata or {}
+        made_with = TypeAdapter(dict[str, str]).validate_json(metadata.get(_LIBRARIES, b"{}"))
+    used = rows["skipped"].isna()
+    skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
+    index: Any = rows[used].drop(columns="skipped")
     for name, array in arrays.items():
-        _check_array(folder / f"{name}.npy", name, array.dtype, array.shape[1:])
-        if len(array) != len(index):
-            problem = f"holds {len(array)} clips, the index {len(index)}"
-            raise CfnsrError(folder / f"{name}.npy", problem, "Run `dvc repro -f extract`")
+        if len(array) != len(index) or not array.size:
+            problem = f"holds {len(array)} clips of shape {array.shape[1:]}, the index {len(index)}"
+            raise CfnsrError(folder / f"{name}.npy", problem, stored.AGAIN)
     return Shard(index, skipped, arrays, made_with)

@@ -114,6 +114,6 @@ def _checked_spec(path: Path, trial: Trial, manifest: Manifest) -> ModelSpec:
     ]
     if different:
         problem = f"was trained for {'; '.join(different)}"
-        raise CfnsrError(path, problem, "Run `dvc repro pretrain`, or import the right file")
+        raise CfnsrError(path, problem, "Run `dvc repro` without `-s`, or import the right file")
     manifest.speakers(trial).require(spec.speakers, path)
     return spec

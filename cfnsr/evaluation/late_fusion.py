@@ -74,7 +74,7 @@ def _common_choices(
     datasets: FoldDatasets, labels: list[str], *paths: Path
 ) -> Iterator[tuple[str, list[LogProbabilities]]]:
     """Yield each choice that all tables have, with the predictions of each table."""
-    tables = {path: read_predictions(path, speakers=datasets.speakers) for path in paths}
+    tables = {path: read_predictions(path, ["actor", "clip"], datasets.speakers, labels) for path in paths}
     for choice in (*CHOICES, VALIDATION):
         if all(choice in set(table["choice"]) for table in tables.values()):
             clips = datasets.selection_split if choice == VALIDATION else datasets.test
@@ -86,5 +86,5 @@ def _predictions(path: Path, table: pd.DataFrame, choice: str, clips: Clips, lab
     keys = ["actor", "clip"]
     if table.loc[table["choice"] == choice, keys].to_numpy().tolist() != clips.index[keys].to_numpy().tolist():
         problem = f"its {choice} predictions are of other clips than the fold's"
-        raise CfnsrError(path, problem, "Run `dvc repro pretrain evaluate`")
+        raise CfnsrError(path, problem, "Run `dvc repro` without `-s`, which makes it again")
     return from_table(table, labels, choice)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data.dataset import FoldDatasets
-from cfnsr.data.jobs import SPEAKERS, VALIDATION, JobPaths, JobRecord
+from cfnsr.data.jobs import SPEAKERS, VALIDATION, JobPaths, JobRecord, probabilities
 from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.reference import Reference
 from cfnsr.evaluation.types import Attention, LogProbabilities
@@ -130,10 +130,10 @@ def to_table(index: pd.DataFrame, labels: list[str], choice: str, predicted: Log
     table = pd.DataFrame(index[["clip", "actor", "label"]]).copy()
     table.insert(0, "choice", choice)
     table["predicted"] = [labels[best] for best in predicted.argmax(axis=1)]
-    table[[f"p_{label}" for label in labels]] = np.exp(predicted.astype(np.float64))
+    table[probabilities(labels)] = np.exp(predicted.astype(np.float64))
     return table
 
 
 def from_table(table: pd.DataFrame, labels: list[str], choice: str) -> LogProbabilities:
     """Return the log-probabilities of one choice of a table of predictions."""
-    return np.log(table.loc[table["choice"] == choice, [f"p_{label}" for label in labels]].to_numpy())
+    return np.log(table.loc[table["choice"] == choice, probabilities(labels)].to_numpy())

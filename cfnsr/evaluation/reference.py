@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_file
 
 FILE = "reference.safetensors"  # beside the model's file
@@ -115,11 +117,11 @@ class Reference:
             CfnsrError: there is a file, and it is damaged or another one.
         """
         path = model.with_name(FILE)
-        if not path.is_file():
+        if not path.exists():
             return None
         try:
             with safe_open(path, framework="np") as file:
-                modules = json.loads(file.metadata()[_KEY])["modules"]
+                modules = TypeAdapter(dict[str, tuple[str, ...]]).validate_json(file.metadata()[_KEY])["modules"]
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
             means = {name.removeprefix("means."): array for name, array in arrays.items() if name.startswith("means.")}
             if arrays["mean"].shape != arrays["std"].shape or arrays["mean"].ndim != 1 or arrays["distances"].ndim != 1:
@@ -128,6 +130,6 @@ class Reference:
                 raise ValueError("its arrays are empty or not finite")
             if not (arrays["std"] > 0).all():
                 raise ValueError("a deviation is not positive")
-            return cls(tuple(modules), arrays["mean"], arrays["std"], arrays["distances"], means)
+            return cls(modules, arrays["mean"], arrays["std"], arrays["distances"], means)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise CfnsrError(path, f"is not what was written beside a model ({error})", "Train it again") from error
+            raise CfnsrError(path, f"is not what was written beside a model ({error})", stored.AGAIN) from error

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
-from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_file
 
 FOLDER = "cross_corpus"  # below `jobs`, where each other row has a folder of its protocol
@@ -40,6 +41,7 @@ class CrossTraining:
     not_tested: dict[str, int]
     layer: int
     c: float
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class CrossRecord:
     labels: dict[str, str]
     trainings: list[CrossTraining]
     speakers: list[str]
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""
@@ -76,10 +79,4 @@ class CrossRecord:
         Raises:
             CfnsrError: the file is missing or is not a record.
         """
-        try:
-            return TypeAdapter(cls).validate_json(path.read_bytes())
-        except FileNotFoundError as error:
-            raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing") from error
-        except (OSError, ValidationError) as error:
-            problem = f"is not a record of what other corpora trained ({error})"
-            raise CfnsrError(path, problem, "Run `dvc repro -f cross`") from error
+        return stored.read_json(path, cls, "a record of what other corpora trained")

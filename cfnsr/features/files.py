@@ -7,19 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Float32
+from pydantic import ConfigDict
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.data.checksum import of_arrays
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_folder
 
 ARRAY, SEQUENCES, INDEX, FACTS = "means.npy", "sequences.npy", "clips.parquet", "extractor.json"
-_AGAIN = "Run `dvc repro -f features`"
 CHECKSUM = "checksum"  # of the arrays: key in the index's attributes, which Parquet keeps
 
 
@@ -47,16 +49,7 @@ class Facts:
     licence: str = ""
     parameters: int = 0
     rate_hz: int = 0
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Facts:
-        """Return the facts whose fields were read from JSON.
-
-        Raises:
-            KeyError, TypeError: a field is missing or unknown.
-        """
-        trained_on = values["trained_on"]
-        return cls(**{**values, "trained_on": None if trained_on is None else tuple(trained_on)})
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True)
@@ -134,7 +127,9 @@ def write(
     if not used:
         reason = " ".join(next(iter(skipped.items()), ("", "there is none")))
         problem = f"none of its clips has features; {reason}"
-        raise CfnsrError(folder, problem, "Fetch this speaker's clips again, or remove it from actors")
+        clips_folder = folder.parents[1] / folder.name  # data/<corpus>/features/<row>/<speaker>
+        remedy = f"Fetch its clips again: {stored.fetching(clips_folder)}, or remove the speaker from actors"
+        raise CfnsrError(folder, problem, remedy)
     rows = [
         {
             "clip": clip.id,
@@ -159,37 +154,43 @@ def write(
         (partial / FACTS).write_text(json.dumps(asdict(facts), indent=2) + "\n", encoding="utf-8")
 
 
-def read(folder: Path) -> SpeakerFeatures:
+def read(folder: Path, remedy: str = stored.AGAIN) -> SpeakerFeatures:
     """Read the features of one speaker.
+
+    Args:
+        folder: of the speaker.
+        remedy: for the error.
 
     Raises:
         CfnsrError: a file is missing or damaged, or contains NaN or infinity.
     """
-    try:
-        rows = pd.read_parquet(folder / INDEX)
-        means = np.load(folder / ARRAY)
-        has_sequences = (folder / SEQUENCES).is_file()
-        sequences = np.load(folder / SEQUENCES, mmap_mode="r") if has_sequences else None
-        facts = Facts.of(json.loads((folder / FACTS).read_text(encoding="utf-8")))
-        used = rows["skipped"].isna()
-        skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
-        index = pd.DataFrame(rows[used]).drop(columns="skipped").reset_index(drop=True)
-    except FileNotFoundError as error:
-        raise CfnsrError(error.filename or folder, "is missing", "Run `dvc repro features`") from error
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
-        raise CfnsrError(folder, f"is no folder of features ({error})", _AGAIN) from error
-    if means.ndim != 3 or len(means) != len(index):
-        raise CfnsrError(folder, f"has features of shape {means.shape} for {len(index)} clips", _AGAIN)
-    if sequences is not None and (sequences.ndim != 3 or len(sequences) != len(index)):
-        raise CfnsrError(folder, f"has sequences of shape {sequences.shape} for {len(index)} clips", _AGAIN)
+    columns = {"clip": pa.string(), "actor": pa.string(), "label": pa.string(), "source_md5": pa.string()}
+    rows = stored.read_frame(folder / INDEX, columns, "the index of features", remedy, unused="skipped")
+    means = read_features(folder / ARRAY, remedy)
+    sequences = read_features(folder / SEQUENCES, remedy, mapped=True) if (folder / SEQUENCES).exists() else None
+    facts = stored.read_json(folder / FACTS, Facts, "the facts of a frozen encoder", remedy)
+    used = rows["skipped"].isna()
+    skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
+    index: Any = rows[used].drop(columns="skipped").reset_index(drop=True)
+    for name, array in ((ARRAY, means), (SEQUENCES, sequences)):
+        if array is not None and len(array) != len(index):
+            raise CfnsrError(folder / name, f"holds {len(array)} clips, the index {len(index)}", remedy)
     if of_arrays([means] if sequences is None else [means, sequences]) != rows.attrs.get(CHECKSUM):
-        raise CfnsrError(folder, "its arrays are damaged, or of another version", _AGAIN)
-    if not np.isfinite(means).all() or (sequences is not None and not np.isfinite(sequences).all()):
-        raise CfnsrError(folder, "contains NaN or infinity", _AGAIN)
+        raise CfnsrError(folder, "its arrays are damaged, or of another version", remedy)
     return SpeakerFeatures(facts, index, skipped, means, sequences)
 
 
-def read_speakers(folder: Path, speakers: Iterable[str], remedy: str = _AGAIN) -> Iterator[tuple[str, SpeakerFeatures]]:
+def read_features(path: Path, remedy: str = stored.AGAIN, *, mapped: bool = False) -> np.ndarray:
+    """Read an array of features, three dimensions of finite numbers; see ``stored.read_array``."""
+    array = stored.read_array(path, np.float32, 3, "an array of features", remedy, mapped=mapped)
+    if not array.size or not np.isfinite(array).all():
+        raise CfnsrError(path, "is empty, or contains NaN or infinity", remedy)
+    return array
+
+
+def read_speakers(
+    folder: Path, speakers: Iterable[str], remedy: str = stored.AGAIN
+) -> Iterator[tuple[str, SpeakerFeatures]]:
     """Read the features of some speakers, which must be of one extractor.
 
     Args:
@@ -200,11 +201,14 @@ def read_speakers(folder: Path, speakers: Iterable[str], remedy: str = _AGAIN) -
     Raises:
         CfnsrError: see ``read``; or a speaker's features are of another extractor than the first one's.
     """
-    facts: Facts | None = None
+    first: SpeakerFeatures | None = None
     for speaker in speakers:
-        features = read(folder / speaker)
-        facts = facts or features.facts
-        if features.facts != facts:
+        features = read(folder / speaker, remedy)
+        first = first or features
+        if features.means.shape[1:] != first.means.shape[1:]:
+            problem = f"has {features.means.shape[1:]} layers and values, the first speaker {first.means.shape[1:]}"
+            raise CfnsrError(folder / speaker / ARRAY, problem, remedy)
+        if features.facts != first.facts:
             problem = "was made by another extractor, or with other weights, than the first speaker's features"
             raise CfnsrError(folder / speaker, problem, remedy)
         yield speaker, features

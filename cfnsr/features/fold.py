@@ -14,6 +14,7 @@ from cfnsr.data.dataset import Clips, FoldDatasets
 from cfnsr.errors import CfnsrError
 from cfnsr.features import files
 from cfnsr.features.files import Facts
+from cfnsr.runtime import stored
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,7 +65,7 @@ class FrozenFeatures:
                     raise CfnsrError(folder / actor, problem, "Remove the clip, or the row from run.probe")
                 if rows.at[clip, "source_md5"] != source:
                     problem = f"clip {clip} has the features of another file"
-                    raise CfnsrError(folder / actor, problem, "Run `dvc repro -f features`")
+                    raise CfnsrError(folder / actor, problem, stored.AGAIN)
             numbers = rows.loc[of_actor["clip"], "index"].to_numpy()
             means.append(known.means[numbers])
             if sequences and known.sequences is None:
@@ -74,7 +75,7 @@ class FrozenFeatures:
             if sequences and known.sequences is not None:
                 over_time.append(known.sequences[numbers])
         if len({array.shape[1:] for array in over_time}) > 1:
-            raise CfnsrError(folder, "its sequences differ in length or width", "Run `dvc repro -f features`")
+            raise CfnsrError(folder, "its sequences differ in length or width", stored.AGAIN)
         assert facts is not None
         joined = np.concatenate(over_time) if sequences else None
         return cls(facts, np.concatenate(means), clips.classes, joined)
@@ -126,7 +127,7 @@ class FoldFeatures:
         for other in (fold.test, fold.validation):
             if other is not None and other.facts != fold.facts:
                 problem = "the training speakers' features were made by another extractor, or with other weights"
-                raise CfnsrError(folder, problem, "Run `dvc repro -f features`")
+                raise CfnsrError(folder, problem, stored.AGAIN)
         return fold
 
     @property

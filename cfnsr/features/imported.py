@@ -7,16 +7,20 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Float32
+from pydantic import ConfigDict
 
 from cfnsr.data.checksum import of_arrays
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.features import files
 from cfnsr.features.files import CHECKSUM, Facts
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_folder
 
 ARRAY, INDEX, ORIGIN = "means.npy", "clips.parquet", "origin.json"
@@ -44,6 +48,17 @@ class ImportedFeatures:
     means: Float32[np.ndarray, "clip layer width"]
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """What lies beside the features: fields of ``ImportedFeatures``."""
+
+    corpus: str
+    data: str
+    left_out: dict[str, int]
+    facts: Facts
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
+
+
 def common_names(labels: Collection[str], names: Mapping[str, str]) -> dict[str, str]:
     """Return the common name of each emotion; one that ``names`` lacks keeps its own."""
     return {label: names.get(label, label) for label in labels}
@@ -62,11 +77,11 @@ def collect(folder: Path, row: str, target: Manifest, names: Mapping[str, str]) 
         CfnsrError: the folder has no such features, or not of the clips of its manifest; or the two corpora share
             fewer than two emotions.
     """
-    again = f"Run `cfnsr preset {folder.name}` and `dvc repro features check` first"
+    again = f"Run `cfnsr check --deep --mend`, `cfnsr preset {folder.name}` and `dvc repro features check` first"
     for path in (folder / "manifest.json", folder / "features" / row):
         if not path.exists():
             raise CfnsrError(path, "is missing", again)
-    source = Manifest.read(folder / "manifest.json")
+    source = Manifest.read(folder / "manifest.json", again)
     of_source, of_target = (common_names(corpus.labels, names) for corpus in (source, target))
     shared = {*of_source.values()} & {*of_target.values()}
     if len(shared) < 2:
@@ -102,13 +117,13 @@ def _of_speakers(
 
 def write(folder: Path, features: ImportedFeatures) -> None:
     """Write the features into a folder, which is replaced as a whole."""
-    origin = {name: getattr(features, name) for name in ("corpus", "data", "left_out")}
+    origin = _Origin(features.corpus, features.data, features.left_out, features.facts)
     index = features.index.copy()
     index.attrs[CHECKSUM] = of_arrays([features.means])
     with atomic_folder(folder) as partial:
         np.save(partial / ARRAY, features.means)
         index.to_parquet(partial / INDEX, index=False)
-        text = json.dumps({**origin, "facts": asdict(features.facts)}, indent=2)
+        text = json.dumps(asdict(origin), indent=2)
         (partial / ORIGIN).write_text(text + "\n", encoding="utf-8")
 
 
@@ -118,17 +133,12 @@ def read(folder: Path) -> ImportedFeatures:
     Raises:
         CfnsrError: a file is missing or damaged.
     """
-    try:
-        index, means = pd.read_parquet(folder / INDEX, columns=_COLUMNS), np.load(folder / ARRAY)
-        origin = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
-        facts = Facts.of(origin.pop("facts"))
-        features = ImportedFeatures(**origin, facts=facts, index=index, means=means)
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError) as error:
-        problem = f"is no folder of another corpus's features ({error})"
-        raise CfnsrError(folder, problem, "Run `dvc repro -f import_features`") from error
-    if means.ndim != 3 or len(means) != len(index):
-        problem = f"has features of shape {means.shape} for {len(index)} clips"
-        raise CfnsrError(folder, problem, "Run `dvc repro -f import_features`")
+    columns = dict.fromkeys(_COLUMNS, pa.string())
+    index: Any = stored.read_frame(folder / INDEX, columns, "the index of features")
+    means = files.read_features(folder / ARRAY)
+    origin = stored.read_json(folder / ORIGIN, _Origin, "the origin of features")
+    if len(means) != len(index):
+        raise CfnsrError(folder / ARRAY, f"holds {len(means)} clips, the index {len(index)}", stored.AGAIN)
     if of_arrays([means]) != index.attrs.get(CHECKSUM):
-        raise CfnsrError(folder, "its array is damaged, or of another version", "Run `dvc repro -f import_features`")
-    return features
+        raise CfnsrError(folder, "its array is damaged, or of another version", stored.AGAIN)
+    return ImportedFeatures(origin.corpus, origin.data, origin.facts, origin.left_out, index[_COLUMNS], means)

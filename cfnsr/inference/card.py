@@ -13,6 +13,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_file
 
 FILE = "card.json"
@@ -121,7 +122,10 @@ class Card:
             CfnsrError: there is a card, and it cannot be read.
         """
         path = model.with_name(FILE)
-        return cls.from_json(path.read_bytes(), path) if path.is_file() else cls(model.stem)
+        if not path.exists():
+            return cls(model.stem)
+        with stored.reading(path, "the card of a model"):
+            return cls.from_json(path.read_bytes(), path)
 
     @classmethod
     def from_json(cls, text: str | bytes, where: object) -> Card:
@@ -139,9 +143,9 @@ class Card:
         except ValidationError as error:
             fault = error.errors()[0]
             problem = f"is not the card of a model ({'.'.join(map(str, fault['loc']))} {fault['msg']})"
-            raise CfnsrError(where, problem, "Run `dvc repro -f best`, or delete it") from error
+            raise CfnsrError(where, problem, f"{stored.AGAIN}; or delete it") from error
         if not _LEAST_TEMPERATURE <= card.temperature <= 1 / _LEAST_TEMPERATURE:
-            raise CfnsrError(where, f"its temperature is {card.temperature:g}", "Run `dvc repro -f best`, or delete it")
+            raise CfnsrError(where, f"its temperature is {card.temperature:g}", f"{stored.AGAIN}; or delete it")
         return card
 
     def to_json(self) -> str:

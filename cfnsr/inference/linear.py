@@ -17,11 +17,11 @@ from cfnsr.inference.faces import Detect, FrameChoice, SeenFace
 from cfnsr.inference.kinds import Inputs, Opinion
 from cfnsr.inference.window_encoder import WindowEncoder
 from cfnsr.inference.windows import Window, Windowing
-from cfnsr.runtime import model_header
+from cfnsr.runtime import model_header, stored
 
 _FEATURES = "features"
 _ARRAYS = ("mean", "scale", "weights", "bias")
-_AGAIN = "Run `dvc repro -f probe`"
+_AGAIN = f"{stored.AGAIN}; or give another file"
 
 
 class LinearClassifier:

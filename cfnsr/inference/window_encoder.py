@@ -8,6 +8,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from cfnsr.errors import CfnsrError
 from cfnsr.features import extractors
 from cfnsr.features.extractors import blendshapes
@@ -51,7 +53,7 @@ class WindowEncoder:
     ) -> None:
         chosen = {**options, "device": device} if "device" in options else options
         self._encoder = extractors.load(facts["name"], chosen, f"{path}: features")
-        self.facts = Facts.of(facts)
+        self.facts = TypeAdapter(Facts).validate_python(facts, strict=False)
         if asdict(self._encoder.facts) != asdict(self.facts):
             problem = f"its encoder {facts['name']} had other weights or another revision than the one installed"
             raise CfnsrError(path, problem, again)

@@ -17,6 +17,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from cfnsr.errors import CfnsrError
 from cfnsr.models.encoders import Encoder, Unimodal
 from cfnsr.models.spec import ModelSpec
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_file
 
 # One key: safetensors writes several in random order, and the file's bytes would differ from run to run.
@@ -41,7 +42,7 @@ def read_spec(path: Path) -> ModelSpec:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise CfnsrError(path, f"cannot be read as safetensors ({error})", "Run its training stage again") from error
+        raise CfnsrError(path, f"cannot be read as safetensors ({error})", stored.AGAIN) from error
     if _KEY not in metadata:
         raise CfnsrError(path, "is safetensors, but not a model of cfnsr", "Give a model.safetensors written by cfnsr")
     return ModelSpec.from_json(metadata[_KEY], path)
@@ -59,24 +60,24 @@ def load(path: Path) -> nn.Module:
     try:
         network.load_state_dict(load_file(path))
     except RuntimeError as error:
-        raise CfnsrError(path, f"tensors do not fit: {error}", "Run its training stage again") from error
+        raise CfnsrError(path, f"tensors do not fit: {error}", stored.AGAIN) from error
     return network.eval()
 
 
 def _check_tensors(path: Path, spec: ModelSpec) -> None:
     """Compare names and shapes with the description, before memory is taken for either; a file may come from anyone."""
     with safe_open(path, framework="pt") as file:
-        stored = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - it is no dict
-    with torch.device("meta"), _at_most(len(stored) + _SPARE, path):
+        tensors = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 - it is no dict
+    with torch.device("meta"), _at_most(len(tensors) + _SPARE, path):
         expected = {name: list(tensor.shape) for name, tensor in spec.build().state_dict().items()}
     different = [
-        f"{name} is {stored.get(name, 'missing')}, not {expected.get(name, 'expected')}"
-        for name in sorted(stored.keys() | expected.keys())
-        if stored.get(name) != expected.get(name)
+        f"{name} is {tensors.get(name, 'missing')}, not {expected.get(name, 'expected')}"
+        for name in sorted(tensors.keys() | expected.keys())
+        if tensors.get(name) != expected.get(name)
     ]
     if different:
         more = f" and {len(different) - 1} more" if different[1:] else ""
-        raise CfnsrError(path, f"tensors do not fit: {different[0]}{more}", "Run its training stage again")
+        raise CfnsrError(path, f"tensors do not fit: {different[0]}{more}", stored.AGAIN)
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def _at_most(parameters: int, path: Path) -> Iterator[None]:
     def stop(*_: Any) -> None:
         if next(numbers) > parameters:
             problem = "tensors do not fit: its description is of a network with more of them"
-            raise CfnsrError(path, problem, "Run its training stage again")
+            raise CfnsrError(path, problem, stored.AGAIN)
 
     hook = register_module_parameter_registration_hook(stop)
     try:

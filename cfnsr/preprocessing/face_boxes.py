@@ -169,7 +169,7 @@ def read(path: Path) -> tuple[dict[str, FaceBoxes], dict[str, str]]:
     Raises:
         CfnsrError: the file is not a file of face boxes.
     """
-    tables, skipped = read_frames(path, _SCHEMA, "face boxes", stage="crop")
+    tables, skipped = read_frames(path, _SCHEMA, "face boxes")
     boxes = {
         clip: FaceBoxes(
             np.column_stack([table[name].to_numpy() for name in _BOX_COLUMNS]),

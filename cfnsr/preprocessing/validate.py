@@ -17,6 +17,7 @@ from cfnsr.data import shards
 from cfnsr.data.checksum import Checksum
 from cfnsr.data.shards import Shard
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.bad_clips import BadClips
 from cfnsr.runtime.outputs import atomic_file
 
@@ -133,7 +134,7 @@ def validate(
         if shard.libraries not in report.libraries:
             report.libraries.append(shard.libraries)
         for clip, reason in shard.skipped.items():
-            bad.handle(f"{actor}/{clip}", CfnsrError(f"{path}, clip {clip}", reason, "Fetch the clip again"))
+            bad.handle(f"{actor}/{clip}", CfnsrError(f"{path}, clip {clip}", reason, _fetch(path)))
         _check_index(report, path, shard, actor, labels, min_clips)
         if counts is not None:
             _check_counts(report, path, shard, counts, bad)
@@ -173,6 +174,10 @@ def _findings(index: pd.DataFrame) -> dict[str, list[str]]:
     return {name: index.loc[rows, "clip"].tolist() for name, rows in odd.items()}
 
 
+def _fetch(path: Path) -> str:
+    return f"Fetch the speaker's clips again: {stored.fetching(path)}"
+
+
 def _check_index(
     report: ValidationReport, path: Path, shard: Shard, actor: str, labels: list[str], min_clips: int
 ) -> None:
@@ -196,10 +201,10 @@ def _check_counts(report: ValidationReport, path: Path, shard: Shard, expected: 
     report.surplus += surplus.total()
     for label in surplus:
         problem = f"{counts[label]} clips are {label}, where the corpus has {expected[label]}"
-        report.add(path, problem, "Fetch this speaker again")
+        report.add(path, problem, _fetch(path))
     if missing.total() > len(shard.skipped):
         listed = ", ".join(f"{counts[label]} of {expected[label]} {label}" for label in missing)
-        bad.raise_unless_skipping(CfnsrError(path, f"clips are missing: {listed}", "Fetch this speaker again"))
+        bad.raise_unless_skipping(CfnsrError(path, f"clips are missing: {listed}", _fetch(path)))
 
 
 def _check_arrays(report: ValidationReport, path: Path, shard: Shard, silence_db: float) -> str:
@@ -209,7 +214,7 @@ def _check_arrays(report: ValidationReport, path: Path, shard: Shard, silence_db
         file, shape = path / f"{name}.npy", list(array.shape[1:])
         if shape != report.shapes.setdefault(name, shape):
             problem = f"has clips of shape {shape}, the other speakers {report.shapes[name]}"
-            report.add(file, problem, "Run `dvc repro -f extract`")
+            report.add(file, problem, stored.AGAIN)
         for clip, values in zip(shard.index["clip"], array, strict=True):
             _check_clip(report, file, name, clip, values, silence_db)
             checksum.add(values)
@@ -222,17 +227,17 @@ def _check_clip(
     """Check one array of one clip."""
     if not np.isfinite(values).all():
         report.not_finite += 1
-        report.add(file, f"clip {clip} contains NaN or infinity", "Fetch the clip again")
+        report.add(file, f"clip {clip} contains NaN or infinity", _fetch(file.parent))
         return
     low, high = values.min(), values.max()
     if low == high:
         report.constant += 1
         problem = f"clip {clip} is constant (a black picture, or silence)"
-        report.add(file, problem, "Fetch the clip again, or remove it")
+        report.add(file, problem, f"{_fetch(file.parent)}, or remove the clip")
     elif name == "mel" and high < silence_db:
         report.silent += 1
         problem = f"clip {clip} is silent: its loudest is {high:.0f} dB, under extract.audio.silence_db = {silence_db}"
-        report.add(file, problem, "Fetch the clip again, remove it, or lower the threshold")
+        report.add(file, problem, f"{_fetch(file.parent)}, remove the clip, or lower the threshold")
     elif name == "frames":
         pixels = values.reshape(len(values), -1, 3)
         report.black_frames += int((pixels.min(axis=1) == pixels.max(axis=1)).all(axis=1).sum())

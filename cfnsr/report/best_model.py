@@ -117,7 +117,6 @@ def write(out: Path, best: BestModel | None, folder: Path, card: Card | None) ->
 def _correct(paths: JobPaths, speakers: Speakers) -> dict[str, _Correct]:
     """Compare label and prediction of each clip, by choice; the index is the speaker."""
     speakers.require(JobRecord.read(paths.record).speakers, paths.record)
-    columns = ["choice", "actor", "label", "predicted"]
-    table = read_predictions(paths.predictions, columns, speakers=speakers).set_index("actor")
+    table = read_predictions(paths.predictions, ["actor"], speakers).set_index("actor")
     is_correct = table["label"] == table["predicted"]
     return {choice: is_correct.loc[table["choice"] == choice] for choice in table["choice"].unique()}

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cfnsr.data.jobs import read_predictions
+from cfnsr.data.jobs import probabilities, read_predictions
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.features.cross_record import FOLDER, CrossRecord, CrossTraining
 from cfnsr.report import metrics, significance
+from cfnsr.runtime import stored
 
 
 @dataclass(frozen=True)
@@ -88,16 +89,19 @@ def gather(
         record = CrossRecord.read(results / "record.json")
         if record.data != manifest.fingerprint:
             problem = "was made from other data than manifest.json describes"
-            raise CfnsrError(results / "record.json", problem, "Run `dvc repro`")
+            raise CfnsrError(results / "record.json", problem, "Run `dvc repro` without `-s`, which makes it again")
         if record.speakers != manifest.tested:
             problem = "tests other speakers than the folds do"
             raise CfnsrError(results / "record.json", problem, "Run `dvc repro` without `-s`, which makes it again")
-        table = read_predictions(results / "predictions.parquet", ["actor", "clip", "trained_on", "standardise"])
+        path = results / "predictions.parquet"
+        table = read_predictions(path, ["actor", "clip", "trained_on", "standardise"])
         for training in record.trainings:
-            ours = (table["trained_on"] == ", ".join(training.trained_on)) & (
-                table["standardise"] == training.standardise
-            )
-            rows.append(_row(record, training, table.iloc[np.flatnonzero(ours)], held_out.get(name), ci_level))
+            trained_on = ", ".join(training.trained_on)
+            ours = (table["trained_on"] == trained_on) & (table["standardise"] == training.standardise)
+            part = table.iloc[np.flatnonzero(ours)]
+            if not len(part) or not {*probabilities(training.emotions)} <= {*table.columns}:
+                raise CfnsrError(path, f"has no predictions of what {trained_on} trained", stored.AGAIN)
+            rows.append(_row(record, training, part, held_out.get(name), ci_level))
     return rows
 
 
@@ -112,12 +116,12 @@ def restricted(predictions: pd.DataFrame, labels: Mapping[str, str], emotions: l
     common = [labels[label] for label in predictions["label"]]
     rows = [number for number, name in enumerate(common) if name in emotions]
     table = predictions.assign(label=common).iloc[rows]
-    of_emotion = [metrics.columns([label for label, name in labels.items() if name == emotion]) for emotion in emotions]
+    of_emotion = [probabilities([label for label, name in labels.items() if name == emotion]) for emotion in emotions]
     sums = np.stack([table[columns].to_numpy(np.float64).sum(axis=1) for columns in of_emotion], axis=1)
     sums = np.maximum(sums, 1e-30)
     kept = pd.DataFrame({name: table[name].tolist() for name in ("actor", "clip", "label")})
     kept["predicted"] = [emotions[best] for best in sums.argmax(axis=1)]
-    kept[metrics.columns(emotions)] = sums / sums.sum(axis=1, keepdims=True)
+    kept[probabilities(emotions)] = sums / sums.sum(axis=1, keepdims=True)
     return kept
 
 

@@ -24,7 +24,7 @@ HEADERS = (
     ("Held-out UAR", "mean of the held-out recalls, in %"),
 )
 WORDS = 4  # the first columns hold words, the others figures
-_WAYS = {"training": "training clips", "target": "each corpus itself (transductive)"}
+WAYS = {"training": "training clips", "target": "each corpus itself (transductive)"}
 
 
 def cells_of(row: CrossRow) -> list[str]:
@@ -32,7 +32,7 @@ def cells_of(row: CrossRow) -> list[str]:
     return [
         row.encoder + ", has seen this corpus" * (row.seen == "yes"),
         row.trained_on,
-        _WAYS[row.standardise],
+        WAYS[row.standardise],
         row.emotions,
         percent(row.chance),
         str(row.clips),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
@@ -16,8 +16,11 @@ from cfnsr.report import cross, cross_table, markdown
 from cfnsr.report.cross import CrossRow
 from cfnsr.report.results import Results, read_table
 from cfnsr.report.rows import Difference, ResultRow
+from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_file, atomic_folder
 
+# These tables are in git: a clone has them without data.
+_AGAIN = f"{stored.AGAIN}; in a clone without data `git checkout metrics`"
 Row = TypeVar("Row", ResultRow, Difference, CrossRow)
 
 
@@ -65,7 +68,7 @@ def read(out: Path) -> list[ResultRow]:
     path = out / "results.csv"
     rows = _read_csv(path, ResultRow)
     if not rows:
-        raise CfnsrError(path, "has no rows", "Run `dvc repro -f report`")
+        raise CfnsrError(path, "has no rows", _AGAIN)
     return rows
 
 
@@ -84,25 +87,30 @@ def read_cross(out: Path) -> list[CrossRow]:
     Raises:
         CfnsrError: the file is missing, or of another version.
     """
-    return _read_csv(out / "cross.csv", CrossRow)
+    path = out / "cross.csv"
+    rows = _read_csv(path, CrossRow)
+    unknown = sorted({row.standardise for row in rows} - {*cross_table.WAYS})
+    if unknown:
+        raise CfnsrError(path, f"is not a table of results (standardise: {unknown[0]})", _AGAIN)
+    return rows
 
 
 def _read_csv(path: Path, row_type: type[Row]) -> list[Row]:
     names = [field.name for field in fields(row_type)]
     # An empty cell is an empty text, or a missing number.
     texts = {field.name for field in fields(row_type) if field.type == "str"}
-    table = read_table(path, names, dtype="str", keep_default_na=False)
+    table = read_table(path, names, _AGAIN, dtype="str", keep_default_na=False)
     rows = [
         {name: value if value or name in texts else None for name, value in zip(names, values, strict=True)}
         for values in table[names].itertuples(index=False)
     ]
     list_type: Any = list[row_type]
-    try:
-        return TypeAdapter(list_type).validate_python(rows)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        problem = f"is not a table of results ({fault['loc'][-1]}: {fault['msg']})"
-        raise CfnsrError(path, problem, "Run `dvc repro -f report`") from error
+    with stored.reading(path, "a table of results", _AGAIN):
+        try:
+            return TypeAdapter(list_type, config=ConfigDict(allow_inf_nan=False)).validate_python(rows)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise ValueError(f"{fault['loc'][-1]}: {fault['msg']}") from error
 
 
 def _metrics(rows: list[ResultRow]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from scipy.special import log_softmax
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
+from cfnsr.data.jobs import probabilities
 from cfnsr.report.significance import SpeakerAccuracy
 
 BINS = 15
@@ -119,17 +120,12 @@ def scale(predictions: pd.DataFrame, labels: list[str], by: float) -> pd.DataFra
     """Divide the logits by the temperature ``by``; the most probable emotion stays the same."""
     result = predictions.copy()
     scaled = log_softmax(_log_probabilities(predictions, labels) / by, axis=1)
-    result[columns(labels)] = np.exp(scaled)
+    result[probabilities(labels)] = np.exp(scaled)
     return result
 
 
-def columns(labels: list[str]) -> list[str]:
-    """Name the columns of the emotions' probabilities."""
-    return [f"p_{label}" for label in labels]
-
-
 def _probabilities(predictions: pd.DataFrame, labels: list[str]) -> Float[np.ndarray, "clip classes"]:
-    return np.asarray(predictions[columns(labels)], dtype=np.float64)
+    return np.asarray(predictions[probabilities(labels)], dtype=np.float64)
 
 
 def _log_probabilities(predictions: pd.DataFrame, labels: list[str]) -> Float[np.ndarray, "clip classes"]:

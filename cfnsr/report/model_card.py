@@ -42,8 +42,10 @@ def card(
         CfnsrError: a file is missing or damaged.
     """
     name, trial = best.name, best.trial
-    columns = ["actor", "clip", *metrics.columns(manifest.labels)]
-    tables = {of: read_predictions(JobPaths.of(folder, name, of).predictions, columns) for of in trials}
+    tables = {
+        of: read_predictions(JobPaths.of(folder, name, of).predictions, ["actor", "clip"], labels=manifest.labels)
+        for of in trials
+    }
     selected = pd.concat([table.loc[table["choice"] == "selected"] for table in tables.values()], ignore_index=True)
     validation = tables[trial].loc[tables[trial]["choice"] == VALIDATION]
     speakers = manifest.speakers(trial)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from cfnsr.data.jobs import JobPaths, JobRecord, read_predictions
+from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord, read_predictions
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Speakers
 from cfnsr.errors import CfnsrError
@@ -17,7 +17,9 @@ from cfnsr.report import cross, metrics
 from cfnsr.report.cross import CrossRow
 from cfnsr.report.expected import ExpectedOutputs, label
 from cfnsr.report.rows import Difference, ResultRow, compare, relate, summarise
+from cfnsr.runtime import stored
 
+_WITHOUT_S = "Run `dvc repro` without `-s`, which makes it again"
 _CURVES = ("train/loss", "validation/loss", "validation/accuracy")  # DVCLive's
 
 
@@ -57,16 +59,19 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
     rows: list[ResultRow] = []
     predictions: dict[str, pd.DataFrame] = {}
     curves: dict[str, pd.DataFrame] = {}
-    columns = ["actor", "clip", *metrics.columns(manifest.labels)]
     for (protocol, name), trials in expected.rows.items():
         row = label(protocol, name)
         paths = [JobPaths.of(folder, name, trial) for trial in trials]
         sets = [manifest.speakers(trial) for trial in trials]
         records = [_record(path.record, manifest, speakers) for path, speakers in zip(paths, sets, strict=True)]
         tables = [
-            read_predictions(path.predictions, columns, speakers).assign(fold=trial.fold, seed=trial.seed)
+            read_predictions(path.predictions, ["actor", "clip"], speakers, manifest.labels).assign(
+                fold=trial.fold, seed=trial.seed
+            )
             for path, trial, speakers in zip(paths, trials, sets, strict=True)
         ]
+        for path, table, speakers in zip(paths, tables, sets, strict=True):
+            _check_clips(path.predictions, table, manifest, speakers)
         table = pd.concat(tables, ignore_index=True)
         rows.append(summarise(row, records, table, manifest, ci_level))
         predictions[row] = table.loc[table["choice"] == "selected"]
@@ -83,27 +88,24 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
     )
 
 
-def read_table(path: Path, columns: Sequence[str], **options: Any) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str], remedy: str = stored.AGAIN, **options: Any) -> pd.DataFrame:
     """Read a table that a stage wrote as CSV or TSV.
 
     Args:
         path: of the file; its suffix names the format.
         columns: those that it must have.
+        remedy: for the error.
         options: of pandas' reader.
 
     Raises:
         CfnsrError: it is missing, damaged, or lacks a column.
     """
-    try:
+    with stored.reading(path, "a table", remedy):
         table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", **options)
-    except FileNotFoundError as error:
-        raise CfnsrError(path, "is missing", "Run `dvc repro`, which makes what is missing") from error
-    except (OSError, ValueError) as error:
-        raise CfnsrError(path, f"cannot be read ({error})", "Delete it and run `dvc repro`") from error
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise CfnsrError(path, f"lacks the column {', '.join(missing)}", "Delete it and run `dvc repro`")
-    return table
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise ValueError(f"it lacks the column {', '.join(missing)}")
+        return table
 
 
 def mean_curves(folders: list[Path]) -> pd.DataFrame:
@@ -118,22 +120,43 @@ def mean_curves(folders: list[Path]) -> pd.DataFrame:
     """
     parts: list[pd.DataFrame] = []
     for folder in folders:
-        part = read_table(folder / "test.csv", ["epoch", "accuracy"]).rename(columns={"accuracy": "test_accuracy"})
+        part = _figures(folder / "test.csv", "epoch", "accuracy").rename(columns={"accuracy": "test_accuracy"})
         for metric in _CURVES:
-            column = Path(metric).name
-            values = read_table(folder / "plots" / "metrics" / f"{metric}.tsv", [column])[column]
-            part[metric.replace("/", "_")] = values.to_numpy()
+            path = folder / "plots" / "metrics" / f"{metric}.tsv"
+            values = _figures(path, path.stem)[path.stem].to_numpy()
+            if len(values) != len(part):
+                raise CfnsrError(path, f"has {len(values)} epochs, test.csv {len(part)}", stored.AGAIN)
+            part[metric.replace("/", "_")] = values
         parts.append(part)
     epochs: Any = pd.concat(parts).groupby("epoch")
     return epochs.mean().assign(trials=epochs.size()).reset_index()
 
 
+def _figures(path: Path, *columns: str) -> pd.DataFrame:
+    """Read columns of numbers."""
+    table: Any = read_table(path, columns)[list(columns)]
+    with stored.reading(path, "a learning curve"):
+        if not len(table):
+            raise ValueError("it has no epoch")
+        return table.astype({column: "int64" if column == "epoch" else "float64" for column in columns})
+
+
 def _record(path: Path, manifest: Manifest, speakers: Speakers) -> JobRecord:
     record = JobRecord.read(path)
     if record.data != manifest.fingerprint:
-        raise CfnsrError(path, "was made from other data than manifest.json describes", "Run `dvc repro`")
+        raise CfnsrError(path, "was made from other data than manifest.json describes", _WITHOUT_S)
     speakers.require(record.speakers, path)
     return record
+
+
+def _check_clips(path: Path, predictions: pd.DataFrame, manifest: Manifest, speakers: Speakers) -> None:
+    """Check that a job predicts each clip of its speakers once, at each choice of the epoch."""
+    for choice, part in predictions.groupby("choice"):
+        of_choice = speakers.validation if choice == VALIDATION else speakers.test
+        counts = part.drop_duplicates(["actor", "clip"]).groupby("actor").size()
+        if len(part) != counts.sum() or counts.to_dict() != {speaker: manifest.clips[speaker] for speaker in of_choice}:
+            problem = f"does not predict each clip of its speakers once ({choice})"
+            raise CfnsrError(path, problem, stored.AGAIN)
 
 
 def _recalls(predictions: dict[str, pd.DataFrame], labels: list[str]) -> pd.DataFrame:

@@ -18,6 +18,18 @@ from cfnsr.runtime import libraries
 
 TEST_SELECTED = "test_selected"
 
+# What all jobs of a row must share.
+_COMMON = (
+    "data",
+    "frozen_parameters",
+    "parameters",
+    "protocol",
+    "published_accuracy",
+    "reads",
+    "reconstructed",
+    "seen",
+)
+
 
 @dataclass(frozen=True)
 class ResultRow:
@@ -214,21 +226,12 @@ def relate(rows: list[ResultRow], differences: list[Difference]) -> list[ResultR
 
 
 def _common(name: str, records: list[JobRecord]) -> dict[str, Any]:
-    """Read what all jobs of a row must share."""
-    names = (
-        "parameters",
-        "frozen_parameters",
-        "protocol",
-        "data",
-        "reads",
-        "reconstructed",
-        "published_accuracy",
-        "seen",
-    )
-    common = {key: getattr(records[0], key) for key in names}
+    common = {key: getattr(records[0], key) for key in _COMMON}
     differing = [key for key, value in common.items() if any(getattr(record, key) != value for record in records)]
     if differing:
-        raise CfnsrError(name, f"its folds differ in {', '.join(differing)}", "Run `dvc repro -f train`")
+        raise CfnsrError(
+            name, f"its folds differ in {', '.join(differing)}", "Run `dvc repro` without `-s`, which makes them again"
+        )
     return common
 
 

@@ -15,13 +15,14 @@ class BadClips:
 
     Args:
         policy: ``fail`` or ``skip``, from ``on_bad_clip`` in params.yaml.
+        fetching: the command that fetches the clips again, for errors; empty if they are of several speakers.
 
     Attributes:
         skipped: by clip id, why it cannot be used.
     """
 
-    def __init__(self, policy: str) -> None:
-        self._fail = policy == "fail"
+    def __init__(self, policy: str, fetching: str = "") -> None:
+        self._fail, self._fetching = policy == "fail", fetching
         self.skipped: dict[str, str] = {}
 
     @contextmanager
@@ -48,7 +49,9 @@ class BadClips:
             CfnsrError: the policy is ``fail``.
         """
         if self._fail:
-            raise CfnsrError(error.where, error.problem, f"{error.remedy}; or set on_bad_clip: skip") from error
+            command = f" ({self._fetching} fetches the speaker's clips)" if self._fetching else ""
+            remedy = f"{error.remedy}{command}; or set on_bad_clip: skip"
+            raise CfnsrError(error.where, error.problem, remedy) from error
 
     def report(self) -> None:
         """Print on stderr which clips were skipped, and why."""

@@ -1,7 +1,8 @@
-"""Find damaged objects in DVC's cache, and remove them.
+"""Find what is damaged in DVC's cache and in the workspace without DVC knowing, and remove it.
 
 DVC takes an object's name for its content: a read-only file of the right name is never read again. A power cut can
-leave such a file truncated, and DVC hands it out, even in place of an output that a stage has just written anew.
+leave such a file truncated, and DVC hands it out, even in place of an output that a stage has just written anew. Nor is
+a file of the workspace read again while its size and time are those that DVC knows.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ _OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")  # DVC's temporary files have othe
 
 @dataclass(frozen=True)
 class Damaged:
-    """An object of the cache whose content is not what its name says.
+    """An object of the cache whose content is not what its name says, or a file of the workspace like that.
 
     Attributes:
-        path: of the object.
+        path: of the object, or of the file where the object is sound.
         md5: that its content must have.
         outputs: the files of the workspace with that content, or the folder whose files it lists. Empty if dvc.lock
             does not name the object.
@@ -41,7 +42,7 @@ class Damaged:
 
 
 def damaged(root: Path, entries: Mapping[str, Any], *, deep: bool = False) -> list[Damaged]:
-    """Compare the cached objects with dvc.lock.
+    """Compare the cached objects, and the files that DVC takes for unchanged, with dvc.lock.
 
     Objects that are not cached are no damage: they were removed, or not pulled.
 
@@ -49,10 +50,10 @@ def damaged(root: Path, entries: Mapping[str, Any], *, deep: bool = False) -> li
         root: of the repository.
         entries: of dvc.lock, by stage.
         deep: whether to read every object of the cache, those of earlier runs included. Else sizes are compared, and
-            objects are read only where a size is wrong, or where a folder is cached in part.
+            objects are read only where a size is wrong, or where a folder is cached in part, and no file is.
 
     Returns:
-        The damaged objects, in the order of dvc.lock.
+        The damaged objects, in the order of dvc.lock, and then the files.
 
     Raises:
         CfnsrError: an object cannot be read.
@@ -81,18 +82,41 @@ def damaged(root: Path, entries: Mapping[str, Any], *, deep: bool = False) -> li
             suspects |= dict.fromkeys(
                 path.parent.name + path.name for path in sorted(cache.glob("??/*")) if _OBJECT.fullmatch(path.name)
             )
-        return [
+        found = [
             Damaged(_object(cache, md5), md5, tuple(outputs[md5]))
             for md5 in suspects
             if _object(cache, md5).is_file() and checksum.md5(_object(cache, md5)) != md5.removesuffix(".dir")
         ]
+        return found + (_damaged_files(root, cache, outputs, {item.md5 for item in found}) if deep else [])
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
         raise CfnsrError(error.filename or cache, problem, "Give yourself the right to read DVC's cache") from error
 
 
+def _damaged_files(
+    root: Path, cache: Path, outputs: Mapping[str, list[Path]], damaged_objects: set[str]
+) -> list[Damaged]:
+    """List the files of the workspace that DVC takes for unchanged, and that are changed; their objects are sound.
+
+    Args:
+        root: of the repository.
+        cache: the folder of the objects.
+        outputs: the files of the workspace, by the md5 that they must have.
+        damaged_objects: whose files are removed with them.
+    """
+    own = [
+        (path, md5)
+        for md5, paths in outputs.items()
+        if not md5.endswith(".dir") and md5 not in damaged_objects
+        for path in paths
+        if path.is_file() and not (_object(cache, md5).is_file() and path.samefile(_object(cache, md5)))
+    ]
+    believed = dvc_repository.believed(root, [path for path, _ in own]) if own else {}
+    return [Damaged(path, md5, (path,)) for path, md5 in own if believed.get(path) == md5 and checksum.md5(path) != md5]
+
+
 def remove(item: Damaged) -> list[Path]:
-    """Remove a damaged object, and the files of the workspace that were taken from it.
+    """Remove a damaged object, and the files of the workspace that were taken from it; or a damaged file.
 
     Returns:
         The paths that are removed.
@@ -102,13 +126,14 @@ def remove(item: Damaged) -> list[Path]:
     """
     # First the workspace: an interruption leaves the object, which is then found again.
     paths = [path for path in item.outputs if path.is_symlink() or (path.is_file() and checksum.md5(path) != item.md5)]
-    for path in (*paths, item.path):
+    removed = list(dict.fromkeys([*paths, item.path]))
+    for path in removed:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             problem = f"cannot be removed ({error.strerror})"
             raise CfnsrError(path, problem, "Have its owner run `cfnsr check --mend`") from error
-    return [*paths, item.path]
+    return removed
 
 
 def _recorded(root: Path, entries: Mapping[str, Any]) -> dict[str, tuple[list[Path], set[int]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -60,7 +60,7 @@ def _stages(root: Path) -> dict[str, dict[str, Any]]:
         values = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CfnsrError(path, f"cannot be read ({error.strerror})", "Run from the repository's root") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise CfnsrError(path, "is faulty (it is not YAML)", "Correct it, or run `git checkout dvc.yaml`") from error
     stages = values.get("stages") if isinstance(values, dict) else None
     if not isinstance(stages, dict):
@@ -94,13 +94,13 @@ def check_files(root: Path) -> dict[str, Any]:
     if lock.exists():
         try:
             content = COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(lock.read_text(encoding="utf-8")) or {})
-        except (YAMLError, Invalid, UnicodeDecodeError) as error:
+        except (OSError, YAMLError, Invalid, ValueError, RecursionError) as error:
             remedy = "Run `git checkout dvc.lock`, or delete it; `dvc repro` then takes finished stages from its cache"
             raise CfnsrError(lock, problem, remedy) from error
     if processes.exists():
         try:
             json.loads(processes.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CfnsrError(processes, problem, "Delete it once no DVC runs here") from error
     return content.get("stages", {})
 
@@ -145,6 +145,20 @@ def _readable(root: Path) -> Iterator[None]:
         raise CfnsrError(root.absolute(), "is not a git repository", remedy) from error
     except DvcException as error:
         raise CfnsrError(root / ".dvc", f"DVC cannot read it ({error})", "Run `dvc config --list`") from error
+
+
+def believed(root: Path, paths: Iterable[Path]) -> dict[Path, str]:
+    """Return the md5 that DVC takes each file to have without reading it; of files that it would read, none.
+
+    Args:
+        root: of the repository.
+        paths: of its files.
+    """
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        known = {path: repo.state.get(str(path.absolute()), repo.fs)[1] for path in paths}
+    return {path: str(value.value) for path, value in known.items() if value is not None}
 
 
 def plan(root: Path, stages: Collection[str]) -> Plan:

@@ -9,6 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def read(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="np") as file:
             return dict(json.loads((file.metadata() or {})["cfnsr"]))
     except (OSError, SafetensorError) as error:
-        raise CfnsrError(path, f"cannot be read as safetensors ({error})", "Run its training stage again") from error
+        raise CfnsrError(path, f"cannot be read as safetensors ({error})", stored.AGAIN) from error
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         remedy = "Give a model.safetensors written by cfnsr"
         raise CfnsrError(path, "is safetensors, but not a model of cfnsr", remedy) from error

@@ -59,7 +59,7 @@ def test_jobs_times_are_averaged_by_row(logs: Path, monkeypatch: pytest.MonkeyPa
 def test_a_foreign_log_is_named(logs: Path, text: str) -> None:
     logs.mkdir(parents=True)
     (logs / "other.json").write_text(text)
-    with pytest.raises(CfnsrError, match=r"other\.json: is not the log of a stage. Delete it"):
+    with pytest.raises(CfnsrError, match=r"other\.json: is not the log of a stage \(.+\)\. Delete it"):
         timing.read_times("studio")
 
 

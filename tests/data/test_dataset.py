@@ -163,5 +163,5 @@ def test_damaged_arrays_are_refused_when_first_read(tmp_path: Path, damage: str)
     path.write_bytes(content)
     datasets = FoldDatasets.open(corpus.trial("fold_1"), tmp_path, manifest)  # reads no array
     next(iter(dataset.in_order(datasets.test, 4)))
-    with pytest.raises(CfnsrError, match=r"/03: its arrays are not those that were checked.* run `dvc repro`$"):
+    with pytest.raises(CfnsrError, match=r"/03: its arrays are not those that were checked.* then `dvc repro`$"):
         next(iter(dataset.in_order(datasets.train, 16)))

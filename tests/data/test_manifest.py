@@ -28,7 +28,7 @@ def test_an_unknown_fold_is_refused(manifest: Manifest) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"protocols": {"held_out": 1}}'])
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(CfnsrError, match=r"none\.json: is missing\. Run `dvc repro check`"):
+    with pytest.raises(CfnsrError, match=r"none\.json: is missing\. Run `dvc repro`, which"):
         Manifest.read(tmp_path / "none.json")
     with pytest.raises(CfnsrError, match=r"manifest\.json: is not a manifest"):
         Manifest.read(tmp_path / "manifest.json")

@@ -85,7 +85,10 @@ def test_predictions_of_another_fold_are_refused(
     fewer.to_parquet(tmp_path / "audio.parquet")
     with pytest.raises(CfnsrError, match="its selected predictions are of other clips than the fold's"):
         late_fusion.combine(network, datasets, manifest.labels, own, tmp_path / "audio.parquet")
-    with pytest.raises(CfnsrError, match=r"audio/fold_3/7/predictions\.parquet: is missing\. Run `dvc repro`"):
+    with pytest.raises(
+        CfnsrError,
+        match=r"audio/fold_3/7/predictions\.parquet: is missing\. Run `dvc repro`",
+    ):
         late_fusion.combine(network, datasets, manifest.labels, own, table(corpus_folder, "audio", "fold_3"))
 
 
@@ -95,7 +98,7 @@ def test_truncated_predictions_are_one_clear_line(
     network, _ = initial.fused("averaging", {}, TRIAL, corpus_folder, manifest)
     video, audio = table(corpus_folder, "video"), tmp_path / "predictions.parquet"
     audio.write_bytes(video.read_bytes()[:-100])
-    message = r"/predictions\.parquet: is not a table of predictions \(.*\)\. Run `dvc repro`"
+    message = r"/predictions\.parquet: is not a table of predictions \(.*\)\. Run `cfnsr check --deep --mend`"
     with pytest.raises(CfnsrError, match=message):
         late_fusion.combine(network, datasets, manifest.labels, video, audio)
 

@@ -159,11 +159,11 @@ def test_features_of_other_clips_are_refused(folder: Path) -> None:
     frozen.write_speaker(of_actor, index.iloc[1:], means[1:])
     assert "clip clip-04-0 has no features: is not in its index" in run(folder, status=1)
     frozen.write_speaker(of_actor, index, means[1:])
-    assert "has features of shape (7, 3, 12) for 8 clips" in run(folder, status=1)
+    assert "means.npy: holds 7 clips, the index 8" in run(folder, status=1)
     frozen.write_speaker(of_actor, index, np.full_like(means, np.nan))
     assert "contains NaN or infinity" in run(folder, status=1)
     shutil.rmtree(of_actor)
-    assert "is missing. Run `dvc repro features`" in run(folder, status=1)
+    assert "is missing. Run `dvc repro`, which makes" in run(folder, status=1)
 
 
 def test_rows_follow_the_clips_not_the_file(folder: Path) -> None:

@@ -60,8 +60,8 @@ def test_bad_clip_is_skipped_with_its_reason(folder: Path) -> None:
 def test_damaged_features_are_named(folder: Path) -> None:
     run(folder)
     (folder / "out" / files.FACTS).write_text(json.dumps({"name": "other"}))
-    with pytest.raises(CfnsrError, match=r"out: is no folder of features .* Run `dvc repro -f features`"):
+    with pytest.raises(CfnsrError, match=r"extractor.json: is not the facts of a frozen encoder .* then `dvc repro`"):
         files.read(folder / "out")
     pd.DataFrame({"clip": ["a"]}).to_parquet(folder / "out" / files.INDEX)
-    with pytest.raises(CfnsrError, match="is no folder of features"):
+    with pytest.raises(CfnsrError, match="is not the index of features"):
         files.read(folder / "out")

@@ -100,7 +100,7 @@ def test_fingerprint_depends_on_data_and_preprocessing(tmp_path: Path) -> None:
         (lambda folder: edit_array(folder, "frames", black), r"frames\.npy: clip clip-02-3 is constant"),
         (
             lambda folder: edit_array(folder, "frames", lambda values: values.astype(np.int16)),
-            r"02/frames\.npy: frames is int16 of shape .* a clip, not uint8",
+            r"02/frames\.npy: is not the array frames .* int16 of shape .*, not uint8",
         ),
         (
             lambda folder: edit_array(folder, "mel", lambda values: values[:, :-1]),

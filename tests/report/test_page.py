@@ -383,7 +383,9 @@ def test_run_info_is_added_to_a_copy(out: Path, tmp_path: Path) -> None:
     assert page.RUN_INFO in (out / "report.html").read_text() and page.RUN_INFO not in text
     (tmp_path / "picture.html").write_bytes(b"\xff\xfe")
     for path in (tmp_path / "absent.html", tmp_path / "picture.html", copy):
-        with pytest.raises(CfnsrError, match=r"is missing, or is not the report's page. Run `dvc repro report`"):
+        with pytest.raises(
+            CfnsrError, match=r"is missing, or is not the report's page. Run `cfnsr check --deep --mend`"
+        ):
             page.with_run_info(path, tmp_path / "other.html", [])
 
 

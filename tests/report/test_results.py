@@ -99,9 +99,9 @@ def test_a_missing_file_is_named(tmp_path: Path, file: Callable[[JobPaths], Path
         ("predictions.parquet", None, "is missing"),
         ("predictions.parquet", "damaged", "is not a table of predictions"),
         ("record.json", "{", "is not the record of a job"),
-        ("curves/test.csv", "", "cannot be read"),
-        ("curves/test.csv", "epoch\n1\n", "lacks the column accuracy"),
-        ("curves/plots/metrics/train/loss.tsv", "step\n0\n", "lacks the column loss"),
+        ("curves/test.csv", "", "is not a table"),
+        ("curves/test.csv", "epoch\n1\n", "is not a table .it lacks the column accuracy"),
+        ("curves/plots/metrics/train/loss.tsv", "step\n0\n", "is not a table .it lacks the column loss"),
         ("curves/plots/metrics/train/loss.tsv", None, "is missing"),
     ],
 )

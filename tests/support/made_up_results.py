@@ -179,5 +179,5 @@ def write(
     known = manifest(**changes)
     figures = figures or gathered(out / "corpus", known)
     files.write(out, figures, known)
-    page.write(out / "report.html", figures, known, Gallery(shards, ACTORS, faces=faces), provenance)
+    page.write(out / "report.html", figures, known, Gallery(shards, known, faces=faces), provenance)
     return figures

@@ -9,6 +9,7 @@ from pathlib import Path
 from cfnsr.corpora.clip import Clip
 from cfnsr.corpora.filenames import LABELS_FILE
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.bad_clips import BadClips
 
 
@@ -24,10 +25,12 @@ def expected(actor: str, **_: object) -> Counter[str] | None:
 
 def clips(folder: Path, bad: BadClips) -> list[Clip]:
     """Describe the clips in one speaker's folder from their rows of the labels file."""
-    import pyarrow.parquet as pq  # here: the other corpora do not need it
+    import pyarrow as pa  # here: the other corpora do not need it
 
+    texts = ("clip", "label", "speaker", "face", "file", "audio", "problem")
+    schema = pa.schema({**dict.fromkeys(texts, pa.string()), "start_s": pa.float64(), "end_s": pa.float64()})
     found = []
-    for row in pq.read_table(folder / LABELS_FILE).to_pylist():
+    for row in stored.read_table(folder / LABELS_FILE, schema, "the labels of a speaker's clips").to_pylist():
         with bad.guard(row["clip"]):
             if row["problem"]:
                 remedy = "Correct the file or its row, and run `cfnsr folder VIDEOS LABELS` again"

@@ -18,8 +18,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float64
 
 from cfnsr.corpora.clip import Clip
-from cfnsr.errors import CfnsrError
-from cfnsr.runtime import registry
+from cfnsr.runtime import registry, stored
 from cfnsr.runtime.outputs import atomic_file
 
 POINTS = 68
@@ -97,7 +96,7 @@ def read(path: Path) -> tuple[dict[str, Landmarks], dict[str, str]]:
     Raises:
         CfnsrError: the file is not a file of landmarks.
     """
-    tables, skipped = read_frames(path, _SCHEMA, "landmarks", stage="landmarks")
+    tables, skipped = read_frames(path, _SCHEMA, "landmarks")
     landmarks = {
         clip: Landmarks(
             table["points"].combine_chunks().flatten().to_numpy().reshape(-1, POINTS, 2).astype(np.float64),
@@ -129,26 +128,31 @@ def write_frames(
         file.write_table(pa.Table.from_pylist(reasons, schema=schema))
 
 
-def read_frames(
-    path: Path, schema: pa.Schema, content: str, *, stage: str
-) -> tuple[dict[str, pa.Table], dict[str, str]]:
+def read_frames(path: Path, schema: pa.Schema, content: str) -> tuple[dict[str, pa.Table], dict[str, str]]:
     """Read a file of ``write_frames``: the rows of each clip, and why clips have none, both by clip id.
 
     Args:
         path: the file.
         schema: its columns.
         content: what the file contains, for the error.
-        stage: the stage that writes it, for the error.
 
     Raises:
         CfnsrError: the file has other columns or cannot be read.
     """
-    try:
-        table = pq.read_table(path, schema=schema)
-    except (OSError, pa.ArrowException) as error:
-        raise CfnsrError(path, f"is not a file of {content} ({error})", f"Run `dvc repro {stage}`") from error
+    table = stored.read_table(path, schema, f"a file of {content}")
+    with stored.reading(path, f"a file of {content}"):
+        return _by_clip(table)
+
+
+def _by_clip(table: pa.Table) -> tuple[dict[str, pa.Table], dict[str, str]]:
+    """Return the rows of each clip, and why clips have none."""
     skipped = table.filter(table["skipped"].is_valid()).to_pylist()
     table = table.filter(table["skipped"].is_null())
-    starts = np.flatnonzero(table["frame"].to_numpy() == 0).tolist()
+    if any(table[name].null_count for name in table.column_names if name != "skipped"):
+        raise ValueError("it has empty cells")
+    numbers = table["frame"].to_numpy()
+    starts = np.flatnonzero(numbers == 0).tolist()
     tables = [table.slice(start, end - start) for start, end in pairwise([*starts, len(table)])]
+    if numbers.tolist() != [number for part in tables for number in range(len(part))]:
+        raise ValueError("its frames do not follow each other")
     return {part["clip"][0].as_py(): part for part in tables}, {row["clip"]: row["skipped"] for row in skipped}

@@ -21,12 +21,14 @@ _EYES, _MOUTH = slice(36, 48), slice(48, 68)
 
 def finder(published: Path, **_: object) -> Callable[[Clip], Landmarks]:
     """Return a function that takes a clip's published landmarks or, without these, reads the CSV file beside it."""
-    known, skipped = landmarks.read(published) if published.is_file() else ({}, {})
+    known, skipped = landmarks.read(published) if published.exists() else ({}, {})
 
     def find(clip: Clip) -> Landmarks:
         beside = clip.path.with_suffix(".csv")
         if clip.id in skipped:
-            raise CfnsrError(published, f"{clip.id}: {skipped[clip.id]}", _REMEDY)
+            command = f"dvc repro -f -s published_landmarks@{published.parent.parent.name}"
+            remedy = f"Fetch the published landmarks again: `cfnsr check --deep --mend && {command}`"
+            raise CfnsrError(published, f"{clip.id}: {skipped[clip.id]}", remedy)
         if clip.id not in known and not beside.is_file():
             remedy = "Put OpenFace's CSV file beside it, or set landmarks.source to face_mesh or face_align"
             raise CfnsrError(clip.path, "has no landmarks", remedy)

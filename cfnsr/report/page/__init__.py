@@ -24,7 +24,7 @@ from cfnsr.report.page.misclassified import MOST, misclassified
 from cfnsr.report.page.provenance import Provenance
 from cfnsr.report.results import Results
 from cfnsr.report.rows import ResultRow, best_of
-from cfnsr.runtime import templates
+from cfnsr.runtime import stored, templates
 from cfnsr.runtime.outputs import atomic_file
 
 RUN_INFO = Markup("<!-- run info -->")
@@ -90,7 +90,7 @@ def write(path: Path, results: Results, manifest: Manifest, gallery: Gallery, pr
             most=MOST,
             mistakes=mistakes,
             faces=gallery.faces,
-            data_card=gallery.data_card(manifest),
+            data_card=gallery.data_card(),
             skipped=tables.texts(("Clip", "Reason"), manifest.skipped.items()),
             provenance_card=[("Fingerprint of the data", manifest.fingerprint), ("Seeds", results.rows[0].seeds)],
             preset=provenance.preset,
@@ -118,7 +118,7 @@ def with_run_info(path: Path, out: Path, info: list[tuple[str, str]]) -> None:
     """
     page = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     if page.count(RUN_INFO) != 1:
-        raise CfnsrError(path, "is missing, or is not the report's page", "Run `dvc repro report`")
+        raise CfnsrError(path, "is missing, or is not the report's page", stored.AGAIN)
     added = _environment().from_string(
         "<h3>This run</h3><dl class='card'>"
         "{% for name, value in info %}<div><dt>{{ name }}</dt><dd>{{ value }}</dd></div>{% endfor %}</dl>"

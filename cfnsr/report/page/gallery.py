@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from jaxtyping import Float32, UInt8
 from cfnsr.data import shards
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.shards import Shard
+from cfnsr.errors import CfnsrError
 from cfnsr.report.page.misclassified import Misclassified
+from cfnsr.runtime import stored
 
 Frames = UInt8[np.ndarray, "time height width 3"]
 Picture = UInt8[np.ndarray, "tall wide 3"]
@@ -41,20 +43,17 @@ class Gallery:
         faces: whether faces may be shown.
     """
 
-    def __init__(
-        self, shards_folder: Path, speakers: list[str], modalities: Collection[str] = shards.BOTH, *, faces: bool
-    ) -> None:
+    def __init__(self, shards_folder: Path, manifest: Manifest, *, faces: bool) -> None:
         """Open no shard yet.
 
         Args:
             shards_folder: with a shard for each speaker.
-            speakers: of the run.
-            modalities: of the corpus.
+            manifest: of the shards.
             faces: whether faces may be shown.
         """
         self.pictures: dict[str, str] = {}
         self.faces = faces
-        self._folder, self._speakers, self._modalities = shards_folder, speakers, modalities
+        self._folder, self._manifest = shards_folder, manifest
         self._shards: dict[str, Shard] = {}
 
     def draw(self, system: str, item: Misclassified) -> PictureKeys:
@@ -73,15 +72,16 @@ class Gallery:
             attention = self._once(f"attention {system} {key}", lambda: draw_attention(maps, frames))
         return PictureKeys(faces, voice, attention)
 
-    def data_card(self, manifest: Manifest) -> list[tuple[str, str]]:
+    def data_card(self) -> list[tuple[str, str]]:
         """Describe the data: names and values."""
-        index = [self._shard(actor).index for actor in self._speakers]
+        manifest = self._manifest
+        index = [self._shard(actor).index for actor in manifest.clips]
         durations, padded = (np.concatenate([table[name] for table in index]) for name in ("duration_s", "padded_s"))
         at_most = f", by {padded.max():.2f} s at most" if padded.any() else ""
         shapes = (f"{name} {' x '.join(map(str, shape))}" for name, shape in manifest.shapes.items())
         return [
             ("Corpus", manifest.corpus),
-            ("Clips", f"{len(durations):,} of {len(self._speakers)} speakers"),
+            ("Clips", f"{len(durations):,} of {len(manifest.clips)} {manifest.units}"),
             ("Emotions", ", ".join(manifest.labels)),
             ("Duration", f"{durations.sum() / 60:.1f} min; each {durations.min():.2f} to {durations.max():.2f} s"),
             ("Skipped", f"{len(manifest.skipped):,} clips"),
@@ -91,7 +91,11 @@ class Gallery:
 
     def _shard(self, actor: str) -> Shard:
         if actor not in self._shards:
-            self._shards[actor] = shards.read(self._folder / actor, self._modalities)
+            shard = shards.read(self._folder / actor, self._manifest.modalities)
+            shapes = {name: list(array.shape[1:]) for name, array in shard.arrays.items()}
+            if shapes != self._manifest.shapes:
+                raise CfnsrError(self._folder / actor, "its arrays have other shapes than manifest.json", stored.AGAIN)
+            self._shards[actor] = shard
         return self._shards[actor]
 
     def _once(self, key: str, draw: Callable[[], str]) -> str:

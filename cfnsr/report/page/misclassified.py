@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
-from cfnsr.report import metrics
+from cfnsr.data.jobs import probabilities
 
 MOST = 24  # clips of a system that the page shows
 
@@ -83,7 +83,7 @@ def _clips(table: pd.DataFrame) -> list[ClipKey]:
 
 def _mean_predictions(row: str, table: pd.DataFrame, labels: list[str]) -> dict[ClipKey, Prediction]:
     """Average the probabilities of each clip over seeds."""
-    columns = metrics.columns(labels)
+    columns = probabilities(labels)
     mean = pd.DataFrame(table.groupby(["actor", "clip", "label"], as_index=False)[columns].mean())
     result = {}
     for clip, actual, shares in zip(_clips(mean), mean["label"], np.asarray(mean[columns]), strict=True):

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import stored
 from cfnsr.runtime.checksum import md5
 
 _SOURCES = b"labels_files"  # key in the metadata of the table: by path, the md5 of the files that were read
+_CONTENT = "the table that `cfnsr folder` wrote"
 _AGAIN = "Run `cfnsr folder VIDEOS LABELS` again"
 
 
@@ -77,9 +80,12 @@ def check_labels_files(path: Path) -> None:
     Raises:
         CfnsrError: one has changed, so that clips may have other labels or speakers than the table says.
     """
-    if not path.is_file():
+    if not path.exists():
         return
-    for name, known in json.loads((pq.read_schema(path).metadata or {}).get(_SOURCES, b"{}")).items():
+    with stored.reading(path, _CONTENT, _AGAIN):
+        sources = (pq.read_schema(path).metadata or {}).get(_SOURCES, b"{}")
+        known_sources = TypeAdapter(dict[str, str]).validate_json(sources)
+    for name, known in known_sources.items():
         if Path(name).is_file() and md5(Path(name)) != known:
             raise CfnsrError(name, "has changed since `cfnsr folder` read it", _AGAIN)
 
@@ -90,10 +96,11 @@ def read(path: Path, expected_md5: str) -> list[Entry]:
     Raises:
         CfnsrError: it is missing, is not the one that params.yaml names, or see ``check_labels_files``.
     """
-    if not path.is_file():
-        raise CfnsrError(path, "is missing", _AGAIN)
-    if md5(path) != expected_md5:
+    with stored.reading(path, _CONTENT, _AGAIN):
+        actual_md5 = md5(path)
+    if actual_md5 != expected_md5:
         raise CfnsrError(path, "is not the table that params.yaml was written with", _AGAIN)
     check_labels_files(path)
     columns = [field.name for field in fields(Entry)]
-    return [Entry(**row) for row in pq.read_table(path, columns=columns).to_pylist()]
+    with stored.reading(path, _CONTENT, _AGAIN):
+        return TypeAdapter(list[Entry]).validate_python(pq.read_table(path, columns=columns).to_pylist())
