@@ -114,6 +114,19 @@ def test_damaged_files_of_jobs_are_named(tmp_path: Path, name: str, content: str
         gather(tmp_path, expected)
 
 
+@pytest.mark.parametrize("change", [lambda table: table[::2], lambda table: pd.concat([table, table[:1]])])
+def test_clips_that_lack_or_repeat_are_rejected(tmp_path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    expected = made_up_results.expected("audio")
+    made_up_results.write_jobs(tmp_path, expected)
+    path = JobPaths.of(tmp_path, "audio", Trial("held_out", "fold_2", made_up_results.SEED)).predictions
+    table = pd.read_parquet(path)
+    changed = change(table)
+    changed.attrs = table.attrs
+    changed.to_parquet(path, index=False)
+    with pytest.raises(CfnsrError, match=r"predictions\.parquet: does not predict each clip of its speakers once"):
+        gather(tmp_path, expected)
+
+
 def test_predictions_of_other_emotions_are_rejected(tmp_path: Path) -> None:
     made_up_results.write_jobs(tmp_path, made_up_results.expected("audio"), ["calm", "angry"])
     with pytest.raises(CfnsrError, match=r"predictions\.parquet: .* lacks the column p_happy, p_sad"):

@@ -105,10 +105,12 @@ def write_job(folder: Path, name: str, trial: Trial, labels: list[str] | None = 
     paths = JobPaths.of(folder, name, trial)
     record(name, trial, **changes).write(paths.record)
 
+    speakers = manifest().speakers(trial)
+
     def of_fold(system: str, choice: str, seed: int = trial.seed) -> pd.DataFrame:
         table = predictions(system, labels, seed)
-        table = table.loc[table["fold"] == trial.fold].drop(columns=["fold", "seed"])
-        return table.assign(choice=choice)
+        of_choice = speakers.validation if choice == VALIDATION else speakers.test
+        return table.loc[table["actor"].isin(of_choice)].drop(columns=["fold", "seed"]).assign(choice=choice)
 
     parts = [of_fold(name, CHOICES[0])]
     parts += [of_fold(name, choice, trial.seed + number) for number, choice in enumerate(CHOICES[1:], start=1)]
@@ -117,7 +119,7 @@ def write_job(folder: Path, name: str, trial: Trial, labels: list[str] | None = 
     if name == "cfnsr":
         parts += [of_fold("video", "without_audio"), of_fold("audio", "without_video")]
     table = pd.concat(parts, ignore_index=True)
-    table.attrs[SPEAKERS] = manifest().speakers(trial).lists()
+    table.attrs[SPEAKERS] = speakers.lists()
     table.to_parquet(paths.predictions, index=False)
     write_curves(paths.curves, epochs=2)
 
