@@ -71,9 +71,9 @@ def _say_libraries(metrics: Path) -> None:
     if not path.is_file():
         return
     installed = libraries.listed([libraries.versions()])
-    table = read_table(path, ())
+    table = read_table(path, (), dtype=str, keep_default_na=False)
     recorded = [] if "libraries" not in table else table["libraries"].tolist()  # an older table lacks them
-    for made_with in dict.fromkeys(recorded):
+    for made_with in filter(None, dict.fromkeys(recorded)):
         before, now = libraries.differing([made_with, installed])
         if before:
             click.echo(

@@ -20,6 +20,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.runtime import checksum, dvc_repository
 
 _OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")  # DVC's temporary files have other names
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass(frozen=True)
@@ -144,14 +145,23 @@ def _recorded(root: Path, entries: Mapping[str, Any]) -> dict[str, tuple[list[Pa
     """
     recorded: dict[str, tuple[list[Path], set[int]]] = defaultdict(lambda: ([], set()))
     for stage in entries.values():
-        for entry in (*stage.get("outs", []), *stage.get("deps", [])):
-            # Entries of DVC 2 have no `hash`, and their objects lie elsewhere.
-            if entry.get("hash") == "md5" and "md5" in entry and "size" in entry:
+        for kind in ("outs", "deps"):
+            for entry in stage.get(kind, []):
+                # Entries of DVC 2 have no `hash`, and their objects lie elsewhere.
+                if entry.get("hash") != "md5" or "size" not in entry or not _MD5.fullmatch(str(entry.get("md5"))):
+                    continue
                 paths, sizes = recorded[entry["md5"]]
                 sizes.add(entry["size"])
-                if (path := root / entry["path"]) not in paths:
-                    paths.append(path)
+                path = Path(entry["path"])
+                # What is no output of a stage is the user's, or lies outside: it is never removed.
+                if kind == "outs" and _is_inside(path) and root / path not in paths:
+                    paths.append(root / path)
     return recorded
+
+
+def _is_inside(path: Path) -> bool:
+    """Return whether a relative path stays in the folder that it starts from."""
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _members(cache: Path, md5: str) -> Mapping[Path, str] | None:
@@ -163,7 +173,8 @@ def _members(cache: Path, md5: str) -> Mapping[Path, str] | None:
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5.removesuffix(".dir"):
         return None
     entries: list[dict[str, Any]] = json.loads(content)
-    return {Path(entry["relpath"]): entry["md5"] for entry in entries}
+    members = {Path(entry["relpath"]): entry["md5"] for entry in entries}
+    return {path: md5 for path, md5 in members.items() if _is_inside(path) and _MD5.fullmatch(md5)}
 
 
 def _size(cache: Path, md5: str) -> int | None:

@@ -142,6 +142,56 @@ def test_remedy_of_an_object_that_cannot_be_removed(cache: Cache, monkeypatch: p
         dvc_cache.remove(found)
 
 
+@pytest.mark.parametrize("kind", ["outs", "deps"])
+@pytest.mark.parametrize(
+    ("md5", "path"),
+    [
+        ("..//{user}", "data/a"),
+        ("ab/{user}", "data/a"),
+        (5, "data/a"),
+        ("{damaged}", "{user}"),
+        ("{damaged}", "data/../../notes"),
+    ],
+)
+def test_file_of_the_user_is_never_removed(cache: Cache, tmp_path: Path, kind: str, md5: object, path: str) -> None:
+    """The md5 or the path of a foreign dvc.lock names a file of the user."""
+    user = tmp_path / "notes"
+    user.write_text("mine")
+    cache.root = tmp_path / "repository"
+    (cache.root / ".dvc").mkdir(parents=True)
+    (cache.root / "data").mkdir()
+    damaged = cache.add(b"whole")
+    cache.path(damaged).write_bytes(b"who")
+    md5 = md5.format(user=user, damaged=damaged) if isinstance(md5, str) else md5
+    entry = {"path": path.format(user=user), "hash": "md5", "md5": md5, "size": 5}
+    cache.entries = {"stage": {kind: [entry]}}
+    for item in dvc_cache.damaged(cache.root, cache.entries, deep=True):
+        dvc_cache.remove(item)
+    assert user.read_text() == "mine" and not cache.path(damaged).exists()
+
+
+def test_code_that_stages_depend_on_is_never_removed(cache: Cache) -> None:
+    md5 = cache.add(b"code")
+    cache.path(md5).write_bytes(b"")
+    (cache.root / "model.py").write_text("edited")
+    cache.entries = {"stage": {"deps": [{"path": "model.py", "hash": "md5", "md5": md5, "size": 4}]}}
+    (found,) = dvc_cache.damaged(cache.root, cache.entries, deep=True)
+    assert dvc_cache.remove(found) == [cache.path(md5)] and (cache.root / "model.py").read_text() == "edited"
+
+
+def test_list_that_names_files_outside_is_not_followed(cache: Cache, tmp_path: Path) -> None:
+    """The list of a folder is sound, and the objects of its files are damaged."""
+    cache.root = tmp_path / "repository"
+    (cache.root / ".dvc").mkdir(parents=True)
+    (tmp_path / "notes").write_text("mine")
+    for path in ("../../notes", str(tmp_path / "notes")):
+        cache.folder("data/a", {path: b"whole"})
+        cache.path(hashlib.md5(b"whole").hexdigest()).write_bytes(b"")
+        for item in dvc_cache.damaged(cache.root, cache.entries, deep=True):
+            dvc_cache.remove(item)
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
 def test_five_thousand_objects_take_less_than_a_second(cache: Cache) -> None:
     for speaker in range(50):
         cache.folder(f"data/{speaker}", {f"{clip}.mp4": f"{speaker} {clip}".encode() for clip in range(100)})
