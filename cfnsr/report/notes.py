@@ -82,7 +82,8 @@ def _libraries(rows: list[ResultRow]) -> Iterator[str]:
         names.setdefault(row.libraries, []).append(row.name)
     differing = libraries.differing([*names])
     if not any(differing):
-        yield f"Made with {rows[0].libraries}."
+        if rows[0].libraries:
+            yield f"Made with {rows[0].libraries}."
         return
     parts = [f"{', '.join(of)}: {text}" for of, text in zip(names.values(), differing, strict=True)]
     yield (
