@@ -71,7 +71,11 @@ def _say_libraries(metrics: Path) -> None:
     if not path.is_file():
         return
     installed = libraries.listed([libraries.versions()])
-    table = read_table(path, (), dtype=str, keep_default_na=False)
+    try:
+        table = read_table(path, (), dtype=str, keep_default_na=False)
+    except CfnsrError as error:  # the next run writes it again
+        echo(f"note: {error.where}: {error.problem}")
+        return
     recorded = [] if "libraries" not in table else table["libraries"].tolist()  # an older table lacks them
     for made_with in filter(None, dict.fromkeys(recorded)):
         before, now = libraries.differing([made_with, installed])
