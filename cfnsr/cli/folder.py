@@ -61,7 +61,8 @@ _MOST_SPEAKERS, _SHARDS = 100, 50
 @click.option(
     "--shards",
     type=click.IntRange(0),
-    help="Join speakers to this many shards: stages, intervals and check.min_clips then count shards, not speakers. "
+    help="Join speakers to about this many shards, one a fold at least: stages, intervals and check.min_clips then "
+    "count shards, not speakers. "
     f"0: none.  [default: 0, or {_SHARDS} of over {_MOST_SPEAKERS} speakers]",
 )
 @click.option(

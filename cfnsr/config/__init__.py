@@ -138,6 +138,12 @@ class Params(Section):
                 )
         return self
 
+    @property
+    def units(self) -> str:
+        """Say what ``actors`` names: ``speakers``, or ``shards of speakers``."""
+        is_sharded = self.corpus == "folder" and self.corpora.folder.shards > 0
+        return "shards of speakers" if is_sharded else "speakers"
+
     def of_result(self) -> dict[str, Any]:
         """Return all values that a result depends on: without fetch, parallel, and the unused corpora."""
         of_corpus = getattr(self.corpora, self.corpus).model_dump()
