@@ -41,7 +41,7 @@ def main(params: Params, name: str, corpus_folder: Path) -> None:
     ]
     with atomic_folder(corpus_folder / "jobs" / FOLDER / name) as partial:
         tables = pd.concat([table for _, table in results], ignore_index=True)
-        tables.to_parquet(partial / "predictions.parquet", index=False)
+        tables.to_parquet(partial / "predictions.parquet", index=False, write_page_checksum=True)
         CrossRecord(
             name=name,
             data=manifest.fingerprint,

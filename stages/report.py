@@ -6,11 +6,12 @@ from cfnsr.cli.options import IN_FOLDER, OUT_FOLDER, PRESETS
 from cfnsr.cli.stage import stage
 from cfnsr.config import Params, preset
 from cfnsr.data.manifest import Manifest
+from cfnsr.errors import CfnsrError
 from cfnsr.report import files, page, results
 from cfnsr.report.expected import ExpectedOutputs
 from cfnsr.report.page.gallery import Gallery
 from cfnsr.report.page.provenance import provenance
-from cfnsr.runtime.outputs import prune
+from cfnsr.runtime.outputs import checked, prune
 
 
 @stage
@@ -34,8 +35,14 @@ def main(params: Params, corpus: Path, out: Path) -> None:
     figures = results.gather(corpus, manifest, expected=expected, ci_level=params.report.ci_level)
     files.write(out, figures, manifest)
     gallery = Gallery(corpus / "shards", manifest, faces=params.report.faces)
-    origin = provenance(params.of_result(), preset.load_all(PRESETS))
-    page.write(out / "report.html", figures, manifest, gallery, origin)
+    presets = preset.load_all(PRESETS)
+
+    def check_presets() -> None:
+        if preset.load_all(PRESETS) != presets:
+            raise CfnsrError(PRESETS, "was edited while this stage ran", "Run the same command again")
+
+    with checked(check_presets):  # DVC records them after the stage has ended
+        page.write(out / "report.html", figures, manifest, gallery, provenance(params.of_result(), presets))
 
 
 if __name__ == "__main__":

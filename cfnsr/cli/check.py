@@ -80,7 +80,7 @@ def _say_libraries(metrics: Path) -> None:
     for made_with in filter(None, dict.fromkeys(recorded)):
         before, now = libraries.differing([made_with, installed])
         if before:
-            click.echo(
+            echo(
                 f"{path}: was made with {before}, and {now} is installed. `dvc repro` keeps what it "
                 "has; `dvc repro -f` makes all again"
             )
@@ -91,9 +91,9 @@ def _check_cache(root: Path, entries: dict[str, Any], deep: bool, mend: bool) ->
     found = dvc_cache.damaged(root, entries, deep=deep)
     if mend:
         for path in (path for damage in found for path in dvc_cache.remove(damage)):
-            click.echo(f"removed {path}")
+            echo(f"removed {path}")
         if found:
-            click.echo("`dvc repro` makes these again; `dvc pull` fetches them")
+            echo("`dvc repro` makes these again; `dvc pull` fetches them")
     elif found:
         names = [str(damage) for damage in found]
         more = f" and {len(names) - _NAMED} more" * (len(names) > _NAMED)

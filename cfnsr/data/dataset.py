@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data import shards
-from cfnsr.data.checksum import of_arrays
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Speakers, Trial
 from cfnsr.data.stored_array import StoredArray
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import stored
+from cfnsr.runtime.checksum import of_arrays
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader

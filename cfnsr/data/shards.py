@@ -181,7 +181,7 @@ def write(
         known = {row["clip"]: row for row in rows}
         index += [{**known.get(clip, {"clip": clip}), "skipped": reason} for clip, reason in skipped.items()]
         schema = _COLUMNS.with_metadata({_LIBRARIES: json.dumps(libraries.versions())})
-        pq.write_table(pa.Table.from_pylist(index, schema=schema), partial / INDEX)
+        pq.write_table(pa.Table.from_pylist(index, schema=schema), partial / INDEX, write_page_checksum=True)
 
 
 def _write_header(file: BinaryIO, name: str, shape: tuple[int, ...]) -> None:

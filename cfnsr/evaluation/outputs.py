@@ -112,7 +112,7 @@ def write_predictions(
     predictions = pd.concat(tables, ignore_index=True)
     predictions.attrs[SPEAKERS] = datasets.speakers.lists()
     with atomic_file(paths.predictions) as partial:
-        predictions.to_parquet(partial, index=False)
+        predictions.to_parquet(partial, index=False, write_page_checksum=True)
 
 
 def to_table(index: pd.DataFrame, labels: list[str], choice: str, predicted: LogProbabilities) -> pd.DataFrame:

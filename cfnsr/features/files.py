@@ -16,9 +16,9 @@ from jaxtyping import Float32
 from pydantic import ConfigDict
 
 from cfnsr.corpora.clip import Clip
-from cfnsr.data.checksum import of_arrays
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import stored
+from cfnsr.runtime.checksum import of_arrays
 from cfnsr.runtime.outputs import atomic_folder
 
 ARRAY, SEQUENCES, INDEX, FACTS = "means.npy", "sequences.npy", "clips.parquet", "extractor.json"
@@ -150,7 +150,7 @@ def write(
     with atomic_folder(folder) as partial:
         for name, array in arrays.items():
             np.save(partial / name, array)
-        index.to_parquet(partial / INDEX, index=False)
+        index.to_parquet(partial / INDEX, index=False, write_page_checksum=True)
         (partial / FACTS).write_text(json.dumps(asdict(facts), indent=2) + "\n", encoding="utf-8")
 
 

@@ -15,12 +15,12 @@ import pyarrow as pa
 from jaxtyping import Float32
 from pydantic import ConfigDict
 
-from cfnsr.data.checksum import of_arrays
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.features import files
 from cfnsr.features.files import CHECKSUM, Facts
 from cfnsr.runtime import stored
+from cfnsr.runtime.checksum import of_arrays
 from cfnsr.runtime.outputs import atomic_folder
 
 ARRAY, INDEX, ORIGIN = "means.npy", "clips.parquet", "origin.json"
@@ -122,7 +122,7 @@ def write(folder: Path, features: ImportedFeatures) -> None:
     index.attrs[CHECKSUM] = of_arrays([features.means])
     with atomic_folder(folder) as partial:
         np.save(partial / ARRAY, features.means)
-        index.to_parquet(partial / INDEX, index=False)
+        index.to_parquet(partial / INDEX, index=False, write_page_checksum=True)
         text = json.dumps(asdict(origin), indent=2)
         (partial / ORIGIN).write_text(text + "\n", encoding="utf-8")
 

@@ -22,6 +22,7 @@ from cfnsr.errors import CfnsrError
 from cfnsr.evaluation.types import LogProbabilities
 from cfnsr.features.files import Facts
 from cfnsr.features.fold import FrozenFeatures
+from cfnsr.runtime import model_header
 from cfnsr.runtime.outputs import atomic_file
 
 _ITERATIONS = 5000
@@ -136,5 +137,6 @@ def save(
         "speakers": dict(speakers),
     }
     tensors = {name: np.ascontiguousarray(getattr(probe, name)) for name in ("mean", "scale", "weights", "bias")}
+    description["checksum"] = model_header.checksum(tensors)
     with atomic_file(path) as partial:
         save_file(tensors, partial, metadata={"cfnsr": json.dumps(description, sort_keys=True)})

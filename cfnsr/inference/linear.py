@@ -43,6 +43,7 @@ class LinearClassifier:
             raise CfnsrError(path, "does not say with which options its encoder ran", _AGAIN)
         self.labels = list(header["labels"])
         _check_shapes(path, len(self.labels), arrays)
+        model_header.check_arrays(path, arrays)
         self.preprocessing: Mapping[str, Any] = header.get("preprocessing", {})
         self._encoder = WindowEncoder(
             path,

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from cfnsr.errors import CfnsrError
 from cfnsr.models.encoders import Encoder, Unimodal
 from cfnsr.models.spec import ModelSpec
-from cfnsr.runtime import stored
+from cfnsr.runtime import model_header, stored
 from cfnsr.runtime.outputs import atomic_file
 
 # One key: safetensors writes several in random order, and the file's bytes would differ from run to run.
@@ -29,6 +31,7 @@ def save(path: Path, network: nn.Module, spec: ModelSpec) -> None:
     """Write a network's weights and description."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with atomic_file(path) as partial:
+        spec = replace(spec, checksum=model_header.checksum(_arrays(tensors)))
         save_file(tensors, partial, metadata={_KEY: spec.to_json()})
 
 
@@ -56,12 +59,18 @@ def load(path: Path) -> nn.Module:
     """
     spec = read_spec(path)
     _check_tensors(path, spec)
-    network = spec.build()
+    network, tensors = spec.build(), load_file(path)
+    model_header.check_arrays(path, _arrays(tensors))
     try:
-        network.load_state_dict(load_file(path))
+        network.load_state_dict(tensors)
     except RuntimeError as error:
         raise CfnsrError(path, f"tensors do not fit: {error}", stored.AGAIN) from error
     return network.eval()
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Return the bytes of tensors, some of whose types numpy does not have."""
+    return {name: tensor.reshape(-1).view(torch.uint8).numpy() for name, tensor in tensors.items()}
 
 
 def _check_tensors(path: Path, spec: ModelSpec) -> None:

@@ -40,6 +40,7 @@ class ModelSpec:
         data: fingerprint of the corpus as prepared.
         imported: the files that its weights were imported from; empty if it was trained here.
         speakers: of its fold, by ``test``, ``validation`` and ``train``; empty where they are not known.
+        checksum: of its weights in a file; empty in files of earlier versions.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ModelSpec:
     data: str
     imported: list[dict[str, Any]]
     speakers: dict[str, list[str]] = field(default_factory=dict)
+    checksum: str = field(default="", compare=False)
     # An unknown key may describe something that this version cannot do.
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 

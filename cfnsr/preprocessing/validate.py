@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data import shards
-from cfnsr.data.checksum import Checksum
 from cfnsr.data.shards import Shard
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime import stored
 from cfnsr.runtime.bad_clips import BadClips
+from cfnsr.runtime.checksum import Checksum
 from cfnsr.runtime.outputs import atomic_file
 
 LATE_S = 0.2  # between the beginnings of picture and sound

@@ -11,7 +11,7 @@ import pandas as pd
 
 from cfnsr.data.jobs import VALIDATION, JobPaths, JobRecord, read_predictions
 from cfnsr.data.manifest import Manifest
-from cfnsr.data.splits import Speakers
+from cfnsr.data.splits import Speakers, Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.report import cross, metrics
 from cfnsr.report.cross import CrossRow
@@ -63,7 +63,10 @@ def gather(folder: Path, manifest: Manifest, *, expected: ExpectedOutputs, ci_le
         row = label(protocol, name)
         paths = [JobPaths.of(folder, name, trial) for trial in trials]
         sets = [manifest.speakers(trial) for trial in trials]
-        records = [_record(path.record, manifest, speakers) for path, speakers in zip(paths, sets, strict=True)]
+        records = [
+            _record(path.record, manifest, speakers, trial)
+            for path, speakers, trial in zip(paths, sets, trials, strict=True)
+        ]
         tables = [
             read_predictions(path.predictions, ["actor", "clip"], speakers, manifest.labels).assign(
                 fold=trial.fold, seed=trial.seed
@@ -141,8 +144,10 @@ def _figures(path: Path, *columns: str) -> pd.DataFrame:
         return table.astype({column: "int64" if column == "epoch" else "float64" for column in columns})
 
 
-def _record(path: Path, manifest: Manifest, speakers: Speakers) -> JobRecord:
+def _record(path: Path, manifest: Manifest, speakers: Speakers, trial: Trial) -> JobRecord:
     record = JobRecord.read(path)
+    if (record.fold, record.seed) != (trial.fold, trial.seed):
+        raise CfnsrError(path, f"is of {record.fold}, seed {record.seed}", stored.AGAIN)
     if record.data != manifest.fingerprint:
         raise CfnsrError(path, "was made from other data than manifest.json describes", _WITHOUT_S)
     speakers.require(record.speakers, path)

@@ -17,12 +17,11 @@ def listed(made_with: Iterable[Mapping[str, str]]) -> str:
     """List what several outputs were made with: ``numpy 2.3.0, torch 2.10.0 and 2.11.0``.
 
     Args:
-        made_with: versions by library, of each output; empty where an output does not say.
+        made_with: versions by library, of each output; one that does not say has ``unknown`` ones.
     """
-    known: dict[str, set[str]] = {}
-    for libraries in made_with:
-        for name, version in libraries.items():
-            known.setdefault(name, set()).add(version)
+    outputs = list(made_with)
+    names = {name for libraries in outputs for name in libraries}
+    known = {name: {libraries.get(name, "unknown") for libraries in outputs} for name in names}
     return ", ".join(f"{name} {' and '.join(sorted(known[name]))}" for name in sorted(known))
 
 

@@ -89,7 +89,7 @@ def read_table(path: Path, schema: pa.Schema, content: str, remedy: str = AGAIN)
 
     with reading(path, content, remedy):
         _check_columns(path, {field.name: field.type for field in schema})
-        return pq.read_table(path, schema=schema)
+        return pq.read_table(path, schema=schema, page_checksum_verification=True)
 
 
 def read_frame(
@@ -110,7 +110,7 @@ def read_frame(
 
     with reading(path, content, remedy):
         _check_columns(path, {**columns, **({unused: pa.string()} if unused else {})})
-        frame: Any = pd.read_parquet(path)
+        frame: Any = pd.read_parquet(path, page_checksum_verification=True)
         used = frame[frame[unused].isna()] if unused else frame
         for name, kind in columns.items():
             if used[name].isna().any() or (pa.types.is_floating(kind) and not np.isfinite(used[name]).all()):

@@ -141,7 +141,7 @@ def test_reference_of_another_model_is_named(made: Callable[..., Made], studio_a
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_answer_that_is_no_number_is_refused(made: Callable[..., Made], studio_actor: Path) -> None:
     path, _, _ = made("mel_statistics")
-    description = {"cfnsr": json.dumps(model_header.read(path))}
+    description = {"cfnsr": json.dumps({**model_header.read(path), "checksum": ""})}
     save_file({name: array * np.nan for name, array in load_file(path).items()}, path, description)
     with pytest.raises(CfnsrError, match="the model's answer is no number"):
         cfnsr.load(path).predict(sorted(studio_actor.glob("*.mp4"))[0])
@@ -157,3 +157,6 @@ def test_arrays_of_other_shapes_are_refused(made: Callable[..., Made]) -> None:
         save_file({**arrays, **changes}, path, metadata)
         with pytest.raises(CfnsrError, match="its arrays do not fit each other and its labels"):
             cfnsr.load(path)
+    save_file({**arrays, "bias": -arrays["bias"]}, path, metadata)
+    with pytest.raises(CfnsrError, match="its weights are damaged"):
+        cfnsr.load(path)

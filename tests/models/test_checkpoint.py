@@ -73,6 +73,16 @@ def test_weights_of_another_size_are_an_error(audio: Path, tmp_path: Path) -> No
         checkpoint.load(tmp_path / "other.safetensors")
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+def test_weights_with_a_flipped_bit_are_refused(audio: Path, tmp_path: Path, share: float) -> None:
+    content = bytearray(audio.read_bytes())
+    begin = 8 + int.from_bytes(content[:8], "little")
+    content[begin + int(share * (len(content) - begin))] ^= 1
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CfnsrError, match=r"its weights are damaged\. Run `cfnsr check --deep --mend`"):
+        checkpoint.load(tmp_path / "model.safetensors")
+
+
 def described(path: Path, spec: ModelSpec) -> Path:
     """Write a description whose network is not in the file."""
     save_file({"weights": torch.zeros(1)}, path, metadata={"cfnsr": spec.to_json()})

@@ -7,6 +7,7 @@ import pytest
 
 from cfnsr.report import notes
 from cfnsr.report.rows import Difference, ResultRow
+from cfnsr.runtime import libraries
 from tests.support import made_up_results
 
 IMPORTED = "fold_1 published.pth (sha256 0123456789ab)"
@@ -40,6 +41,10 @@ def test_different_libraries_are_named(rows: list[ResultRow]) -> None:
     assert "reason alone: video: torch 2.10.0; audio: torch 2.11.0." in noted([rows[0], other])
     mixed = [replace(row, libraries="av 17.0.0, torch 2.10.0 and 2.11.0") for row in rows]
     assert "reason alone: video, audio, cfnsr: torch 2.10.0 and 2.11.0. `dvc repro -f`" in noted(mixed)
+
+
+def test_output_that_names_no_library_is_unknown() -> None:
+    assert libraries.listed([{"torch": "2.10.0"}, {}]) == "torch 2.10.0 and unknown"
 
 
 def test_intervals_over_shards_say_so(rows: list[ResultRow]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -131,6 +132,17 @@ def test_predictions_of_other_emotions_are_rejected(tmp_path: Path) -> None:
     made_up_results.write_jobs(tmp_path, made_up_results.expected("audio"), ["calm", "angry"])
     with pytest.raises(CfnsrError, match=r"predictions\.parquet: .* lacks the column p_happy, p_sad"):
         gather(tmp_path, made_up_results.expected("audio"))
+
+
+@pytest.mark.parametrize("change", [{"fold": "fold_1"}, {"seed": 8}])
+def test_a_record_of_another_job_is_rejected(tmp_path: Path, change: dict[str, Any]) -> None:
+    expected = made_up_results.expected("audio")
+    made_up_results.write_jobs(tmp_path, expected)
+    trial = Trial("held_out", "fold_2", made_up_results.SEED)
+    record = made_up_results.record("audio", trial, **change)
+    record.write(JobPaths.of(tmp_path, "audio", trial).record)
+    with pytest.raises(CfnsrError, match=rf"record\.json: is of {record.fold}, seed {record.seed}"):
+        gather(tmp_path, expected)
 
 
 def test_a_job_of_other_data_is_rejected(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,12 +61,12 @@ def write_model(path: Path, **described: object) -> None:
     save_file({"mean": np.zeros(2)}, path, {"cfnsr": json.dumps(described)})
 
 
-def run(stage: click.Command, params: dict[str, Any], *arguments: Path) -> Result:
+def run(stage: click.Command, params: dict[str, Any], *arguments: Path, status: int = 0) -> Result:
     path = arguments[0].parent / "params.yaml"
     with path.open("w") as file:
         YAML().dump(params, file)
     result = CliRunner().invoke(stage, ["--params", str(path), *map(str, arguments)])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == status, result.output
     return result
 
 
@@ -129,6 +130,26 @@ def test_report_writes_files_and_prunes(data: Path, params: dict[str, Any], monk
         *("recall.csv", "report.html", "report.md", "results.csv"),
     ]
     assert [row.name for row in files.read(out)] == ["video", "audio", "cfnsr"]
+
+
+def test_presets_edited_meanwhile_are_noticed(
+    data: Path, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, root: Path
+) -> None:
+    from stages.report import main, page
+
+    shutil.copytree(root / "presets", tmp_path / "presets")
+    monkeypatch.chdir(tmp_path)
+    write = page.write
+
+    def edit(*arguments: Any) -> None:
+        overlay = tmp_path / "presets/studio.yaml"
+        overlay.write_text(f"{overlay.read_text()}\nreport:\n  ci_level: 0.5\n")
+        write(*arguments)
+
+    monkeypatch.setattr(page, "write", edit)
+    out = data.parents[1] / "metrics"
+    result = run(main, params, data, out, status=1)
+    assert "presets: was edited while this stage ran" in result.output and not (out / "report.html").exists()
 
 
 def test_stages_start_without_torch(root: Path) -> None:

@@ -141,6 +141,24 @@ def test_every_damage_is_one_line_that_remakes(path: Path, workspace: Path, monk
 
 
 @pytest.mark.parametrize("path", [path for path in READERS if path.suffix == ".parquet"], ids=str)
+def test_flipped_bit_changes_no_value(path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace)
+    content, table = path.read_bytes(), pq.read_table(path)
+    pages = len(content) - 8 - int.from_bytes(content[-8:-4], "little")  # before the footer
+    refused = 0
+    for position in np.random.default_rng(1).integers(4, pages, 100):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :])
+        try:
+            READERS[path]()
+        except CfnsrError:
+            refused += 1
+        else:
+            assert pq.read_table(path).to_pandas().equals(table.to_pandas())
+    path.write_bytes(content)
+    assert refused
+
+
+@pytest.mark.parametrize("path", [path for path in READERS if path.suffix == ".parquet"], ids=str)
 def test_column_of_another_kind_is_named(path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace)
     content, table = path.read_bytes(), pq.read_table(path)

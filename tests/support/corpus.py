@@ -11,10 +11,10 @@ import numpy as np
 
 from cfnsr.corpora.filenames import LABELS
 from cfnsr.data import shards
-from cfnsr.data.checksum import of_arrays
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.shards import Sample
 from cfnsr.data.splits import PROTOCOLS, Trial, split
+from cfnsr.runtime.checksum import of_arrays
 
 ACTORS = ["01", "02", "03", "04"]
 SEED = 7

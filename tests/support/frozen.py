@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from cfnsr.data import shards
-from cfnsr.data.checksum import of_arrays
 from cfnsr.features import files
 from cfnsr.features.files import Facts
+from cfnsr.runtime.checksum import of_arrays
 from tests.support import corpus
 
 FACTS = Facts("encoder", "audio", "1", ("elsewhere",), "ab" * 32, "MIT", 1000, 16000)

@@ -120,7 +120,7 @@ def write_job(folder: Path, name: str, trial: Trial, labels: list[str] | None = 
         parts += [of_fold("video", "without_audio"), of_fold("audio", "without_video")]
     table = pd.concat(parts, ignore_index=True)
     table.attrs[SPEAKERS] = speakers.lists()
-    table.to_parquet(paths.predictions, index=False)
+    table.to_parquet(paths.predictions, index=False, write_page_checksum=True)
     write_curves(paths.curves, epochs=2)
 
 
@@ -159,7 +159,7 @@ def write_cross(folder: Path) -> None:
     record = CrossRecord("audio", manifest().fingerprint, {"emodb": "1"}, "unknown", names, trainings, ACTORS)
     results_folder.mkdir(parents=True)
     record.write(results_folder / "record.json")
-    pd.concat(tables).to_parquet(results_folder / "predictions.parquet", index=False)
+    pd.concat(tables).to_parquet(results_folder / "predictions.parquet", index=False, write_page_checksum=True)
 
 
 def gathered(folder: Path, known: Manifest) -> results.Results:

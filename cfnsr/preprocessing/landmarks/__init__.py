@@ -119,7 +119,8 @@ def write_frames(
         clips: the other columns of each clip, by clip id; one value a frame.
         skipped: by clip id, why a clip has no frames; such a clip gets one row with only the reason.
     """
-    with atomic_file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as file:
+    options = {"compression": "zstd", "write_page_checksum": True}
+    with atomic_file(path) as partial, pq.ParquetWriter(partial, schema, **options) as file:
         for clip, columns in clips.items():
             count = len(columns["confidence"])
             frames = {"clip": [clip] * count, "frame": np.arange(count), "skipped": pa.nulls(count, pa.string())}
