@@ -19,7 +19,7 @@ from cfnsr.corpora.crema_d.prepare import lfs
 from cfnsr.runtime.bad_clips import BadClips
 from stages.download import main as download
 from tests.support import served
-from tests.support.served import Handler, Site, cut_after, status
+from tests.support.served import BUSY, Handler, Site, cut_after, forever, status
 
 NAMES = ["1001_DFA_ANG_XX", "1001_IEO_SAD_HI", "1001_WSI_NEU_XX"]
 CONTENTS = {f"{name}.flv": b"FLV\x01" + name.encode() * 5000 for name in NAMES}
@@ -167,6 +167,8 @@ Fault = Callable[[Handler, bytes], None]
     [
         ([status(403, b'{"message": "over its data quota"}')], "403 over its data quota"),
         ([status(503), status(503)], "503"),
+        ([forever(BUSY + b"\r\n", b" " * 2**20, 0.01)] * 2, "503"),
+        ([status(302, Location="http://[::1")], "Invalid IPv6 URL"),
         ([status(200, b"<html>")], "not that of Git LFS"),
         ([status(200, b'{"objects": []}')], "1001_DFA_ANG_XX.flv is not there"),
     ],
