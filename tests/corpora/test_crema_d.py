@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -175,7 +176,9 @@ Fault = Callable[[Handler, bytes], None]
 )
 def test_the_second_repository_is_asked_next(workspace: Workspace, faults: list[Fault], problem: str) -> None:
     workspace.site.faults[BATCH] = [*faults]
+    started_s = time.monotonic()
     message = one_line(workspace.download())
+    assert time.monotonic() - started_s < 4
     assert problem in message and "second.git: 404" in message and "fetch.local" in message
     workspace.site.faults[BATCH] = [*faults]
     workspace.site.files[BATCH.replace("first", "second")] = workspace.batch()
