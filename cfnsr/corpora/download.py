@@ -178,6 +178,8 @@ class _Transfer:
         except LongPauseError as error:
             problem = f"the server asks for a pause of {error.args[0] / 60:.0f} minutes"
             raise self._error(problem, "Run the command again after that: it resumes") from error
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.TooManyRedirects) as error:
+            raise self._error(f"leads to no usable address ({answers.innermost(error)})") from error
         except (requests.RequestException, HTTPError, TimeoutError) as error:
             problem = f"the connection failed ({answers.innermost(error)})"
             if not connected:  # urllib3 has made all retries
