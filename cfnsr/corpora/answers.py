@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError
+
+from cfnsr.corpora.session import shut_after
 
 _MOST_BYTES = 2**23  # of a list of files; those of the corpora have less than 2**18
 _CHUNK = 2**16
@@ -28,16 +32,21 @@ def chunks(response: requests.Response, timeout_s: float, min_rate: float) -> It
 
     Raises:
         SlowError: less arrives.
+        TimeoutError: something other than the body, as trailers, takes longer than ``timeout_s``.
     """
-    since_s, received = time.monotonic(), 0
-    while chunk := response.raw.read1(_CHUNK, decode_content=True):
-        yield chunk
-        received += len(chunk)
-        passed_s = time.monotonic() - since_s
-        if passed_s >= timeout_s:
+    with socket.socket(fileno=os.dup(response.raw.fileno())) as connection:  # http.client closes its own at the end
+        while True:
+            since_s, received, passed_s = time.monotonic(), 0, 0.0
+            with shut_after(2 * timeout_s, connection.fileno()):
+                while passed_s < timeout_s:
+                    chunk = response.raw.read1(_CHUNK, decode_content=True)
+                    if not chunk:
+                        return
+                    yield chunk
+                    received += len(chunk)
+                    passed_s = time.monotonic() - since_s
             if received < min_rate * passed_s:
                 raise SlowError
-            since_s, received = time.monotonic(), 0
 
 
 def json_of(response: requests.Response, timeout_s: float) -> dict[str, Any]:
@@ -58,7 +67,7 @@ def json_of(response: requests.Response, timeout_s: float) -> dict[str, Any]:
                 raise requests.Timeout(f"the answer was not complete after {timeout_s:g} s")
             if len(content) > _MOST_BYTES:
                 return {}
-    except HTTPError as error:
+    except (HTTPError, TimeoutError) as error:
         raise requests.ConnectionError(error) from error
     try:
         answer = json.loads(content)
@@ -75,6 +84,6 @@ def section(values: dict[str, Any], key: str) -> dict[str, Any]:
 
 def innermost(error: BaseException) -> str:
     """Return the message of the innermost of nested exceptions."""
-    while (inner := error.__cause__ or error.__context__) is not None:
+    while (inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
         error = inner
     return str(error) or type(error).__name__

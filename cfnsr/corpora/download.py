@@ -14,20 +14,16 @@ from itertools import chain
 from pathlib import Path
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 from urllib3.util import Retry
 
-from cfnsr import __version__
 from cfnsr.corpora import answers
 from cfnsr.corpora.answers import SlowError
 from cfnsr.corpora.link_or_copy import disk_space
 from cfnsr.corpora.retries import LONGEST_PAUSE_S, TEMPORARY, LongPauseError, Retries
+from cfnsr.corpora.session import Session
 from cfnsr.errors import CfnsrError
 from cfnsr.runtime.checksum import md5, sha256
-
-USER_AGENT = f"cfnsr/{__version__}"
-CONNECT_S = 20  # timeout of a connection's start
 
 _RANGE = re.compile(r"bytes (?:([0-9]{1,18})-[0-9]{1,18}|\*)/([0-9]{1,18}|\*)")
 _REMEDY = "Run the command again: it resumes where it stopped; or set fetch.base_url to another server"
@@ -95,7 +91,7 @@ def fetch(
         folder: created if it is missing.
         tries: requests in a row without new bytes, or with too few, before the download fails.
         wait_s: first pause between them in seconds; pauses double, unless the server sends ``Retry-After``.
-        timeout_s: seconds without data before a connection is closed.
+        timeout_s: seconds without data, or of headers, before a connection is closed.
         min_rate: bytes a second; a connection that is slower over ``timeout_s`` is closed.
         on_progress: called with the number of received bytes and of all bytes.
 
@@ -139,9 +135,7 @@ class _Transfer:
         Raises:
             CfnsrError: the archive cannot be fetched.
         """
-        with requests.Session() as session:
-            for prefix in ("http://", "https://"):
-                session.mount(prefix, HTTPAdapter(max_retries=self._retries()))
+        with Session(self.timeout_s, self._retries()) as session:
             # An interruption counts only if the file has not grown beyond its largest size so far: a server that
             # starts from the beginning each time, and never gets further, must not be asked forever.
             largest, retries = _size(self.part), self._retries()
@@ -159,7 +153,7 @@ class _Transfer:
                     raise self._out_of_tries(problem) from error
                 retries.sleep()
 
-    def _request(self, session: requests.Session) -> str:
+    def _request(self, session: Session) -> str:
         """Request the missing bytes and save what arrives; return the reason if nothing does.
 
         Raises:
@@ -167,11 +161,10 @@ class _Transfer:
         """
         start, connected = _size(self.part), False
         # No compression: ranges count the bytes that are sent.
-        headers = self.archive.headers | {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        headers = self.archive.headers | {"Accept-Encoding": "identity"}
         headers |= {"Range": f"bytes={start}-"} if start else {}
         try:
-            timeout = (CONNECT_S, self.timeout_s)
-            with session.get(self.archive.url, headers=headers, stream=True, timeout=timeout) as response:
+            with session.ask("GET", self.archive.url, headers) as response:
                 connected = True
                 if response.status_code in TEMPORARY:
                     raise self._out_of_tries(f"the server answered {response.status_code} {response.reason}")
@@ -185,7 +178,9 @@ class _Transfer:
         except LongPauseError as error:
             problem = f"the server asks for a pause of {error.args[0] / 60:.0f} minutes"
             raise self._error(problem, "Run the command again after that: it resumes") from error
-        except (requests.RequestException, HTTPError) as error:
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.TooManyRedirects) as error:
+            raise self._error(f"leads to no usable address ({answers.innermost(error)})") from error
+        except (requests.RequestException, HTTPError, TimeoutError) as error:
             problem = f"the connection failed ({answers.innermost(error)})"
             if not connected:  # urllib3 has made all retries
                 raise self._out_of_tries(problem) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import suppress
+from typing import Any
 
 from urllib3.exceptions import InvalidHeader
 from urllib3.response import BaseHTTPResponse
@@ -22,7 +23,15 @@ class LongPauseError(Exception):
 
 
 class Retries(Retry):
-    """urllib3's retries, which read ``X-RateLimit-Reset`` too and raise an error for too long a pause."""
+    """urllib3's retries, which read ``X-RateLimit-Reset`` too and raise an error for too long a pause.
+
+    Answers that lead to a retry are closed unread.
+    """
+
+    def increment(self, *args: Any, response: BaseHTTPResponse | None = None, **options: Any) -> Any:
+        if response is not None:
+            response.close()  # urllib3 would read its body to the end, however long it is
+        return super().increment(*args, response=response, **options)
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         seconds, reset = None, response.headers.get("X-RateLimit-Reset", "")

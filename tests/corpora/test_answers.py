@@ -43,6 +43,7 @@ def body(content: bytes) -> Callable[[Handler, bytes], None]:
     ("answer", "expected"),
     [
         (body(b'{"files": []}'), {"files": []}),
+        (body(b""), {}),
         (body(b"[1]"), {}),
         (body(b"<html>"), {}),
         (body(b'{"size": ' + b"9" * 5000 + b"}"), {}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from cfnsr.corpora.crema_d.prepare import lfs
 from cfnsr.runtime.bad_clips import BadClips
 from stages.download import main as download
 from tests.support import served
-from tests.support.served import Handler, Site, cut_after, status
+from tests.support.served import BUSY, Handler, Site, cut_after, forever, status
 
 NAMES = ["1001_DFA_ANG_XX", "1001_IEO_SAD_HI", "1001_WSI_NEU_XX"]
 CONTENTS = {f"{name}.flv": b"FLV\x01" + name.encode() * 5000 for name in NAMES}
@@ -167,13 +168,17 @@ Fault = Callable[[Handler, bytes], None]
     [
         ([status(403, b'{"message": "over its data quota"}')], "403 over its data quota"),
         ([status(503), status(503)], "503"),
+        ([forever(BUSY + b"\r\n", b" " * 2**20, 0.01)] * 2, "503"),
+        ([status(302, Location="http://[::1")], "Invalid IPv6 URL"),
         ([status(200, b"<html>")], "not that of Git LFS"),
         ([status(200, b'{"objects": []}')], "1001_DFA_ANG_XX.flv is not there"),
     ],
 )
 def test_the_second_repository_is_asked_next(workspace: Workspace, faults: list[Fault], problem: str) -> None:
     workspace.site.faults[BATCH] = [*faults]
+    started_s = time.monotonic()
     message = one_line(workspace.download())
+    assert time.monotonic() - started_s < 4
     assert problem in message and "second.git: 404" in message and "fetch.local" in message
     workspace.site.faults[BATCH] = [*faults]
     workspace.site.files[BATCH.replace("first", "second")] = workspace.batch()

@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ import numpy as np
 from cfnsr.corpora.download import Archive
 
 CONTENT = b"PK" + np.random.default_rng(0).bytes(300_000)
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\n"
 
 
 @dataclass
@@ -129,6 +131,21 @@ def cut_after(count: int, *, abrupt: bool = False) -> Callable[[Handler, bytes],
         start = int((handler.asked.range or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
         headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
         handler.answer(206 if start else 200, content[start:], headers, cut=count, abrupt=abrupt)
+
+    return fault
+
+
+def forever(start: bytes, piece: bytes, pause_s: float) -> Callable[[Handler, bytes], None]:
+    """Return a fault that sends a start, and then a piece at a time, for longer than a test may take."""
+
+    def fault(handler: Handler, content: bytes) -> None:
+        handler.close_connection = True
+        until_s = time.monotonic() + 4
+        with suppress(ConnectionError):
+            handler.wfile.write(start)
+            while time.monotonic() < until_s:
+                handler.wfile.write(piece)
+                time.sleep(pause_s)
 
     return fault
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
 from cfnsr.corpora.answers import json_of, section
-from cfnsr.corpora.download import CONNECT_S, USER_AGENT, Archive
-from cfnsr.corpora.retries import TEMPORARY
+from cfnsr.corpora.download import Archive
+from cfnsr.corpora.retries import TEMPORARY, Retries
+from cfnsr.corpora.session import Session
 from cfnsr.errors import CfnsrError
 
 # The authors' two repositories. GitHub's may be over its quota of transfers.
@@ -48,10 +47,8 @@ def locate(files: list[Archive], tries: int, wait_s: float, timeout_s: float) ->
         return []
     problems = []
     pauses = {"backoff_factor": wait_s, "respect_retry_after_header": False}  # the next repository may answer sooner
-    retries = Retry(total=tries - 1, status_forcelist=TEMPORARY, allowed_methods=None, **pauses)
-    with requests.Session() as session:
-        for prefix in ("http://", "https://"):
-            session.mount(prefix, HTTPAdapter(max_retries=retries))
+    retries = Retries(total=tries - 1, status_forcelist=TEMPORARY, allowed_methods=None, **pauses)
+    with Session(timeout_s, retries) as session:
         for repository in REPOSITORIES:
             try:
                 return _located(files, _ask(session, repository, files, timeout_s))
@@ -65,18 +62,17 @@ class _RefusedError(Exception):
     """A repository that does not send the files; the argument says why."""
 
 
-def _ask(session: requests.Session, repository: str, files: list[Archive], timeout_s: float) -> dict[str, Any]:
+def _ask(session: Session, repository: str, files: list[Archive], timeout_s: float) -> dict[str, Any]:
     """Send the batch request; return the answer's object of each sha256."""
-    with session.post(
+    with session.ask(
+        "POST",
         f"{repository}/info/lfs/objects/batch",
         json={
             "operation": "download",
             "transfers": ["basic"],
             "objects": [{"oid": file.sha256, "size": file.size} for file in files],
         },
-        headers={"User-Agent": USER_AGENT, "Accept": _TYPE, "Content-Type": _TYPE},
-        timeout=(CONNECT_S, timeout_s),
-        stream=True,
+        headers={"Accept": _TYPE, "Content-Type": _TYPE},
     ) as response:
         answer = json_of(response, timeout_s)
     if not response.ok:

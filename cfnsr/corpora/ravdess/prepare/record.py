@@ -12,7 +12,8 @@ import click
 import requests
 
 from cfnsr.corpora.answers import json_of
-from cfnsr.corpora.download import CONNECT_S, USER_AGENT, Archive
+from cfnsr.corpora.download import Archive
+from cfnsr.corpora.session import Session
 from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 
@@ -44,8 +45,7 @@ def _compare(pinned: Archive, url: str, timeout_s: float) -> None:
         CfnsrError: the record states other values.
     """
     try:
-        timeout = (CONNECT_S, timeout_s)
-        with requests.get(url, headers={"User-Agent": USER_AGENT}, timeout=timeout, stream=True) as response:
+        with Session(timeout_s) as session, session.ask("GET", url) as response:
             metadata = json_of(response, timeout_s) if response.ok else {}
     except requests.RequestException:
         metadata = {}
