@@ -30,6 +30,9 @@ _REFUSALS = {
     errno.EROFS: ("is on a disk that is mounted read-only", "Mount it writable, or work in a copy of the repository"),
     errno.EACCES: ("you may not read or write it", "Give yourself the right (`ls -ld` shows owner and mode)"),
     errno.EPERM: ("you may not change it", "Give yourself the right (`ls -ld`, `lsattr -d` show why)"),
+    errno.ENOTDIR: ("a part of its path is a file", "Move that file away"),
+    errno.EISDIR: ("is a folder, where a file belongs", "Move it away"),
+    errno.ELOOP: ("is a link that leads nowhere", "Remove the link"),
     errno.EIO: ("the disk reports an error", "Check the disk, then run `cfnsr check --deep`"),
     errno.ENAMETOOLONG: ("is too long a name", "Give a shorter name: a disk takes 255 bytes"),
 }

@@ -172,6 +172,8 @@ def read(folder: Path, remedy: str = stored.AGAIN) -> SpeakerFeatures:
     used = rows["skipped"].isna()
     skipped = dict(rows.loc[~used, ["clip", "skipped"]].itertuples(index=False, name=None))
     index: Any = rows[used].drop(columns="skipped").reset_index(drop=True)
+    if index["clip"].duplicated().any():
+        raise CfnsrError(folder / INDEX, "lists a clip twice", remedy)
     for name, array in ((ARRAY, means), (SEQUENCES, sequences)):
         if array is not None and len(array) != len(index):
             raise CfnsrError(folder / name, f"holds {len(array)} clips, the index {len(index)}", remedy)

@@ -137,6 +137,8 @@ def read(folder: Path) -> ImportedFeatures:
     index: Any = stored.read_frame(folder / INDEX, columns, "the index of features")
     means = files.read_features(folder / ARRAY)
     origin = stored.read_json(folder / ORIGIN, _Origin, "the origin of features")
+    if origin.corpus != folder.name:
+        raise CfnsrError(folder / ORIGIN, f"is of {origin.corpus}, not of {folder.name}", stored.AGAIN)
     if len(means) != len(index):
         raise CfnsrError(folder / ARRAY, f"holds {len(means)} clips, the index {len(index)}", stored.AGAIN)
     if of_arrays([means]) != index.attrs.get(CHECKSUM):

@@ -87,6 +87,9 @@ def gather(
     for name in names:
         results = folder / "jobs" / FOLDER / name
         record = CrossRecord.read(results / "record.json")
+        if record.name != name or record.labels.keys() != {*manifest.labels}:
+            problem = f"is of the row {record.name} with the emotions {', '.join(record.labels)}"
+            raise CfnsrError(results / "record.json", problem, stored.AGAIN)
         if record.data != manifest.fingerprint:
             problem = "was made from other data than manifest.json describes"
             raise CfnsrError(results / "record.json", problem, "Run `dvc repro` without `-s`, which makes it again")
@@ -101,6 +104,8 @@ def gather(
             part = table.iloc[np.flatnonzero(ours)]
             if not len(part) or not {*probabilities(training.emotions)} <= {*table.columns}:
                 raise CfnsrError(path, f"has no predictions of what {trained_on} trained", stored.AGAIN)
+            if len(part) != training.tested or part.duplicated(["actor", "clip"]).any():
+                raise CfnsrError(path, f"does not predict each clip once (trained on {trained_on})", stored.AGAIN)
             rows.append(_row(record, training, part, held_out.get(name), ci_level))
     return rows
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def damaged(root: Path, entries: Mapping[str, Any], *, deep: bool = False) -> li
         found = [
             Damaged(_object(cache, md5), md5, tuple(outputs[md5]))
             for md5 in suspects
-            if _object(cache, md5).is_file() and checksum.md5(_object(cache, md5)) != md5.removesuffix(".dir")
+            if _object(cache, md5).exists() and _md5_of(_object(cache, md5)) != md5.removesuffix(".dir")
         ]
         return found + (_damaged_files(root, cache, outputs, {item.md5 for item in found}) if deep else [])
     except OSError as error:
@@ -130,7 +131,7 @@ def remove(item: Damaged) -> list[Path]:
     removed = list(dict.fromkeys([*paths, item.path]))
     for path in removed:
         try:
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         except OSError as error:
             problem = f"cannot be removed ({error.strerror})"
             raise CfnsrError(path, problem, "Have its owner run `cfnsr check --mend`") from error
@@ -159,6 +160,10 @@ def _recorded(root: Path, entries: Mapping[str, Any]) -> dict[str, tuple[list[Pa
     return recorded
 
 
+def _md5_of(path: Path) -> str:
+    return checksum.md5(path) if path.is_file() else "none: a folder"
+
+
 def _is_inside(path: Path) -> bool:
     """Return whether a relative path stays in the folder that it starts from."""
     return not path.is_absolute() and ".." not in path.parts
@@ -173,13 +178,13 @@ def _members(cache: Path, md5: str) -> Mapping[Path, str] | None:
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5.removesuffix(".dir"):
         return None
     entries: list[dict[str, Any]] = json.loads(content)
-    members = {Path(entry["relpath"]): entry["md5"] for entry in entries}
+    members = {Path(entry.get("relpath", "..")): str(entry.get("md5")) for entry in entries}
     return {path: md5 for path, md5 in members.items() if _is_inside(path) and _MD5.fullmatch(md5)}
 
 
 def _size(cache: Path, md5: str) -> int | None:
     path = _object(cache, md5)
-    return path.stat().st_size if path.is_file() else None
+    return path.stat().st_size if path.exists() else None
 
 
 def _object(cache: Path, md5: str) -> Path:

@@ -39,6 +39,9 @@ def check(root: Path, entries: Mapping[str, Any]) -> list[str]:
         remedy = "Copy the repository's hidden files too (.dvc, .dvcignore), or clone it with git"
         raise CfnsrError(root.absolute(), "has no folder .dvc, so DVC does not work here", remedy)
     for folder in _FOLDERS:
+        if folder in ("data", "metrics") and not (root / folder).resolve().is_relative_to(root.resolve()):
+            problem = "leads outside the repository, where DVC writes no output"
+            raise CfnsrError(root / folder, problem, "Put the repository on the other disk, or use `mount --bind`")
         _write(root / folder)
     _check_rights((root / name for name in _FILES), Path.is_file)
     _check_rights(_folders_of(root, entries), Path.is_dir)

@@ -19,9 +19,10 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class ResumeCheckpoint:
-    """The file of one job's training state after its last epoch: the sha256 of torch's bytes, and these.
+    """The file of one job's training state after its last epoch: a sha256, and torch's bytes.
 
-    Torch reads a file with a flipped byte as other weights.
+    Torch reads a file with a flipped byte as other weights. The sha256 is of the fingerprint too, so that a file under
+    another job's name is refused.
 
     The file's name is a fingerprint of all that could change the job's result, so that a run with other params, data,
     code or initial weights does not resume from it.
@@ -39,15 +40,15 @@ class ResumeCheckpoint:
 
     def load(self) -> dict[str, Any] | None:
         """Load the state, None if there is none; delete states with another fingerprint."""
-        for other in self.path.parent.glob("*.pt"):
-            if other != self.path:
-                other.unlink()
-        if not self.path.is_file():
-            return None
         try:
+            for other in self.path.parent.glob("*.pt"):
+                if other != self.path:
+                    other.unlink()
+            if not self.path.exists():
+                return None
             content = self.path.read_bytes()
             digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-            if hashlib.sha256(data).digest() != digest:
+            if self._digest(data) != digest:
                 print(f"{self.path} is damaged; training starts from the first epoch", flush=True)
                 return None
             state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -65,15 +66,23 @@ class ResumeCheckpoint:
         torch.save(state, data)
         try:
             with atomic_file(self.path) as partial:
-                partial.write_bytes(hashlib.sha256(data.getbuffer()).digest() + data.getbuffer())
+                partial.write_bytes(self._digest(data.getbuffer()) + data.getbuffer())
         except OSError as error:
             print(f"{self.path} cannot be written ({error.strerror}); a killed run would repeat this epoch", flush=True)
 
     def delete(self) -> None:
         """Delete the file, once the job is complete."""
-        self.path.unlink(missing_ok=True)
-        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
-            self.path.parent.rmdir()
+        try:
+            self.path.unlink(missing_ok=True)
+            if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
+                self.path.parent.rmdir()
+        except OSError as error:
+            print(f"{self.path} cannot be deleted ({error.strerror})", flush=True)
+
+    def _digest(self, data: bytes | memoryview) -> bytes:
+        digest = hashlib.sha256(self.path.stem.encode())
+        digest.update(data)
+        return digest.digest()
 
 
 def fingerprint(weights: dict[str, Tensor], *values: object) -> str:

@@ -26,6 +26,8 @@ def prepare(data: Path, corpus: str, *rows: str) -> None:
 @pytest.fixture
 def params(tmp_path: Path, root: Path) -> Path:
     shutil.copy(root / "dvc.yaml", tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\nno_scm = true\n")
     return Path(shutil.copy(root / "params.yaml", tmp_path))
 
 

@@ -271,6 +271,9 @@ def test_corpora_no_longer_listed_are_deleted(data: Path) -> None:
 def test_damaged_import_is_named(data: Path) -> None:
     run(data, "emodb")
     folder = data / "made_up/imported_features" / NAME / "emodb"
+    shutil.copytree(folder, folder.parent / "crema_d")
+    with pytest.raises(CfnsrError, match=r"origin\.json: is of emodb, not of crema_d"):
+        imported.read(folder.parent / "crema_d")
     means = np.load(folder / imported.ARRAY)
     np.save(folder / imported.ARRAY, means + 1)
     with pytest.raises(CfnsrError, match="its array is damaged"):

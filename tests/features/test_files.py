@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cfnsr.corpora.clip import Clip
@@ -54,6 +55,13 @@ def test_arrays_are_read_as_written_or_not_at_all(tmp_path: Path) -> None:
         with pytest.raises(CfnsrError, match=r"out: its arrays are damaged, or of another version"):
             files.read(tmp_path / "out")
         (tmp_path / "out" / name).write_bytes(content)
+    index = pd.read_parquet(tmp_path / "out" / files.INDEX)
+    twice = index.assign(clip="a")
+    twice.attrs = index.attrs
+    twice.to_parquet(tmp_path / "out" / files.INDEX)
+    with pytest.raises(CfnsrError, match=r"clips\.parquet: lists a clip twice"):
+        files.read(tmp_path / "out")
+    index.to_parquet(tmp_path / "out" / files.INDEX)
     np.save(tmp_path / "out" / files.SEQUENCES, np.zeros((1, 3, 2), np.float32))
     with pytest.raises(CfnsrError, match=r"sequences\.npy: holds 1 clips, the index 2"):
         files.read(tmp_path / "out")

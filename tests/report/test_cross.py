@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,24 @@ def test_results_of_other_speakers_are_refused(tmp_path: Path) -> None:
     manifest = made_up_results.manifest(protocols=protocols)
     with pytest.raises(CfnsrError, match=r"record\.json: tests other speakers than the folds do\. Run `dvc repro`"):
         cross.gather(tmp_path, manifest, ["audio"], {}, 0.95)
+
+
+@pytest.mark.parametrize("change", [{"name": "video"}, {"labels": {}}])
+def test_record_of_another_row_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_cross(tmp_path)
+    path = tmp_path / "jobs" / FOLDER / "audio/record.json"
+    replace(CrossRecord.read(path), **change).write(path)
+    with pytest.raises(CfnsrError, match=r"record\.json: is of the row (video|audio) with the emotions"):
+        gathered(tmp_path, {})
+
+
+def test_clips_that_repeat_are_refused(tmp_path: Path) -> None:
+    write_cross(tmp_path)
+    path = tmp_path / "jobs" / FOLDER / "audio/predictions.parquet"
+    table = pd.read_parquet(path)
+    pd.concat([table, table[:1]]).to_parquet(path, index=False)
+    with pytest.raises(CfnsrError, match=r"predictions\.parquet: does not predict each clip once"):
+        gathered(tmp_path, {})
 
 
 def test_metrics_name_each_row(tmp_path: Path) -> None:

@@ -122,6 +122,22 @@ def test_size_that_dvc_took_from_a_damaged_object_hides_nothing(cache: Cache) ->
     assert cache.damaged() == [str(cache.root / "data/a/x")]
 
 
+def test_folder_in_place_of_an_object_is_removed(cache: Cache) -> None:
+    cache.folder("data/a", {"x": b"one"})
+    path = cache.path(hashlib.md5(b"one").hexdigest())
+    path.unlink()
+    (path / "within").mkdir(parents=True)
+    (found,) = dvc_cache.damaged(cache.root, cache.entries)
+    assert str(found) == str(cache.root / "data/a/x") and dvc_cache.remove(found) == [path] and not path.exists()
+
+
+@pytest.mark.parametrize("members", [[{"md5": 5}], [{"relpath": "x"}], [{"relpath": "x", "md5": None}]])
+def test_list_of_anything_is_no_traceback(cache: Cache, members: list[dict[str, object]]) -> None:
+    md5 = cache.add(json.dumps(members).encode(), ".dir")
+    cache.entries = {"stage": {"outs": [{"path": "data/a", "hash": "md5", "md5": md5, "size": 3}]}}
+    assert cache.damaged(deep=True) == []
+
+
 def test_objects_of_earlier_runs_are_read_too(cache: Cache) -> None:
     cache.folder("data/a", {"x": b"one"})
     earlier = cache.path(cache.add(b"earlier"))

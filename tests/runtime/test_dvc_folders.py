@@ -48,6 +48,14 @@ def repository(unpacked: Path) -> Path:
     return unpacked
 
 
+@pytest.mark.parametrize("name", ["data", "metrics"])
+def test_outputs_outside_the_repository_are_refused(repository: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "disk").mkdir()
+    (repository / name).symlink_to(tmp_path / "disk")
+    with pytest.raises(CfnsrError, match=f"{name}: leads outside the repository"):
+        dvc_folders.check(repository, {})
+
+
 @contextmanager
 def sealed(folder: Path) -> Iterator[None]:
     """Have nothing written in a folder; root writes wherever the disk lets it."""
@@ -139,8 +147,9 @@ def test_folder_that_refuses_files_is_named(repository: Path, seal: Seal, name: 
 
 def test_full_disk_is_named(repository: Path, small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(bytes(1024**2))
-    (repository / "data").symlink_to(small_disk)
-    assert "No space left on device" in refused(repository) and "data" in refused(repository)
+    (repository / "data").mkdir(exist_ok=True)
+    (repository / "data/logs").symlink_to(small_disk)
+    assert "No space left on device" in refused(repository) and "data/logs" in refused(repository)
 
 
 def test_outputs_of_another_owner_are_named(repository: Path, seal: Seal) -> None:

@@ -208,6 +208,25 @@ def test_a_state_with_a_flipped_bit_is_ignored(
     assert checkpoint.load() is not None
 
 
+def test_state_under_another_name_is_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The state of another fold: its network has learned this fold's test speakers."""
+    other, own = ResumeCheckpoint(tmp_path / "fold_1", "one"), ResumeCheckpoint(tmp_path / "fold_2", "two")
+    for checkpoint in (other, own):
+        checkpoint.path.parent.mkdir()
+        checkpoint.save({"weights": torch.ones(1000)})
+    own.path.write_bytes(other.path.read_bytes())
+    assert own.load() is None and "two.pt is damaged" in capsys.readouterr().out
+
+
+def test_folder_in_place_of_the_state_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = ResumeCheckpoint(tmp_path, "name")
+    for name in ("name.pt", "old.pt"):
+        (tmp_path / name).mkdir()
+        assert checkpoint.load() is None and "cannot be read" in capsys.readouterr().out
+    checkpoint.delete()
+    assert "name.pt cannot be deleted" in capsys.readouterr().out
+
+
 def test_loading_a_state_runs_no_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Harmful:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -215,7 +234,7 @@ def test_loading_a_state_runs_no_code(tmp_path: Path, capsys: pytest.CaptureFixt
 
     data = io.BytesIO()
     torch.save({"harm": Harmful()}, data)
-    (tmp_path / "name.pt").write_bytes(hashlib.sha256(data.getvalue()).digest() + data.getvalue())
+    (tmp_path / "name.pt").write_bytes(hashlib.sha256(b"name" + data.getvalue()).digest() + data.getvalue())
     assert ResumeCheckpoint(tmp_path, "name").load() is None
     assert not (tmp_path / "harm").exists() and "cannot be read" in capsys.readouterr().out
 
