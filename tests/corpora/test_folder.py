@@ -406,5 +406,5 @@ def test_stages_skip_bad_clips_and_go_on(
     assert manifest["clips"] == {"1001": 7, "1002": 7, "1003": 8}
     assert manifest["skipped"] == {
         "1001/1001_DFA_ANG_XX": "is empty",
-        "1002/1002_DFA_HAP_XX": f"is missing in {own}",
+        "1002/1002_DFA_HAP_XX": "is missing in the folder of videos",
     }
