@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click import Command
 from click.testing import CliRunner, Result
@@ -408,3 +410,43 @@ def test_stages_skip_bad_clips_and_go_on(
         "1001/1001_DFA_ANG_XX": "is empty",
         "1002/1002_DFA_HAP_XX": "is missing in the folder of videos",
     }
+
+
+@pytest.mark.parametrize("damage", ["label", "bit", "truncated", "empty", "no metadata"])
+def test_a_changed_table_is_noticed(
+    videos: Path, sheet: Path, tmp_path: Path, params: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    assert command(videos, sheet, params).exit_code == 0
+    table = Path(options_of(params)["intake"])
+    content = table.read_bytes()
+    changed = {
+        "bit": content[:99] + bytes([content[99] ^ 1]) + content[100:],
+        "truncated": content[: len(content) // 2],
+        "empty": b"",
+    }
+    table.write_bytes(changed.get(damage, content))
+    if damage == "label":
+        pq.write_table(pa.table(pd.read_parquet(table).replace("anger", "sadness")), table)
+    elif damage == "no metadata":
+        pq.write_table(pq.read_table(table).replace_schema_metadata({b"labels_files": b"[1]"}), table)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").mkdir()
+    problem = r"intake\.parquet: is not the table that params\.yaml was written with\. Run `cfnsr folder VIDEOS"
+    for main, arguments in ((cli.main, ["check"]), (check, ["folder", str(tmp_path)])):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 1 and re.search(problem, result.output) and result.output.count("\n") == 1
+
+
+def test_a_missing_table_is_said(
+    videos: Path, sheet: Path, tmp_path: Path, params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on another machine that has the data: its labels are not compared, and nothing else is hindered."""
+    assert command(videos, sheet, params).exit_code == 0
+    options = options_of(params)
+    assert labels_files.check("folder", **options) == []
+    Path(options["intake"]).unlink()
+    (note,) = labels_files.check("folder", **options)
+    assert note == f"{options['intake']} is missing: its labels are not compared with the labels file"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").mkdir()
+    assert f"note: {note}\n" in CliRunner().invoke(check, ["folder", str(tmp_path)]).output
