@@ -289,8 +289,8 @@ def test_spreadsheet_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     pd.DataFrame({"file": ["a.mp4"], "label": ["x"], "speaker": [1]}).to_excel(tmp_path / "table", engine="openpyxl")
     with ZipFile(tmp_path / "table", "a", ZIP_DEFLATED) as file:
-        file.writestr("more", bytes(1 << 27))
-    with pytest.raises(CfnsrError, match=r"it unpacks to 128 MB; the limit is 128"):
+        file.writestr("more", bytes(1 << 25))
+    with pytest.raises(CfnsrError, match=r"it unpacks to 32 MB; the limit is 32"):
         read(tmp_path, (tmp_path / "table").read_bytes(), ["a.mp4"])
 
 
@@ -300,5 +300,8 @@ def test_texts_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sheet, "MOST_ROWS", 2)
     with pytest.raises(CfnsrError, match="has more than 2 rows"):
         read(tmp_path, "file,label,speaker\n\n\n\n", [])
+    for separator, problem in ((",", "16,384 columns or 128 million letters"), (";", "field larger than field limit")):
+        with pytest.raises(CfnsrError, match=problem):
+            read(tmp_path, separator * 200_000, [])
     with pytest.raises(CfnsrError, match="has a cell of more than 4,096 letters in line 2"):
         read(tmp_path, f"file,label,speaker\n{'a' * 4097},x,1", [])

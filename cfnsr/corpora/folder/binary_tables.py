@@ -17,7 +17,9 @@ from cfnsr.corpora.folder.names import column_name
 
 # What is read of a table needs less than 2 GB of memory.
 MOST_ROWS = 1_000_000
-MOST_BYTES = 1 << 27  # of a text, or unpacked; all cells may have as many letters
+MOST_COLUMNS = 1 << 14  # as in a spreadsheet
+MOST_BYTES = 1 << 27  # of a text, or of Parquet's columns unpacked; all cells may have as many letters
+_MOST_OF_SPREADSHEET = MOST_BYTES // 4  # an empty cell has 4 bytes in the file, and 240 in openpyxl
 LONGEST = 4096  # letters of a cell that is used: the longest path that Linux takes
 _LETTER = 4  # bytes of the longest letter in UTF-8
 _BATCH = 10_000  # rows
@@ -88,8 +90,8 @@ def spreadsheet(content: bytes) -> Iterator[list[object]]:
     from openpyxl import load_workbook  # an extra
 
     unpacked = sum(part.file_size for part in ZipFile(io.BytesIO(content)).infolist())
-    if unpacked > MOST_BYTES:
-        raise ValueError(f"it unpacks to {unpacked >> 20:,} MB; the limit is {MOST_BYTES >> 20}")
+    if unpacked > _MOST_OF_SPREADSHEET:
+        raise ValueError(f"it unpacks to {unpacked >> 20:,} MB; the limit is {_MOST_OF_SPREADSHEET >> 20}")
     workbook = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
     sheet: Any = workbook.worksheets[0]
     sheet.reset_dimensions()  # some programs write wrong ones

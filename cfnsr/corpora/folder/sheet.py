@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfnsr.corpora.folder import binary_tables
-from cfnsr.corpora.folder.binary_tables import LONGEST, MOST_BYTES, MOST_ROWS
+from cfnsr.corpora.folder.binary_tables import LONGEST, MOST_BYTES, MOST_COLUMNS, MOST_ROWS
 from cfnsr.corpora.folder.names import column_name
 from cfnsr.corpora.folder.problems import Problems
 from cfnsr.errors import CfnsrError
 
+_HEADER = 100_000  # letters that tell the separator; csv takes cells of 131,072
 _SEPARATORS = (",", ";", "\t", "|")
 # What programs write for a missing value. Not "None", which may be an emotion's name.
 _MISSING = frozenset({"", "nan", "<na>", "n/a", "#n/a", "null", "nat"})
@@ -109,8 +110,10 @@ def _limited(path: Path, lines: Iterable[tuple[int, list[str]]]) -> Iterator[tup
     letters = 0
     for count, (number, cells) in enumerate(lines):
         letters += sum(map(len, cells)) + len(cells)
-        if count > MOST_ROWS or letters > MOST_BYTES:
-            problem = f"has more than {MOST_ROWS:,} rows, or {MOST_BYTES >> 20} million letters"
+        if count > MOST_ROWS or len(cells) > MOST_COLUMNS or letters > MOST_BYTES:
+            problem = (
+                f"has more than {MOST_ROWS:,} rows, {MOST_COLUMNS:,} columns or {MOST_BYTES >> 20} million letters"
+            )
             raise CfnsrError(path, problem, "Keep the columns and rows that are needed")
         cells = [cell.strip() for cell in cells]
         if any(cells):
@@ -135,7 +138,7 @@ def _decode(path: Path, content: bytes) -> str:
 def _read_text(path: Path, text: str, needed: Collection[str]) -> Iterator[tuple[int, list[str]]]:
     """Split lines by the separator that gives the header the most needed columns."""
 
-    header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
+    header = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")[:_HEADER]
 
     def known(separator: str) -> int:
         cells = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
