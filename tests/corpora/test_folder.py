@@ -131,6 +131,24 @@ def test_shards_stand_for_speakers(videos: Path, tmp_path: Path, params: Path) -
     assert command(videos, sheet, params).exit_code == 0 and len(config.load(params).actors) == 6
 
 
+def test_one_recording_of_two_speakers_is_no_shard(videos: Path, tmp_path: Path, params: Path) -> None:
+    """The stage `check` compares recordings of different shards, not those of speakers within one."""
+    own = shutil.copytree(videos, tmp_path / "own")
+    sheet = sheet_of(own, tmp_path / "sheet.csv")
+    rows = pd.read_csv(sheet, dtype=str)
+    rows["speaker"] += rows["file"].str.split("_").str[1]
+    rows.to_csv(sheet, index=False)
+    content = (own / "1002_IEO_HAP_XX.mp4").read_bytes()
+    (own / "1001_DFA_HAP_XX.mp4").write_bytes(content[:-1] + b"?")  # another recording of the same size
+    assert command(own, sheet, params, "--shards", "3").exit_code == 0
+    before = params.read_text()
+    (own / "1001_DFA_HAP_XX.mp4").write_bytes(content)
+    result = command(own, sheet, params, "--shards", "3")
+    problem = "clip 1002_IEO_HAP_XX of speaker 1002IEO is the same file as 1001_DFA_HAP_XX of 1001DFA. Remove one"
+    assert result.exit_code == 1 and problem in result.output.splitlines()[-1]
+    assert params.read_text() == before
+
+
 def test_table_and_speaker_are_checked(videos: Path, sheet: Path, tmp_path: Path, params: Path) -> None:
     assert command(videos, sheet, params).exit_code == 0
     options = options_of(params)
