@@ -15,7 +15,7 @@ from pyarrow.parquet import FileMetaData, ParquetFile
 
 from cfnsr.corpora.folder.names import column_name
 
-# What is read of a table needs less than 2 GB of memory.
+# What is read of a table needs less than 3 GB of memory, whatever it holds; 700 MB of a million usual rows.
 MOST_ROWS = 1_000_000
 MOST_COLUMNS = 1 << 14  # as in a spreadsheet
 MOST_BYTES = 1 << 27  # of a text, or of Parquet's columns unpacked; all cells may have as many letters
