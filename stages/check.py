@@ -24,7 +24,8 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
     Example: python -m stages.check studio data/studio
     """
     module, options = corpora.get(corpus), getattr(params.corpora, corpus).model_dump()
-    labels_files.check(corpus, **options)
+    for note in labels_files.check(corpus, **options):
+        echo(f"note: {note}")
     shards = corpus_folder / "shards"
     deleted = prune(shards, params.actors)
     for features in (corpus_folder / "features").glob("*"):  # those of listed speakers may be made later

@@ -44,9 +44,9 @@ def check(params: Path, deep: bool, mend: bool) -> None:
     """
     root = params.parent
     values = config.load(params)
-    labels_files.check(values.corpus, **getattr(values.corpora, values.corpus).model_dump())
+    notes = labels_files.check(values.corpus, **getattr(values.corpora, values.corpus).model_dump())
     entries = dvc_repository.check_files(root)
-    notes = dvc_folders.check(root, entries)
+    notes += dvc_folders.check(root, entries)
     _check_cache(root, entries, deep, mend)
     _check_checkpoints(params, values)
     _check_other_corpora(params, values)

@@ -16,7 +16,7 @@ from cfnsr.cli import intake_summary
 from cfnsr.cli.options import IN_FILE, IN_FOLDER, params_option
 from cfnsr.cli.stage import echo
 from cfnsr.config import preset
-from cfnsr.corpora.folder import builders, intake
+from cfnsr.corpora.folder import builders, files, intake
 from cfnsr.corpora.folder import folds as of_speakers
 from cfnsr.corpora.folder.prepare import intake_file
 from cfnsr.corpora.folder.prepare.intake_file import Entry
@@ -135,6 +135,7 @@ def folder(
     if shards:
         kept, chosen = of_speakers.joined(kept, chosen, shards)
         usable = [entry for entry in kept if not entry.problem]
+        files.check_shards(videos, usable, labels)
         _write(table, clips, kept, read_files)
         echo(intake_summary.of_shards(usable, speakers))
     modalities = headers.modalities(clips)

@@ -5,17 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def check(corpus: str, *, intake: str = "", **_: object) -> None:
-    """Check that the labels file of a folder of videos is still the one that `cfnsr folder` read.
+def check(corpus: str, *, intake: str = "", intake_md5: str = "", **_: object) -> list[str]:
+    """Check that a folder's table of clips, and the labels file that it was made of, are as `cfnsr folder` left them.
 
     Args:
         corpus: its name; the other corpora have their labels in the names of their files.
-        intake: of its options, the table that `cfnsr folder` wrote.
+        intake, intake_md5: of its options, the table that `cfnsr folder` wrote, and its md5.
+
+    Returns:
+        What could not be compared, one line each: a machine that pulled the data may lack the table.
 
     Raises:
-        CfnsrError: it has changed.
+        CfnsrError: one of them has changed.
     """
-    if corpus == "folder":
-        from cfnsr.corpora.folder.prepare import intake_file  # the other corpora do not need it
+    if corpus != "folder":
+        return []
+    if not Path(intake).exists():
+        return [f"{intake} is missing: its labels are not compared with the labels file"]
+    from cfnsr.corpora.folder.prepare import intake_file  # the other corpora do not need it
 
-        intake_file.check_labels_files(Path(intake))
+    intake_file.check(Path(intake), intake_md5)
+    return []

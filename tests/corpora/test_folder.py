@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click import Command
 from click.testing import CliRunner, Result
@@ -127,6 +129,24 @@ def test_shards_stand_for_speakers(videos: Path, tmp_path: Path, params: Path) -
     clips = folder.clips(out, BadClips("fail"))
     assert {clip.actor for clip in clips} == {"shard_002"} and len({clip.id for clip in clips}) == 8
     assert command(videos, sheet, params).exit_code == 0 and len(config.load(params).actors) == 6
+
+
+def test_one_recording_of_two_speakers_is_no_shard(videos: Path, tmp_path: Path, params: Path) -> None:
+    """The stage `check` compares recordings of different shards, not those of speakers within one."""
+    own = shutil.copytree(videos, tmp_path / "own")
+    sheet = sheet_of(own, tmp_path / "sheet.csv")
+    rows = pd.read_csv(sheet, dtype=str)
+    rows["speaker"] += rows["file"].str.split("_").str[1]
+    rows.to_csv(sheet, index=False)
+    content = (own / "1002_IEO_HAP_XX.mp4").read_bytes()
+    (own / "1001_DFA_HAP_XX.mp4").write_bytes(content[:-1] + b"?")  # another recording of the same size
+    assert command(own, sheet, params, "--shards", "3").exit_code == 0
+    before = params.read_text()
+    (own / "1001_DFA_HAP_XX.mp4").write_bytes(content)
+    result = command(own, sheet, params, "--shards", "3")
+    problem = "clip 1002_IEO_HAP_XX of speaker 1002IEO is the same file as 1001_DFA_HAP_XX of 1001DFA. Remove one"
+    assert result.exit_code == 1 and problem in result.output.splitlines()[-1]
+    assert params.read_text() == before
 
 
 def test_table_and_speaker_are_checked(videos: Path, sheet: Path, tmp_path: Path, params: Path) -> None:
@@ -406,5 +426,45 @@ def test_stages_skip_bad_clips_and_go_on(
     assert manifest["clips"] == {"1001": 7, "1002": 7, "1003": 8}
     assert manifest["skipped"] == {
         "1001/1001_DFA_ANG_XX": "is empty",
-        "1002/1002_DFA_HAP_XX": f"is missing in {own}",
+        "1002/1002_DFA_HAP_XX": "is missing in the folder of videos",
     }
+
+
+@pytest.mark.parametrize("damage", ["label", "bit", "truncated", "empty", "no metadata"])
+def test_a_changed_table_is_noticed(
+    videos: Path, sheet: Path, tmp_path: Path, params: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    assert command(videos, sheet, params).exit_code == 0
+    table = Path(options_of(params)["intake"])
+    content = table.read_bytes()
+    changed = {
+        "bit": content[:99] + bytes([content[99] ^ 1]) + content[100:],
+        "truncated": content[: len(content) // 2],
+        "empty": b"",
+    }
+    table.write_bytes(changed.get(damage, content))
+    if damage == "label":
+        pq.write_table(pa.table(pd.read_parquet(table).replace("anger", "sadness")), table)
+    elif damage == "no metadata":
+        pq.write_table(pq.read_table(table).replace_schema_metadata({b"labels_files": b"[1]"}), table)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").mkdir()
+    problem = r"intake\.parquet: is not the table that params\.yaml was written with\. Run `cfnsr folder VIDEOS"
+    for main, arguments in ((cli.main, ["check"]), (check, ["folder", str(tmp_path)])):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 1 and re.search(problem, result.output) and result.output.count("\n") == 1
+
+
+def test_a_missing_table_is_said(
+    videos: Path, sheet: Path, tmp_path: Path, params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on another machine that has the data: its labels are not compared, and nothing else is hindered."""
+    assert command(videos, sheet, params).exit_code == 0
+    options = options_of(params)
+    assert labels_files.check("folder", **options) == []
+    Path(options["intake"]).unlink()
+    (note,) = labels_files.check("folder", **options)
+    assert note == f"{options['intake']} is missing: its labels are not compared with the labels file"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shards").mkdir()
+    assert f"note: {note}\n" in CliRunner().invoke(check, ["folder", str(tmp_path)]).output

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pandas as pd
-import pyarrow.parquet
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from cfnsr.corpora.folder import intake
+from cfnsr.corpora.folder import intake, sheet
 from cfnsr.corpora.folder.intake import Intake
 from cfnsr.corpora.folder.names import safe
 from cfnsr.errors import CfnsrError
+from tests.support import memory
 
 ROWS = [("a.mp4", "happy", "01"), ("b.mov", "Ärger", "Zoë")]
 
 
 def read(tmp_path: Path, content: bytes | str, files: list[str], label_map: Path | None = None) -> Intake:
     videos = tmp_path / "videos"
+    videos.mkdir(exist_ok=True)
     for file in files:
         (videos / file).parent.mkdir(parents=True, exist_ok=True)
         (videos / file).write_text("x_0" if file.endswith("csv") else "")
-    sheet = tmp_path / "sheet.csv"
-    sheet.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return intake.read(sheet, videos, label_map, skip_missing=False)
+    path = tmp_path / "sheet.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return intake.read(path, videos, label_map, skip_missing=False)
 
 
 def text(separator: str, header: str = "file,label,speaker") -> str:
@@ -97,9 +102,9 @@ def test_what_is_no_table_is_told(tmp_path: Path, content: bytes, problem: str) 
 def test_binary_tables_with_a_column_twice_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     rows = [["file", "label", "speaker", "Label "], ["a.mp4", "happy", "1", "sad"]]
-    columns = [pyarrow.array([cell]) for cell in rows[1]]
+    columns = [pa.array([cell]) for cell in rows[1]]
     names = ["file", "label", "speaker", "label"]
-    pyarrow.parquet.write_table(pyarrow.Table.from_arrays(columns, names=names), tmp_path / "table")
+    pq.write_table(pa.Table.from_arrays(columns, names=names), tmp_path / "table")
     pd.DataFrame(rows).to_excel(tmp_path / "table.xlsx", index=False, header=False)
     pd.DataFrame([rows[1]], columns=names).to_excel(tmp_path / "alike.xlsx", index=False)
     for name in ("table", "table.xlsx", "alike.xlsx"):
@@ -242,3 +247,61 @@ def test_broken_links_and_long_names_are_no_files(tmp_path: Path) -> None:
     assert entry.landmarks == ""
     with pytest.raises(CfnsrError, match="videos that are not in"):
         read(tmp_path, f"file,label,speaker\n{'x' * 300}.mp4,h,1\n", ["a.mp4"])
+
+
+def text_of_all_rows(letters: int) -> pa.Array:
+    """Return a column of 6,000 cells with one text, which the file has once."""
+    return pa.DictionaryArray.from_arrays(pa.array([0] * 6000, pa.int32()), pa.array(["x" * letters]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measured in /proc")
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        ("group", r"column group has a cell of 100,000 bytes; the limit is 16,384"),
+        ("note", r"videos that are not in"),  # it is not read
+        ("label.first", r"videos that are not in"),  # Arrow reads it with `label`
+    ],
+)
+def test_text_of_many_parquet_rows_is_not_unpacked(tmp_path: Path, column: str, problem: str) -> None:
+    columns = {name: pa.array(["1"] * 6000) for name in ("file", "label", "speaker")}
+    table = pa.table({**columns, column: text_of_all_rows(100_000)})
+    pq.write_table(table, tmp_path / "table", store_schema=False)
+    with memory.at_most(200), pytest.raises(CfnsrError, match=problem):
+        read(tmp_path, (tmp_path / "table").read_bytes(), [])
+
+
+def test_parquet_with_too_many_rows_is_refused(tmp_path: Path) -> None:
+    rows = 1_000_001
+    table = pa.table({name: pa.nulls(rows, pa.string()) for name in ("file", "label", "speaker")})
+    pq.write_table(table, tmp_path / "table")
+    with pytest.raises(CfnsrError, match=r"its 1,000,001 rows unpack to 0 MB; the limits are 1,000,000 and 128"):
+        read(tmp_path, (tmp_path / "table").read_bytes(), [])
+
+
+def test_columns_of_lists_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"file": [["a"]], "label": ["x"], "speaker": ["1"]}), tmp_path / "table")
+    with pytest.raises(CfnsrError, match=r"its column file is list<.*, not text or numbers"):
+        read(tmp_path, (tmp_path / "table").read_bytes(), [])
+
+
+def test_spreadsheet_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    pd.DataFrame({"file": ["a.mp4"], "label": ["x"], "speaker": [1]}).to_excel(tmp_path / "table", engine="openpyxl")
+    with ZipFile(tmp_path / "table", "a", ZIP_DEFLATED) as file:
+        file.writestr("more", bytes(1 << 25))
+    with pytest.raises(CfnsrError, match=r"it unpacks to 32 MB; the limit is 32"):
+        read(tmp_path, (tmp_path / "table").read_bytes(), ["a.mp4"])
+
+
+def test_texts_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CfnsrError, match=r"/dev/zero: has more than 128 MB"):
+        intake.read(Path("/dev/zero"), tmp_path, None, skip_missing=False)
+    monkeypatch.setattr(sheet, "MOST_ROWS", 2)
+    with pytest.raises(CfnsrError, match="has more than 2 rows"):
+        read(tmp_path, "file,label,speaker\n\n\n\n", [])
+    for separator, problem in ((",", "16,384 columns or 128 million letters"), (";", "field larger than field limit")):
+        with pytest.raises(CfnsrError, match=problem):
+            read(tmp_path, separator * 200_000, [])
+    with pytest.raises(CfnsrError, match="has a cell of more than 4,096 letters in line 2"):
+        read(tmp_path, f"file,label,speaker\n{'a' * 4097},x,1", [])

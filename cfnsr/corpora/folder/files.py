@@ -1,12 +1,17 @@
-"""Find the files that a labels file names, as people write paths, and the landmarks that belong to them."""
+"""Find the files that a labels file names, and the landmarks that belong to them; compare files of a shard."""
 
 from __future__ import annotations
 
+import functools
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
+
+from cfnsr.corpora.folder.prepare.intake_file import Entry
+from cfnsr.errors import CfnsrError
+from cfnsr.runtime.checksum import md5
 
 _LANDMARKS = ".csv"
 _PROCESSED = "processed"  # the folder that OpenFace writes to
@@ -85,6 +90,39 @@ class Files:
                 return b"x_0" in file.readline()
         except OSError:  # a broken link, or a file that may not be read: as if it were not there
             return False
+
+
+def check_shards(folder: Path, entries: Sequence[Entry], where: object) -> None:
+    """Check that speakers of one shard share no recording; the stage `check` compares those of different shards.
+
+    Only files of the same size are read.
+
+    Args:
+        folder: the user's folder of videos.
+        entries: the usable clips; their speakers are shards.
+        where: the labels file, for the error.
+
+    Raises:
+        CfnsrError: a recording, or the same part of it, has two speakers.
+    """
+    alike: dict[tuple[object, ...], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        sizes = [(folder / file).stat().st_size for file in (entry.file, entry.audio) if file]
+        alike[entry.speaker, entry.start_s, entry.end_s, entry.face, *sizes].append(entry)
+    digest = functools.cache(md5)  # many clips may be parts of one file
+    for clips in alike.values():
+        if len({clip.written_speaker for clip in clips}) == 1:
+            continue
+        first: dict[tuple[str, ...], Entry] = {}
+        for clip in clips:
+            content = tuple(digest(folder / file) for file in (clip.file, clip.audio) if file)
+            other = first.setdefault(content, clip)
+            if other.written_speaker != clip.written_speaker:
+                problem = (
+                    f"clip {clip.clip} of speaker {clip.written_speaker} is the same file as {other.clip} of "
+                    f"{other.written_speaker}"
+                )
+                raise CfnsrError(where, problem, "Remove one of them")
 
 
 def _plain(path: str) -> str:

@@ -69,3 +69,8 @@ def safe_names(texts: Iterable[str], column: str, remedy: str, problems: Problem
         for key in keys:
             first.setdefault(key, text)
     return names
+
+
+def column_name(cell: str) -> str:
+    """Return a column's name in lower case, without the spaces and the marks without width that programs leave."""
+    return "".join(char for char in cell if unicodedata.category(char) != "Cf").strip().casefold()

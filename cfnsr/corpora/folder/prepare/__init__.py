@@ -14,6 +14,7 @@ from cfnsr.corpora.source import Source
 from cfnsr.errors import CfnsrError
 
 _SOUND = "sound"  # folder of the files that clips have their sound from
+_MISSING = "is missing in the folder of videos"  # no path: reports show the reason
 _PART = ("start_s", "end_s", "face")
 
 
@@ -64,9 +65,9 @@ def prepare(
         sound = f"{_SOUND}/{entry.clip}{PurePosixPath(entry.audio).suffix}" if entry.audio else ""
         problem = entry.problem
         if not problem and not (Path(videos) / entry.file).is_file():
-            problem = f"is missing in {videos}"
+            problem = _MISSING
         if not problem and entry.audio and not (Path(videos) / entry.audio).is_file():
-            problem = f"the file of its sound is missing in {videos}"
+            problem = f"the file of its sound {_MISSING}"
         if not problem:
             name = copy(entry.file, name)
             sound = copy(entry.audio, sound) if sound else ""

@@ -60,7 +60,7 @@ def write(path: Path, entries: Sequence[Entry], measured: pa.Table, labels_files
         path: the file.
         entries: the clips.
         measured: further columns, in the order of the clips.
-        labels_files: the labels file and the map of labels, for ``check_labels_files``.
+        labels_files: the labels file and the map of labels, for ``check``.
     """
     table = pa.Table.from_pylist([asdict(entry) for entry in entries])
     for name in measured.column_names:
@@ -69,19 +69,23 @@ def write(path: Path, entries: Sequence[Entry], measured: pa.Table, labels_files
     pq.write_table(table.replace_schema_metadata({_SOURCES: json.dumps(sources)}), path)
 
 
-def check_labels_files(path: Path) -> None:
-    """Compare the labels file and the map of labels with what they were when the table was written.
+def check(path: Path, expected_md5: str) -> None:
+    """Compare the table, the labels file and the map of labels with what they were when the table was written.
 
-    Files that are not there are not compared: the data may have been pulled to another machine.
+    A labels file or map that is not there is not compared: the data may have been pulled to another machine.
 
     Args:
         path: of the table.
+        expected_md5: of the table, in params.yaml.
 
     Raises:
-        CfnsrError: one has changed, so that clips may have other labels or speakers than the table says.
+        CfnsrError: the table is missing, or one of them has changed, so that clips may have other labels or speakers
+            than the pipeline was run with.
     """
-    if not path.exists():
-        return
+    with stored.reading(path, _CONTENT, _AGAIN):
+        actual_md5 = md5(path)
+    if actual_md5 != expected_md5:
+        raise CfnsrError(path, "is not the table that params.yaml was written with", _AGAIN)
     with stored.reading(path, _CONTENT, _AGAIN):
         sources = (pq.read_schema(path).metadata or {}).get(_SOURCES, b"{}")
         known_sources = TypeAdapter(dict[str, str]).validate_json(sources)
@@ -94,13 +98,9 @@ def read(path: Path, expected_md5: str) -> list[Entry]:
     """Read the clips of the table.
 
     Raises:
-        CfnsrError: it is missing, is not the one that params.yaml names, or see ``check_labels_files``.
+        CfnsrError: see ``check``; or it cannot be read.
     """
-    with stored.reading(path, _CONTENT, _AGAIN):
-        actual_md5 = md5(path)
-    if actual_md5 != expected_md5:
-        raise CfnsrError(path, "is not the table that params.yaml was written with", _AGAIN)
-    check_labels_files(path)
+    check(path, expected_md5)
     columns = [field.name for field in fields(Entry)]
     with stored.reading(path, _CONTENT, _AGAIN):
         return TypeAdapter(list[Entry]).validate_python(pq.read_table(path, columns=columns).to_pylist())
