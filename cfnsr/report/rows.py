@@ -19,16 +19,7 @@ from cfnsr.runtime import libraries
 TEST_SELECTED = "test_selected"
 
 # What all jobs of a row must share.
-_COMMON = (
-    "data",
-    "frozen_parameters",
-    "parameters",
-    "protocol",
-    "published_accuracy",
-    "reads",
-    "reconstructed",
-    "seen",
-)
+_COMMON = "data frozen_parameters parameters protocol published_accuracy reads reconstructed seen".split(" ")  # noqa: SIM905
 
 
 @dataclass(frozen=True)
