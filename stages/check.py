@@ -57,7 +57,7 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
         shapes=report.shapes,
         fingerprint=report.fingerprint,
         libraries=report.libraries,
-        units=params.units,
+        units=params.units(corpus),
         arrays=report.arrays,
     ).write(corpus_folder / "manifest.json")
     bad.report()
@@ -65,7 +65,7 @@ def main(params: Params, corpus: str, corpus_folder: Path) -> None:
         if found:
             echo(f"{finding}: {len(found)} clips, {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}")
     clips, speakers, folds = sum(report.clips.values()), len(report.clips), len(params.folds)
-    echo(f"{clips} clips of {speakers} {params.units} in {folds} folds")
+    echo(f"{clips} clips of {speakers} {params.units(corpus)} in {folds} folds")
 
 
 def _preprocessing(params: Params) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def check(params: Path, deep: bool, mend: bool) -> None:
     rows = [label(*row) for row in values.run.rows]
     seeds = len(values.run.seeds)
     echo(
-        f"{params}: {len(values.actors)} {values.units}, {len(values.folds)} folds, {len(rows)} rows "
+        f"{params}: {len(values.actors)} {values.units(values.corpus)}, {len(values.folds)} folds, {len(rows)} rows "
         f"({', '.join(rows)}), {seeds} seed{'s' * (seeds > 1)}: "
         f"{dvc_repository.stage_count(root, values.model_dump())} stages"
     )

@@ -138,10 +138,9 @@ class Params(Section):
                 )
         return self
 
-    @property
-    def units(self) -> str:
+    def units(self, corpus: str) -> str:
         """Say what ``actors`` names: ``speakers``, or ``shards of speakers``."""
-        is_sharded = self.corpus == "folder" and self.corpora.folder.shards > 0
+        is_sharded = corpus == "folder" and self.corpora.folder.shards > 0
         return "shards of speakers" if is_sharded else "speakers"
 
     def of_result(self) -> dict[str, Any]:

@@ -32,8 +32,8 @@ _MOST_REDIRECTS = 5
 _FOR_ANY_HOST = ("accept", "connection", "content-", "cookie", "proxy-", "range", "user-agent")
 
 
-class Session(requests.Session):
-    """A session whose requests end in time, whatever the server sends."""
+class Session:
+    """A session whose requests end in time, whatever the server sends; a context manager, which closes it."""
 
     def __init__(self, timeout_s: float, retries: Retry | int = 0) -> None:
         """Open the session.
@@ -42,11 +42,17 @@ class Session(requests.Session):
             timeout_s: seconds without data, and seconds of an answer's head, before a connection is closed.
             retries: of requests that fail before the body.
         """
-        super().__init__()
-        self.max_redirects = _MOST_REDIRECTS
-        self._timeout_s = timeout_s
+        self._requests, self._timeout_s = requests.Session(), timeout_s
+        self._requests.rebuild_auth = self._rebuild_auth
+        self._requests.max_redirects = _MOST_REDIRECTS
         for prefix in ("http://", "https://"):
-            self.mount(prefix, _Adapter(max_retries=retries))
+            self._requests.mount(prefix, _Adapter(max_retries=retries))
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._requests.close()
 
     def ask(
         self, method: str, url: str, headers: Mapping[str, str] = MappingProxyType({}), json: Any = None
@@ -59,13 +65,13 @@ class Session(requests.Session):
         timeout = (_CONNECT_S, self._timeout_s)
         headers = {**headers, "User-Agent": _USER_AGENT}
         try:
-            return self.request(method, url, headers=headers, json=json, timeout=timeout, stream=True)
+            return self._requests.request(method, url, headers=headers, json=json, timeout=timeout, stream=True)
         except requests.RequestException:
             raise
         except ValueError as error:  # of addresses that requests cannot split or decode
             raise InvalidURL(f"an address or a header cannot be read: {error}") from None
 
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+    def _rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Take secrets out of the request that follows a redirect.
 
         Raises:
@@ -74,11 +80,11 @@ class Session(requests.Session):
         old, new = str(response.url), str(prepared_request.url)
         if old.startswith("https:") and not new.startswith("https:"):
             raise InvalidURL(f"the server redirects to {new}, which is not encrypted")
-        if self.should_strip_auth(old, new):
+        if self._requests.should_strip_auth(old, new):
             for name in [*prepared_request.headers]:
                 if not name.lower().startswith(_FOR_ANY_HOST):
                     del prepared_request.headers[name]
-        super().rebuild_auth(prepared_request, response)
+        requests.Session.rebuild_auth(self._requests, prepared_request, response)
 
 
 class _Adapter(HTTPAdapter):

@@ -122,7 +122,7 @@ def test_shards_stand_for_speakers(videos: Path, tmp_path: Path, params: Path) -
     assert result.exit_code == 0, result.output
     assert "3 shards of 6 speakers, 8 to 8 clips each" in result.output
     values = config.load(params)
-    assert values.units == "shards of speakers"
+    assert values.units("folder") == "shards of speakers"
     assert values.actors == ["shard_001", "shard_002", "shard_003"] and values.corpora.folder.shards == 3
     assert values.folds == {f"fold_{number}": [f"shard_00{number}"] for number in (1, 2, 3)}
     out = prepare_actor("shard_002", tmp_path / "out", options_of(params))

@@ -102,6 +102,6 @@ class Redirects(BaseAdapter):
 
 def test_no_redirect_gives_up_encryption() -> None:
     with Session(timeout_s=1) as session:
-        session.mount("https://", Redirects())
+        session._requests.mount("https://", Redirects())
         with pytest.raises(requests.exceptions.InvalidURL, match="not encrypted"):
             session.ask("GET", "https://127.0.0.1/a.zip")

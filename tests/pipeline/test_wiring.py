@@ -21,7 +21,7 @@ STAGES: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").re
 PLUMBING = (
     *("cfnsr.cli", "cfnsr.config", "cfnsr.errors", "cfnsr.runtime"),
     *("cfnsr.corpora.download", "cfnsr.corpora.source", "cfnsr.corpora.unpack", "cfnsr.corpora.link_or_copy"),
-    *("cfnsr.corpora.retries", "cfnsr.corpora.licence", "cfnsr.corpora.answers"),
+    *("cfnsr.corpora.retries", "cfnsr.corpora.licence", "cfnsr.corpora.answers", "cfnsr.corpora.session"),
 )
 # What is imported by its name in params.yaml, which no import graph shows.
 ENCODERS = ["cfnsr.models.encoders.video.${encoders.video.name}", "cfnsr.models.encoders.audio.${encoders.audio.name}"]

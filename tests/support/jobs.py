@@ -130,7 +130,9 @@ class JobRepository:
 
     def is_running(self, job: str) -> bool:
         """Whether a job's stage has written its process id, and that process is alive."""
-        return self.control(job, "pid").exists() and alive(int(self.control(job, "pid").read_text()))
+        path = self.control(job, "pid")
+        pid = path.read_text() if path.exists() else ""  # empty while it is written
+        return bool(pid) and alive(int(pid))
 
     def change(self, name: str) -> None:
         """Change an input, so that what reads it is stale."""
