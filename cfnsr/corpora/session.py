@@ -20,7 +20,6 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidURL
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
 from cfnsr import __version__
@@ -28,6 +27,7 @@ from cfnsr import __version__
 _USER_AGENT = f"cfnsr/{__version__}"
 _CONNECT_S = 20  # timeout of a connection's start
 _MOST_REDIRECTS = 5
+_TIMED = "_TimedConnection"
 # How names of headers begin that any host may see; others may hold secrets for the host that they were meant for.
 _FOR_ANY_HOST = ("accept", "connection", "content-", "cookie", "proxy-", "range", "user-agent")
 
@@ -90,8 +90,8 @@ class Session:
 class _Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
         pool = super().get_connection_with_tls_context(*args, **options)
-        if not issubclass(pool.ConnectionCls, _Connection):
-            pool.ConnectionCls = type("_Connection", (_Connection, pool.ConnectionCls), {})  # pyright: ignore[reportAttributeAccessIssue]
+        if pool.ConnectionCls.__name__ != _TIMED:
+            pool.ConnectionCls = type(_TIMED, (pool.ConnectionCls,), {"getresponse": _getresponse})  # pyright: ignore[reportAttributeAccessIssue]
         return pool
 
     def send(self, *args: Any, **options: Any) -> requests.Response:
@@ -101,10 +101,10 @@ class _Adapter(HTTPAdapter):
         return response
 
 
-class _Connection(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:
-        with shut_after(cast("float", self.timeout), self.sock.fileno()):
-            return super().getresponse()
+def _getresponse(connection: HTTPConnection) -> Any:
+    """Read the head of an answer, in time; a method of the connections that ``_Adapter`` opens."""
+    with shut_after(cast("float", connection.timeout), connection.sock.fileno()):
+        return super(type(connection), connection).getresponse()
 
 
 @contextmanager
