@@ -17,6 +17,7 @@ from cfnsr.config import Params, check
 from cfnsr.config.model import Options
 from cfnsr.config.yaml_files import read_yaml
 from cfnsr.errors import CfnsrError
+from cfnsr.runtime import own_code
 
 
 class ReadParams:
@@ -97,11 +98,9 @@ class _Watched:
 
 def _state(path: Path) -> tuple[int, int, int] | None:
     try:
-        stat = path.stat()
+        return own_code.state(path)
     except OSError:  # reading the file says so
         return None
-    # With the time of the last change of any kind, which `cp -p` and `touch` cannot set.
-    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size
 
 
 def _value(values: Mapping[Any, Any], key: str) -> Any:

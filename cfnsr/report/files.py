@@ -14,8 +14,9 @@ from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import cross, cross_table, markdown
 from cfnsr.report.cross import CrossRow
+from cfnsr.report.differences import Difference
 from cfnsr.report.results import Results, read_table
-from cfnsr.report.rows import Difference, ResultRow
+from cfnsr.report.rows import ResultRow
 from cfnsr.runtime import stored
 from cfnsr.runtime.outputs import atomic_file, atomic_folder
 

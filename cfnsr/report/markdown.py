@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from cfnsr.errors import printable
 from cfnsr.report import notes, published, table
-from cfnsr.report.rows import Difference, ResultRow
+from cfnsr.report.differences import Difference
+from cfnsr.report.rows import ResultRow
 from cfnsr.report.table import percent
 
 # An underscore within a word is no markup. Git hosts make links of addresses.

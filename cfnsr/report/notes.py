@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cfnsr.report import table
-from cfnsr.report.rows import Difference, ResultRow
+from cfnsr.report.differences import Difference
+from cfnsr.report.rows import ResultRow
 from cfnsr.runtime import libraries
 
 STUDIO_NOTE = (

@@ -15,8 +15,9 @@ from cfnsr.data.splits import Speakers, Trial
 from cfnsr.errors import CfnsrError
 from cfnsr.report import cross, metrics
 from cfnsr.report.cross import CrossRow
+from cfnsr.report.differences import Difference, compare
 from cfnsr.report.expected import ExpectedOutputs, label
-from cfnsr.report.rows import Difference, ResultRow, compare, relate, summarise
+from cfnsr.report.rows import ResultRow, relate, summarise
 from cfnsr.runtime import stored
 
 _WITHOUT_S = "Run `dvc repro` without `-s`, which makes it again"

@@ -1,9 +1,8 @@
-"""Compute a row of the table from the predictions of all its folds and seeds; compare rows."""
+"""Compute a row of the table from the predictions of all its folds and seeds, and relate it to the other rows."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,23 @@ from cfnsr.data.jobs import VALIDATION, JobRecord
 from cfnsr.data.manifest import Manifest
 from cfnsr.errors import CfnsrError
 from cfnsr.report import metrics, significance
+from cfnsr.report.differences import Difference
 from cfnsr.report.expected import label
 from cfnsr.runtime import libraries
 
 TEST_SELECTED = "test_selected"
 
 # What all jobs of a row must share.
-_COMMON = "data frozen_parameters parameters protocol published_accuracy reads reconstructed seen".split(" ")  # noqa: SIM905
+_COMMON = (
+    "data",
+    "frozen_parameters",
+    "parameters",
+    "protocol",
+    "published_accuracy",
+    "reads",
+    "reconstructed",
+    "seen",
+)
 
 
 @dataclass(frozen=True)
@@ -106,24 +115,6 @@ class ResultRow:
         return not self.test_selected and self.seen != "yes"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The comparison of two rows.
-
-    Attributes:
-        system, other: names of the rows.
-        difference: mean over speakers of the system's accuracy minus the other's.
-        p: p-value of a permutation test over speakers.
-        p_holm: the same, corrected for all pairs of the table.
-    """
-
-    system: str
-    other: str
-    difference: float
-    p: float
-    p_holm: float
-
-
 def summarise(
     name: str, records: list[JobRecord], predictions: pd.DataFrame, manifest: Manifest, ci_level: float
 ) -> ResultRow:
@@ -178,21 +169,6 @@ def summarise(
         libraries=libraries.listed([*manifest.libraries, *(record.libraries for record in records)]),
         units=manifest.units,
     )
-
-
-def compare(predictions: dict[str, pd.DataFrame]) -> list[Difference]:
-    """Test every pair of rows by permutation over speakers, with Holm's correction.
-
-    Args:
-        predictions: of the same speakers, by row.
-    """
-    shares = {name: metrics.by_speaker(table).shares for name, table in predictions.items()}
-    pairs = list(combinations(shares, 2))
-    p_values = [significance.permutation_p_value(shares[system], shares[other]) for system, other in pairs]
-    return [
-        Difference(system, other, float((shares[system] - shares[other]).mean()), p, p_holm)
-        for (system, other), p, p_holm in zip(pairs, p_values, significance.holm(p_values), strict=True)
-    ]
 
 
 def best_of(rows: list[ResultRow]) -> ResultRow | None:

@@ -28,7 +28,7 @@ def remember() -> None:
         for path in folder.rglob("*"):
             if path.suffix in {".py", *_BESIDE}:
                 with suppress(FileNotFoundError):  # an editor's temporary file
-                    _at_start[path] = (_state(path), md5(path))
+                    _at_start[path] = (state(path), md5(path))
                     if path.suffix == ".py":
                         _drop_old_copy(path)
 
@@ -40,8 +40,8 @@ def check_unchanged() -> None:
         CfnsrError: a loaded file was edited, added or removed.
     """
     for path in _loaded() if _at_start else ():
-        state, digest = _at_start.get(path, (None, None))
-        if not path.is_file() or (_state(path) != state and md5(path) != digest):
+        remembered, digest = _at_start.get(path, (None, None))
+        if not path.is_file() or (state(path) != remembered and md5(path) != digest):
             raise CfnsrError(path, "was edited while this stage ran", "Run the same command again")
 
 
@@ -63,7 +63,8 @@ def _loaded() -> Iterator[Path]:
     yield from (path for path in _at_start if path.suffix in _BESIDE and path.parent in folders)
 
 
-def _state(path: Path) -> tuple[int, int, int]:
+def state(path: Path) -> tuple[int, int, int]:
+    """Return by what an edit of a file is noticed without reading it: times of changes, in ns, and size in bytes."""
     stat = path.stat()
     # With the time of the last change of any kind, which `cp -p` and `touch` cannot set.
     return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size

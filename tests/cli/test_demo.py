@@ -18,7 +18,7 @@ from cfnsr.inference.card import NOT_FOR
 START = [sys.executable, "-c", "from cfnsr.cli import main; main()", "demo", "--port", "0"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows cannot send another process SIGINT or SIGTERM")
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGINT for other processes, and SIGTERM kills them")
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_after_the_end(ending: signal.Signals, root: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(root)}

@@ -69,7 +69,7 @@ def test_parquet_with_numbers_is_read(tmp_path: Path) -> None:
 
 
 def test_spreadsheet_is_read(tmp_path: Path) -> None:
-    pytest.importorskip("openpyxl")
+    pytest.importorskip("openpyxl", reason="spreadsheets need the extra xlsx")
     table = pd.DataFrame({"File": ["a.mp4", "b.mp4"], "label": ["x", "y"], "speaker": [1, "02"]})
     table.to_excel(tmp_path / "table.xlsx", index=False)
     entries = read(tmp_path, (tmp_path / "table.xlsx").read_bytes(), ["a.mp4", "b.mp4"]).entries
@@ -100,7 +100,7 @@ def test_what_is_no_table_is_told(tmp_path: Path, content: bytes, problem: str) 
 
 
 def test_binary_tables_with_a_column_twice_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("openpyxl")
+    pytest.importorskip("openpyxl", reason="spreadsheets need the extra xlsx")
     rows = [["file", "label", "speaker", "Label "], ["a.mp4", "happy", "1", "sad"]]
     columns = [pa.array([cell]) for cell in rows[1]]
     names = ["file", "label", "speaker", "label"]
@@ -113,7 +113,7 @@ def test_binary_tables_with_a_column_twice_are_refused(tmp_path: Path) -> None:
 
 
 def test_spreadsheet_rows_have_their_own_numbers(tmp_path: Path) -> None:
-    pytest.importorskip("openpyxl")
+    pytest.importorskip("openpyxl", reason="spreadsheets need the extra xlsx")
     rows = [[""] * 3, ["file", "label", "speaker"], [""] * 3, ["a.mp4", "", "1"]]
     pd.DataFrame(rows).to_excel(tmp_path / "table.xlsx", index=False, header=False)
     with pytest.raises(CfnsrError, match=r"rows with an empty cell: 1 \(line 4, label\)"):
@@ -254,7 +254,7 @@ def text_of_all_rows(letters: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array([0] * 6000, pa.int32()), pa.array(["x" * letters]))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="measured in /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is measured in /proc, which only Linux has")
 @pytest.mark.parametrize(
     ("column", "problem"),
     [
@@ -286,7 +286,7 @@ def test_columns_of_lists_are_refused(tmp_path: Path) -> None:
 
 
 def test_spreadsheet_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("openpyxl")
+    pytest.importorskip("openpyxl", reason="spreadsheets need the extra xlsx")
     pd.DataFrame({"file": ["a.mp4"], "label": ["x"], "speaker": [1]}).to_excel(tmp_path / "table", engine="openpyxl")
     with ZipFile(tmp_path / "table", "a", ZIP_DEFLATED) as file:
         file.writestr("more", bytes(1 << 25))

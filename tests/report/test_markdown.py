@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cfnsr.report import markdown, table
-from cfnsr.report.rows import Difference, ResultRow
+from cfnsr.report.differences import Difference
+from cfnsr.report.rows import ResultRow
 from tests.support import made_up_results
 
 

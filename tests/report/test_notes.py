@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cfnsr.report import notes
-from cfnsr.report.rows import Difference, ResultRow
+from cfnsr.report.differences import Difference
+from cfnsr.report.rows import ResultRow
 from cfnsr.runtime import libraries
 from tests.support import made_up_results
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from cfnsr.report import cross_table, table
 from cfnsr.report import published as others
 from cfnsr.report.cross import CrossRow
-from cfnsr.report.rows import Difference, ResultRow
+from cfnsr.report.differences import Difference
+from cfnsr.report.rows import ResultRow
 
 
 class Header(NamedTuple):
