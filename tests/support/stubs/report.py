@@ -48,7 +48,7 @@ def report(call: Call) -> None:
                 _write(partial, ["name", "label", "recall", "clips"], ((name, "happy", 0.5, 8) for name in names))
             elif output.name == "comparisons.csv":
                 pairs = [(first, second, 0.1, 0.5, 0.5) for first, second in pairwise(names)]
-                _write(partial, fields("Difference"), pairs)
+                _write(partial, fields("Difference", "differences"), pairs)
             elif output.name == "cross.csv":
                 header = fields("CrossRow", "cross")
                 _write(partial, header, (_row((name, 0.5), header) for name in expected(data).cross))
