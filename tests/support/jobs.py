@@ -6,6 +6,7 @@ A file ``control/<stage>.hold`` keeps a stage running, ``control/<stage>.fail`` 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -141,6 +142,11 @@ class JobRepository:
     def lock(self) -> dict[str, Any]:
         """Read dvc.lock."""
         return YAML(typ="safe").load((self.folder / "dvc.lock").read_text())["stages"]
+
+    def writers(self) -> set[int]:
+        """Read which DVC processes lock their outputs, by process id."""
+        lock = json.loads((self.folder / ".dvc/tmp/rwlock").read_text())
+        return {entry["pid"] for entry in lock["write"].values()}
 
     def processes(self) -> list[psutil.Process]:
         """List the processes that run in the repository."""
