@@ -57,6 +57,21 @@ def test_impossible_layers_are_errors(layers: list[int]) -> None:
         small(layers=layers)
 
 
+@pytest.mark.parametrize("planes", [32, 64, 128, 256, 512])
+def test_joined_groups_give_output_and_gradient(planes: int) -> None:
+    torch.manual_seed(0)
+    block = Bottleneck(8, planes, stride=1, cardinality=8)
+    inner = torch.randn(2, block.conv2.in_channels, 3, 8, 8)
+    outputs, gradients = [], []
+    for joins in (True, False):  # groups are joined in training only
+        block.train(joins).zero_grad()
+        outputs.append(block.middle_convolution(inner))
+        outputs[-1].square().sum().backward()
+        gradients.append(block.conv2.weight.grad.clone())
+    torch.testing.assert_close(*outputs, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(*gradients, atol=1e-3, rtol=1e-5)
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3, 4])
 @pytest.mark.parametrize("planes", [32, 64, 128, 256, 512])
 @pytest.mark.parametrize(("stride", "side"), [(1, 16), (1, 1), (2, 16), (2, 2), (2, 1)])

@@ -6,19 +6,22 @@ Published: layers 3, 4, 6, 3, width 64, cardinality 32.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cfnsr.errors import CfnsrError
 from cfnsr.models import encoders
 from cfnsr.models.publication import Publication
 
 _EXPANSION = 2  # a bottleneck's output channels for each of its planes
-_NARROW = 8  # a group of fewer channels is narrow
+_WIDE = 16  # channels of a group whose convolution the CPU computes fast
+_MOST_JOINED = 4  # groups; the zeros between more of them cost more than they save
 _STRIDES = (1, 2, 2, 2)  # of the four layers, in time and space alike
 
 
@@ -103,15 +106,31 @@ class Bottleneck(nn.Module):
     def middle_convolution(
         self, inner: Float[Tensor, "batch inner time height width"]
     ) -> Float[Tensor, "batch inner _ _ _"]:
-        """Apply the grouped convolution, in fp32 where half precision has a slow or wrong gradient."""
-        # In half precision on the CPU, the gradient of its weights is slow where groups are narrow, and wrong with two
-        # time steps or a picture of one row or column: docs/decisions/0006-half-precision.md
-        time, height, width = inner.shape[2:]
-        faulty = self.conv2.weight.shape[1] < _NARROW or time == 2 or 1 in (height, width)
-        if not faulty or inner.dtype == torch.float32 or inner.device.type != "cpu":
+        """Apply the grouped convolution; train on the CPU without its slow and wrong kernels."""
+        if not self.training or inner.device.type != "cpu":
             return self.conv2(inner)
-        with torch.autocast("cpu", enabled=False):
-            return self.conv2(inner.float())
+        conv, channels = self.conv2, self.conv2.weight.shape[1]
+        joined = math.gcd(conv.groups, min(_MOST_JOINED, max(1, _WIDE // channels)))
+        weight, groups = _join_groups(conv.weight, conv.groups, joined), conv.groups // joined
+        # In half precision on the CPU the gradient of the weights is wrong with two time steps or a picture of one row
+        # or column: docs/decisions/0006-half-precision.md
+        time, height, width = inner.shape[2:]
+        faulty = time == 2 or 1 in (height, width)
+        with torch.autocast("cpu", enabled=torch.is_autocast_enabled("cpu") and not faulty):
+            return F.conv3d(inner.float() if faulty else inner, weight, None, conv.stride, conv.padding, 1, groups)
+
+
+def _join_groups(
+    weight: Float[Tensor, "outgoing channels time height width"], groups: int, joined: int
+) -> Float[Tensor, "outgoing _ time height width"]:
+    """Return the weights of the same convolution in fewer and wider groups, with zeros between those joined."""
+    if joined == 1:
+        return weight
+    outgoing, channels, *kernel = weight.shape
+    # outgoing = groups / joined, joined, outgoing in a group; the new axis is the group that the input belongs to
+    split = weight.reshape(groups // joined, joined, outgoing // groups, 1, channels, -1)
+    own = torch.eye(joined, dtype=weight.dtype).reshape(1, joined, 1, joined, 1, 1)
+    return (split * own).reshape(outgoing, joined * channels, *kernel)
 
 
 def _stem(width: int, relu: bool) -> nn.Sequential:
