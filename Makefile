@@ -28,7 +28,7 @@ repro: setup ## run the pipeline, print the table (PRESET=name writes a preset i
 	@cfnsr results
 
 test: setup ## run all tests
-	python -m pytest -n 2 --dist worksteal
+	python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: setup ## check style, types and import directions
 	ruff check .
@@ -40,8 +40,8 @@ docs: setup ## build the site, with the reference of all modules, in build/site;
 	mkdocs build --strict
 	python -W error -m pdoc --docformat google --template-directory docs/site/pdoc --output-directory build/site/api cfnsr stages
 
-bench: setup ## measure what is slow; each figure is a ratio within one run
-	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+bench: setup ## measure what users wait for, and write the table into docs/speed.md: ten minutes
+	python -m benchmarks
 
 lock: setup ## resolve pyproject.toml into requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

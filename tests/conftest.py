@@ -33,8 +33,17 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that need the finished run last, so that one worker makes it while the other runs the rest."""
-    items.sort(key=lambda item: "finished" in getattr(item, "fixturenames", ()))
+    """Put the modules that need a run of the pipeline first: the short ones then keep both workers busy to the end.
+
+    Only the very first module needs the run of the real stages, so that one worker makes it while the other goes on.
+    """
+    fixtures: dict[Path, set[str]] = {}
+    for item in items:
+        fixtures.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
+    real = [path for path, names in fixtures.items() if "finished" in names]
+    stubs = [path for path, names in fixtures.items() if "stubbed" in names and path not in real]
+    first = [*real[:1], *stubs, *real[1:]]
+    items.sort(key=lambda item: first.index(item.path) if item.path in first else len(first))
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

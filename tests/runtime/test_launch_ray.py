@@ -14,7 +14,6 @@ from tests.support.cluster import TwoNodes, two_nodes
 from tests.support.jobs import AUDIO, FUSED, VIDEO, JobRepository, wait_for
 
 pytest.importorskip("ray", reason="needs the extra ray")
-pytestmark = pytest.mark.xdist_group("ray")
 
 
 @pytest.fixture(scope="module")

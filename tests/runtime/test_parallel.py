@@ -184,7 +184,6 @@ def cluster() -> Iterator[TwoNodes]:
         yield nodes
 
 
-@pytest.mark.xdist_group("ray")
 def test_extraction_on_a_cluster_writes_same_bytes(cluster: TwoNodes, tmp_path: Path, root: Path) -> None:
     shards = []
     for backend in ("threading", "ray"):
@@ -200,7 +199,6 @@ def test_extraction_on_a_cluster_writes_same_bytes(cluster: TwoNodes, tmp_path: 
     assert shards[0] == shards[1] and len(shards[0]) == 4
 
 
-@pytest.mark.xdist_group("ray")
 def test_local_ray_listens_on_loopback_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray", reason="needs the extra of that name")
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # `local` asks for no cluster that is elsewhere
@@ -211,7 +209,6 @@ def test_local_ray_listens_on_loopback_alone(tmp_path: Path, monkeypatch: pytest
         process.communicate()
 
 
-@pytest.mark.xdist_group("ray")
 def test_order_is_kept_when_a_node_is_lost(cluster: TwoNodes, tmp_path: Path) -> None:
     with working(cluster.address, tmp_path / "begun", 32) as process:
         results = results_of(process, 8)
