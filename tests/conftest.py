@@ -63,6 +63,7 @@ def run_pipeline(folder: Path, *, stubs: bool) -> None:
     repository = Repository.shipped(folder, stubs=stubs)
     repository.run("dvc", "repro")
     repository.commit("run")
+    repository.pack()
 
 
 @pytest.fixture(scope="session")

@@ -156,6 +156,7 @@ def make_documented(folder: Path, finished: Repository) -> None:
     repository.use_stubs()
     repository.run("dvc", "commit", "-f")
     repository.commit("stubs")
+    repository.pack()
 
 
 @pytest.fixture(scope="session")
