@@ -18,7 +18,7 @@ from cfnsr.runtime.outputs import atomic_file, writing
 Values = dict[str, Any]
 Leaves = dict[tuple[str, ...], Any]
 # What belongs to the user's machine or data: a preset changes only the keys of these that it names. Not
-# `train.threads`, which the preset tiny names: the preset studio could then not undo it.
+# `train.threads`, which the preset ravdess names: the preset studio could then not undo it.
 _KEPT = (
     ("fetch",), ("parallel",), ("corpora", "ravdess"), ("corpora", "ravdess_speech", "licence_accepted"),
     ("corpora", "crema_d"), ("corpora", "folder"), ("train", "device"), ("evaluate", "checkpoints"),

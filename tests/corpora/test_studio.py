@@ -11,7 +11,7 @@ from av.video.frame import PictureType
 
 from cfnsr.corpora import filenames, studio
 from cfnsr.corpora.studio import prepare
-from cfnsr.corpora.studio.prepare import design, identity, speech
+from cfnsr.corpora.studio.prepare import design, identity, portrait, speech
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import audio, media, openface_csv, video
 from cfnsr.runtime.bad_clips import BadClips
@@ -73,6 +73,25 @@ def test_landmarks_follow_the_picture(studio_actor: Path) -> None:
         skin = image[int(root[1]) - 3 : int(root[1]) + 4, int(root[0]) - 3 : int(root[0]) + 4].mean()
         assert max(dark) < 0.8 * skin
     assert np.ptp(track.points[:, 30], axis=0).max() > 1  # the head moves
+
+
+def test_brightness_and_colours_move_with_the_points() -> None:
+    actor = portrait.Portrait(identity.of("01", 1), 640, 360)
+    rest, moved = actor.pose(actor.points), actor.pose(actor.points + np.array([12, -8]))
+    (left, top), (right, bottom) = (actor.points[[36, 8]].min(axis=0), actor.points[[45, 8]].max(axis=0))
+    changes = []
+    for shrink, size, start in ((1, 360, 0), (2, 180, 640 * 360), (2, 180, 640 * 450)):
+        still, shifted = (
+            picture.reshape(-1)[start : start + size * 640 // shrink].reshape(size, -1).astype(float)
+            for picture in (rest, moved)
+        )
+        x, y, width, height = (int(value) // shrink for value in (left, top, right - left, bottom - top))
+        face = still[y : y + height, x : x + width]
+        dx, dy = 12 // shrink, -8 // shrink
+        assert np.abs(shifted[y + dy :, x + dx :][:height, :width] - face).mean() < 1
+        changes.append(np.abs(shifted[y : y + height, x : x + width] - face).mean())
+        assert np.array_equal(shifted[:, :8], still[:, :8])  # nothing moves far from the face
+    assert changes[0] > 4 and min(changes) > 1
 
 
 def test_same_seed_makes_same_bytes(studio_actor: Path, tmp_path: Path) -> None:

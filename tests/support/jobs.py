@@ -85,8 +85,7 @@ class JobRepository:
         (folder / "stage.py").write_text(STAGE_PY)
         for name in ("input", "input-audio", "input-video"):
             (folder / name).write_text(name)
-        params = (ROOT / "params.yaml").read_text()
-        (folder / "params.yaml").write_text(params.replace("  threads: 2 ", "  threads: 1 "))
+        shutil.copy(ROOT / "params.yaml", folder)
         repository = cls(folder)
         repository.dvc("init", "--no-scm", "--quiet")
         shutil.copy(ROOT / ".dvc/config", folder / ".dvc")

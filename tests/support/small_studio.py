@@ -17,7 +17,7 @@ OPTIONS: dict[str, Any] = {
     "height": 360,
     "frame_rate": "30000/1001",
     "crf": 23,
-    "x264_preset": "superfast",
+    "x264_preset": "ultrafast",
     "b_frames": 3,
     "rate_hz": 48000,
     "face_noise": 1.0,

@@ -11,6 +11,7 @@ from cfnsr.training.optimiser import Adam
 PROGRAM = """
 import sys, torch
 from cfnsr.evaluation import device
+from cfnsr.models import encoders
 from cfnsr.training import loop
 from cfnsr.training.optimiser import Adam
 device.make_reproducible(1, 1, torch.device("cpu"))
@@ -19,6 +20,9 @@ optimiser = Adam(layer.parameters(), lr=0.1, fused=True)
 layer(torch.ones(1, 2)).sum().backward()
 optimiser.step(); optimiser.zero_grad()
 optimiser.load_state_dict(optimiser.state_dict())
+with torch.device("meta"):  # as when a saved network is loaded
+    options = {"layers": [1] * 4, "width": 32, "cardinality": 8, "stem_relu": True}
+    encoders.build("video", "resnext3d", 8, [8, 64, 64, 3], **options)
 assert torch.are_deterministic_algorithms_enabled()
 print("torch._dynamo" in sys.modules)"""
 

@@ -16,7 +16,7 @@ _AAC_BITS_A_SECOND = 128_000
 
 def write(
     path: Path,
-    pictures: Iterable[UInt8[np.ndarray, "height width 3"]],
+    pictures: Iterable[UInt8[np.ndarray, "rows width"]],
     sound: Float32[np.ndarray, " sample"],
     *,
     width: int,
@@ -33,7 +33,7 @@ def write(
 
     Args:
         path: the file.
-        pictures: RGB, one a frame.
+        pictures: the planes of YUV 4:2:0 below each other, one a frame.
         sound: -1 to 1.
         width, height: of the pictures.
         frame_rate: frames a second.
@@ -54,7 +54,7 @@ def write(
         audio.bit_rate = _AAC_BITS_A_SECOND
         audio.codec_context.flags |= Flags.bitexact
         for picture in pictures:
-            out.mux(video.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+            out.mux(video.encode(av.VideoFrame.from_ndarray(picture, "yuv420p")))
         out.mux(video.encode(None))
         frame = av.AudioFrame.from_ndarray(sound[None], "fltp", "mono")
         frame.sample_rate = rate_hz

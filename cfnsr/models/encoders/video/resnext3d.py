@@ -63,7 +63,8 @@ class Encoder(encoders.Encoder):
         pool = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten())
         self.head = nn.Sequential(OrderedDict(pool=pool, linear=nn.Linear(self.dim, classes)))
         for module in self.stages.modules():
-            if isinstance(module, nn.Conv3d):
+            # Without memory there is nothing to draw, and `normal_` would import torch's compiler: a second.
+            if isinstance(module, nn.Conv3d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
