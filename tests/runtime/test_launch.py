@@ -81,6 +81,18 @@ def test_an_interrupt_leaves_no_process_and_whole_files(job_repository: JobRepos
     assert set(plan(repository.folder, STAGES).needs) == {AUDIO, VIDEO, FUSED}
 
 
+def test_an_error_that_ends_in_a_colon_goes_on(tmp_path: Path) -> None:
+    log = log_file(AUDIO, tmp_path)
+    log.parent.mkdir(parents=True)
+    busy = ["ERROR: failed to reproduce 'a': 'out' is busy, it is being blocked by:", "  (PID 7): dvc repro", "", "If"]
+    log.write_text("\n".join(["Running stage 'a':", *busy, "Error: other", "later"]))
+    assert errors(AUDIO, tmp_path) == [f"{busy[0]} (PID 7): dvc repro", "Error: other"]
+    log.write_text("\n".join([*busy[:2], "  (PID 8): dvc status", "", "If"]))
+    assert errors(AUDIO, tmp_path) == [f"{busy[0]} (PID 7): dvc repro (PID 8): dvc status"]
+    log.write_text("ERROR: nothing follows:")
+    assert errors(AUDIO, tmp_path) == ["ERROR: nothing follows:"]
+
+
 # As DVC: it waits for its stage, which ignores SIGTERM.
 _DEAF = """
 import subprocess, sys

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 
 import psutil
@@ -90,9 +91,17 @@ def log_file(job: str, root: Path) -> Path:
 
 
 def errors(job: str, root: Path) -> list[str]:
-    """Read the error lines of a job's log; without any, its last three lines."""
+    """Read the error lines of a job's log; without any, its last three lines.
+
+    DVC lists the processes that block an output below an error that ends in a colon: they are part of the error.
+    """
     log = log_file(job, root)
     if not log.exists():
         return []
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    return [line for line in lines if line.startswith(("Error:", "ERROR:"))] or [line for line in lines if line][-3:]
+    found: list[str] = []
+    for number, line in enumerate(lines):
+        if line.startswith(("Error:", "ERROR:")):
+            listed = takewhile(bool, lines[number + 1 :]) if line.endswith(":") else ()
+            found.append(" ".join([line, *listed]))
+    return found or [line for line in lines if line][-3:]
