@@ -176,14 +176,14 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
     """
     import networkx as nx
     from dvc.exceptions import DvcException, NotDvcRepoError
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
     known = stage_names(root)
     unknown = [stage for stage in stages if stage not in known]
     if unknown:
         raise CfnsrError("dvc.yaml", f"has no stage {', '.join(unknown)}", f"Choose from {', '.join(known)}")
     try:
-        with Repo(str(root)) as repo:
+        with Repo(str(root)) as repo, lock_repo(repo):  # locked, it reads dvc.yaml and dvc.lock once for both questions
             # Names as in dvc.yaml: addresses depend on the current folder. Edges point from a stage to the stages
             # whose outputs it reads.
             names = {stage: getattr(stage, "name", None) or stage.addressing for stage in repo.index.graph}
