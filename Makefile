@@ -24,7 +24,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 repro: setup ## run the pipeline, print the table (PRESET=name writes a preset into params.yaml first)
 	$(if $(PRESET),cfnsr preset $(PRESET))
 	cfnsr check
-	dvc repro
+	cfnsr launch
 	@cfnsr results
 
 test: setup ## run all tests

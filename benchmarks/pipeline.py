@@ -1,14 +1,15 @@
-"""Measure the time of DVC itself: 24 speakers, with stubs in place of the stages, in a temporary repository.
+"""Measure the time of DVC itself, with stubs in place of the stages, in temporary repositories.
 
-Runs the pipeline once under a profiler, then three times with nothing to do. Example: python benchmarks/pipeline.py
+Eight speakers in four folds are run by `dvc repro` and by `cfnsr launch`, 24 in six folds by `cfnsr launch` alone; then
+both commands have nothing to do. Processor time, of which other programs cost little. Example:
+python benchmarks/pipeline.py
 """
 
 from __future__ import annotations
 
-import pstats
+import resource
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import click
@@ -17,17 +18,7 @@ from ruamel.yaml import YAML
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.support.repository import Repository
 
-# Functions of DVC by file and name; each figure includes what the function calls.
-PARTS = {
-    "waiting for the stages": ("stage/run.py", "cmd_run"),
-    "writing dvc.lock": ("dvc/dvcfile.py", "dump_stages"),
-    "remembering runs": ("stage/cache.py", "save"),
-    "hashing what stages depend on": ("dvc/stage/__init__.py", "save_deps"),
-    "hashing outputs": ("dvc/stage/__init__.py", "save_outs"),
-    "moving outputs to the cache": ("dvc/stage/__init__.py", "commit"),
-    "asking whether stages changed": ("dvc/stage/__init__.py", "changed"),
-    "locks between processes": ("dvc/rwlock.py", "rwlock"),
-}
+_STUDIO, _LARGE = (8, 4), (24, 6)  # speakers and folds
 
 
 def widen(repository: Repository, speakers: int, folds: int) -> None:
@@ -42,27 +33,50 @@ def widen(repository: Repository, speakers: int, folds: int) -> None:
         yaml.dump(values, file)
 
 
-@click.command(help=__doc__)
-@click.option("--speakers", default=24, show_default=True)
-@click.option("--folds", default=6, show_default=True)
-def main(speakers: int, folds: int) -> None:
+def processor_s(repository: Repository, *command: str) -> float:
+    """Run a command in a repository; return the processor time of all its processes, in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    repository.run(*command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def rows() -> list[tuple[str, float, float]]:
+    """Return what is measured with its unit, the figure, and its target."""
     with tempfile.TemporaryDirectory() as folder:
-        repository = Repository.shipped(Path(folder) / "repository", stubs=True)
-        widen(repository, speakers, folds)
-        profile = repository.folder / "profile"
-        started = time.perf_counter()
-        repository.run(sys.executable, "-m", "cProfile", "-o", str(profile), "-m", "dvc", "repro")
-        click.echo(f"{len(repository.stages)} stages: {time.perf_counter() - started:.0f} s")
-        functions = vars(pstats.Stats(str(profile)))["stats"]  # an attribute that its type stub leaves out
-        for name, (file, function) in PARTS.items():
-            seconds = [row[3] for (path, _, named), row in functions.items() if named == function and file in path]
-            click.echo(f"  {name}: {max(seconds, default=0):.1f} s")
-        times = []
-        for _ in range(3):
-            started = time.perf_counter()
-            assert not repository.repro()
-            times.append(time.perf_counter() - started)
-        click.echo(f"nothing to do: {sorted(times)[1]:.1f} s (to be <= 4)")
+        shipped = Repository.shipped(Path(folder) / "shipped", stubs=True)
+        by_dvc, by_launch, large = (shipped.copy(Path(folder) / name) for name in ("dvc", "launch", "large"))
+        for repository, size in ((by_dvc, _STUDIO), (by_launch, _STUDIO), (large, _LARGE)):
+            widen(repository, *size)
+        dvc_s, launch_s = processor_s(by_dvc, "dvc", "repro"), processor_s(by_launch, "cfnsr", "launch")
+        large_s = processor_s(large, "cfnsr", "launch")
+        nothing = {
+            (command, speakers): min(processor_s(repository, *command.split()) for _ in range(2))
+            for repository, speakers in ((by_dvc, 8), (large, 24))
+            for command in ("dvc repro", "cfnsr launch")
+        }
+        lock_kb, stages, large_stages = len(by_dvc.lock) / 1000, len(by_dvc.stages), len(large.stages)
+    return [
+        ("cfnsr launch / dvc repro, 8 speakers, stubs, processor time", launch_s / dvc_s, 0.5),
+        (
+            "cfnsr launch, 24 speakers / 8 speakers, processor time a stage",
+            large_s * stages / launch_s / large_stages,
+            1.2,
+        ),
+        ("dvc.lock, KB a stage of 8 speakers", lock_kb / stages, 1.4),
+        *(
+            (f"{command}, nothing to do, {speakers} speakers, processor s", seconds, 2.0 if speakers == 8 else 3.0)
+            for (command, speakers), seconds in nothing.items()
+        ),
+        ("dvc repro, processor s a stage of 8 speakers", dvc_s / stages, 0.7),
+        ("cfnsr launch, processor s a stage of 8 speakers", launch_s / stages, 0.4),
+    ]
+
+
+@click.command(help=__doc__)
+def main() -> None:
+    for name, measured, target in rows():
+        click.echo(f"{name:70} {measured:6.2f}  (to be <= {target:g})")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ COMMANDS = {
     "preset": ("preset", "Write the preset NAME into params.yaml; without NAME, list the presets."),
     "folder": ("folder", "Use the videos of the folder VIDEOS, labelled by LABELS, as the corpus."),
     "folds": ("folds", "Write the folds NAME of the speakers into params.yaml; without NAME, list the names."),
-    "launch": ("launch", "Run the stale jobs of STAGES in parallel."),
+    "launch": ("launch", "Run what is stale of STAGES in parallel; without STAGES the whole pipeline."),
     "results": ("results", "Print the results of the last run, and how long each stage took."),
     "report": ("report", "Print the path of the last run's page."),
     "predict": ("predict", "Predict the emotions of voice and face in the recordings PATH..."),

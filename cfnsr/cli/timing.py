@@ -6,11 +6,13 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from cfnsr import STARTED_S
+from cfnsr.errors import CfnsrError
 from cfnsr.runtime import dvc_repository, stored
 from cfnsr.runtime.outputs import atomic_file
 
@@ -53,6 +55,16 @@ def read_job_times(corpus: str) -> dict[tuple[str, str], tuple[int, float]]:
         if "row" in entry:
             times.setdefault((entry["protocol"], entry["row"]), []).append(entry["wall_s"])
     return {row: (len(seconds), fmean(seconds)) for row, seconds in times.items()}
+
+
+def read_seconds(root: Path) -> dict[str, float]:
+    """Read the wall time of the last run of each stage, in seconds; leave out damaged logs."""
+    seconds = {}
+    for path in sorted((root / LOGS).glob("*.json")):
+        with suppress(CfnsrError), stored.reading(path, _LOG, ""):  # `cfnsr results` names a damaged log
+            entry = stored.read_json(path, dict[str, str | float], _LOG, "")
+            seconds[str(entry["stage"])] = float(entry["wall_s"])
+    return seconds
 
 
 def read_facts(corpus: str, name: str) -> list[str]:

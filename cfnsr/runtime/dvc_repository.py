@@ -1,4 +1,4 @@
-"""Read DVC's stages and their state. Only this module uses DVC's internals."""
+"""Read DVC's stages and their state. Only this module and ``dvc_reproduction`` use DVC's internals."""
 
 from __future__ import annotations
 
@@ -169,21 +169,21 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
 
     Args:
         root: of the repository.
-        stages: names in dvc.yaml, for instance ``pretrain``.
+        stages: names in dvc.yaml, for instance ``pretrain``; the jobs are their stages.
 
     Raises:
         CfnsrError: a stage is not in dvc.yaml, DVC cannot read its files, or the jobs' input is stale.
     """
     import networkx as nx
     from dvc.exceptions import DvcException, NotDvcRepoError
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
     known = stage_names(root)
     unknown = [stage for stage in stages if stage not in known]
     if unknown:
         raise CfnsrError("dvc.yaml", f"has no stage {', '.join(unknown)}", f"Choose from {', '.join(known)}")
     try:
-        with Repo(str(root)) as repo:
+        with Repo(str(root)) as repo, lock_repo(repo):  # locked, it reads dvc.yaml and dvc.lock once for both questions
             # Names as in dvc.yaml: addresses depend on the current folder. Edges point from a stage to the stages
             # whose outputs it reads.
             names = {stage: getattr(stage, "name", None) or stage.addressing for stage in repo.index.graph}
@@ -202,5 +202,5 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
         targets = " ".join(dict.fromkeys(name.partition("@")[0] for name in stale_inputs))
         problem = f"{stale_inputs[0]} is stale (and {len(stale_inputs) - 1} more)"
         raise CfnsrError("the jobs' data", problem, f"Run `dvc repro {targets}` first")
-    todo = {job for job in jobs if job in changed or nx.descendants(graph, job) & jobs & changed}
+    todo = {job for job in jobs if job in changed or (nx.descendants(graph, job) & jobs & changed) - {_CHECKED}}
     return Plan({job: nx.descendants(graph, job) & todo for job in sorted(todo)}, len(jobs) - len(todo))

@@ -32,10 +32,10 @@ def test_failures_are_listed_and_the_rest_runs_later(repository: JobRepository) 
     assert result.exit_code == 1
     assert f"{AUDIO}: Error: the test: asks for a failure. Delete the file" in result.output
     assert f"(data/logs/launch/{AUDIO}.log)" in result.output
-    assert "Error: launch: 1 jobs failed, and 1 that need them did not run. Remove the cause" in result.output
+    assert "Error: launch: 1 stages failed, and 1 that need them did not run. Remove the cause" in result.output
     repository.control(AUDIO, "fail").unlink()
-    assert launch(repository, "pretrain").output.endswith("\n1 jobs done, 1 were up to date\n")
-    assert launch(repository, "pretrain").output == "nothing to do: 2 jobs are up to date\n"
+    assert launch(repository, "pretrain").output.endswith("\n1 stages done, 1 were up to date\n")
+    assert launch(repository, "pretrain").output == "nothing to do: 2 stages are up to date\n"
     assert VIDEO in repository.lock()
 
 

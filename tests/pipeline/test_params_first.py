@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cfnsr.runtime.dvc_repository import plan, stage_names
 from tests.support.repository import ROOT, Repository
 
 # Each writes a file if a shell reads it: texts of params.yaml, and what stands in their place.
@@ -73,5 +74,6 @@ def test_names_are_quoted_where_the_check_is_skipped(repository: Repository, kin
 
 def test_a_sound_edit_runs_nothing_downstream(repository: Repository) -> None:
     repository.edit("jobs: 0 ", "jobs: 1 ")
+    assert plan(repository.folder, stage_names(repository.folder)).needs == {"params": set()}
     printed = repository.run("dvc", "repro")
     assert printed.count("Running stage") == 1 and "Running stage 'params'" in printed

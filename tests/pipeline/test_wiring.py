@@ -13,7 +13,7 @@ import grimp
 import pytest
 from ruamel.yaml import YAML
 
-from cfnsr.runtime import registry
+from cfnsr.runtime import dvc_repository, registry
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -135,6 +135,13 @@ def test_the_wiring_stays_small() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
     assert len(layers) <= 10
+
+
+def test_the_lock_holds_no_stage_of_the_past() -> None:
+    """DVC never removes an entry, and writes all of them again after each stage."""
+    entries = YAML(typ="safe").load((ROOT / "dvc.lock").read_text())["stages"]
+    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    assert len(entries) == dvc_repository.stage_count(ROOT, params)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cfnsr.errors import CfnsrError
 from cfnsr.runtime.dvc_repository import Plan, plan
 from cfnsr.runtime.launch import Outcome, Summary, repro, run_all
 from cfnsr.runtime.launch.display import JobTable
 from cfnsr.runtime.launch.local import Local, gpus, share
 from cfnsr.runtime.launch.repro import errors, log_file
-from tests.support.jobs import AUDIO, FUSED, STAGES, VIDEO, JobRepository
+from tests.support.jobs import AUDIO, FUSED, STAGES, VIDEO, JobRepository, wait_for
 
 
 class Recorded:
@@ -79,6 +80,51 @@ def test_an_interrupt_leaves_no_process_and_whole_files(job_repository: JobRepos
     assert repository.processes() == []
     assert list(repository.lock()) == ["check"]
     assert set(plan(repository.folder, STAGES).needs) == {AUDIO, VIDEO, FUSED}
+
+
+def test_an_error_that_ends_in_a_colon_goes_on(tmp_path: Path) -> None:
+    log = log_file(AUDIO, tmp_path)
+    log.parent.mkdir(parents=True)
+    busy = ["ERROR: failed to reproduce 'a': 'out' is busy, it is being blocked by:", "  (PID 7): dvc repro", "", "If"]
+    log.write_text("\n".join(["Running stage 'a':", *busy, "Error: other", "later"]))
+    assert errors(AUDIO, tmp_path) == [f"{busy[0]} (PID 7): dvc repro", "Error: other"]
+    log.write_text("\n".join([*busy[:2], "  (PID 8): dvc status", "", "If"]))
+    assert errors(AUDIO, tmp_path) == [f"{busy[0]} (PID 7): dvc repro (PID 8): dvc status"]
+    log.write_text("ERROR: nothing follows:")
+    assert errors(AUDIO, tmp_path) == ["ERROR: nothing follows:"]
+
+
+def ended(backend: Local, job: str) -> Outcome:
+    outcomes: list[Outcome | None] = []
+    wait_for(lambda: outcomes.append(backend.outcome(job)) or outcomes[-1])
+    assert outcomes[-1] is not None
+    return outcomes[-1]
+
+
+def test_what_a_worker_could_not_write_is_cached(job_repository: JobRepository, tmp_path: Path) -> None:
+    """A killed worker fails its job, another one takes its place; stages whose entries were lost do not run again."""
+    repository = job_repository.copy(tmp_path / "repository")
+    lock = repository.folder / "dvc.lock"
+    backend = Local(repository.folder, 1, [], 1)
+    backend.start(AUDIO)
+    assert ended(backend, AUDIO).done
+    repository.control(VIDEO, "hold").touch()
+    backend.start(VIDEO)
+    wait_for(lambda: repository.is_running(VIDEO))
+    (worker,) = [process for process in repository.processes() if "worker" in "".join(process.cmdline())]
+    worker.kill()
+    assert ended(backend, VIDEO).status == -signal.SIGKILL
+    repository.control(VIDEO, "hold").unlink()
+    backend.start(VIDEO)
+    assert ended(backend, VIDEO).done
+    lock.rename(kept := lock.with_suffix(".kept"))
+    lock.mkdir()
+    with pytest.raises(CfnsrError, match=r"dvc\.lock: was not written .*`dvc repro`: it takes finished stages"):
+        backend.close()
+    lock.rmdir()
+    kept.rename(lock)
+    assert list(repository.lock()) == ["check"]
+    assert repository.dvc("repro", "pretrain").count("is cached - skipping run") == 2
 
 
 # As DVC: it waits for its stage, which ignores SIGTERM.
@@ -194,11 +240,11 @@ def test_a_terminal_shows_running_jobs_and_last_lines(tmp_path: Path) -> None:
     log = log_file("a", tmp_path)
     log.parent.mkdir(parents=True)
     log.write_text("of an earlier run\n")
-    with JobTable(console, tmp_path, 3) as table:
+    with JobTable(console, tmp_path, ["a", "b", "c"], {}) as table:
         table.started("a")
         table.started("b")
         table.refresh()
-        assert "0 of 3 ended, 2 queued" in printed.getvalue() and "earlier" not in printed.getvalue()
+        assert "0 of 3, 2 queued" in printed.getvalue() and "earlier" not in printed.getvalue()
         log.write_text("epoch  1\nepoch  2  accuracy [12.5%]\n\n")
         table.refresh()
         table.ended(Outcome("a", 255, "here"))
@@ -206,5 +252,28 @@ def test_a_terminal_shows_running_jobs_and_last_lines(tmp_path: Path) -> None:
         table.refresh()
     text = printed.getvalue()
     assert re.search(r"^ *a +0 +epoch  2  accuracy \[12\.5%\]", text, re.MULTILINE) and "epoch  1" not in text
-    assert "0 of 3 ended, 1 queued" in text and "2 of 3 ended, 1 queued" in text
+    assert "0 of 3, 1 queued" in text and "2 of 3, 1 queued" in text
     assert "failed a on here, 0 s (1 of 3)" in text and "skipped c: a failed (2 of 3)" in text
+
+
+def test_time_left_is_of_last_runs_and_alike_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = io.StringIO()
+    now = 1.0
+    monkeypatch.setattr("cfnsr.runtime.launch.display.time.monotonic", lambda: now)
+    log_file("a", tmp_path).parent.mkdir(parents=True)
+    jobs = ["a@1", "a@2", "a@3", "b@1", "c@1"]
+    table = JobTable(Console(file=printed, width=100), tmp_path, jobs, {"a@2": 300.0, "b@1": 60.0})
+    for job in jobs[:2]:
+        table.started(job)
+        log_file(job, tmp_path).touch()
+    table.refresh()
+    now = 101.0
+    table.ended(Outcome("a@1", 0, ""))  # left: of a@2 200 s, a@3 as the mean of 100 and 300, 60 of b@1; c@1 unknown
+    table.started("c@1")
+    table.ended(Outcome("c@1", 1, ""))
+    table.ended(Outcome("a@2", 0, ""))  # which took 100 s this time, as a@3 will
+    assert printed.getvalue().splitlines() == [
+        "done a@1, 100 s (1 of 5, more than 8 min left)",
+        "failed c@1, 0 s (2 of 5, about 8 min left)",
+        "done a@2, 100 s (3 of 5, about 3 min left)",
+    ]
