@@ -61,6 +61,8 @@ def test_a_foreign_log_is_named(logs: Path, text: str) -> None:
     (logs / "other.json").write_text(text)
     with pytest.raises(CfnsrError, match=r"other\.json: is not the log of a stage \(.+\)\. Delete it"):
         timing.read_times("studio")
+    (logs / "sound.json").write_text('{"stage": "crop@studio-01", "wall_s": 2.5}')
+    assert timing.read_seconds(logs.parents[1]) == {"crop@studio-01": 2.5}
 
 
 def test_without_dvc_nothing_is_written(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
