@@ -24,7 +24,8 @@ from tests.support.holds import Hold
 
 ROOT = Path(__file__).parents[2]
 STUBS = ROOT / "tests/support/stubs"
-_LEFT_OUT = re.compile(r"metrics/|dvc\.lock$|docs/decisions/|tests/(?!__init__|conftest|pipeline/|support/)")  # copies take seconds
+# Of the working tree: copies take seconds.
+_LEFT_OUT = re.compile(r"metrics/|dvc\.lock$|docs/decisions/|tests/(?!__init__|conftest|pipeline/|support/)")
 _STAGES: dict[bytes, list[str]] = {}  # by the md5 of the two files that decide them: listing them takes DVC a second
 
 # Every stage's command, one after another in one process: `dvc repro` would write its lock a hundred times.
