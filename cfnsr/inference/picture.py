@@ -14,6 +14,7 @@ from cfnsr.inference.faces import FrameChoice
 from cfnsr.inference.kinds import Attends, Inputs
 from cfnsr.inference.windows import Window
 from cfnsr.preprocessing import video
+from cfnsr.preprocessing.display import Frame
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.runtime import sources
 
@@ -84,7 +85,7 @@ class Pictures:
     def of(self, window: Window) -> Picture | None:
         """Make a window's thumbnail; None if it has no picture, or its frame cannot be decoded."""
         try:
-            return Picture.of(self._frame(window)) if window in self._middles else None
+            return Picture.of(self._frame(window).image) if window in self._middles else None
         except CfnsrError:
             return None
 
@@ -96,12 +97,12 @@ class Pictures:
             return shown
         source = sources.opened(window.clip.path)
         number = self._middles[window] - video.of_clip(window.clip, source.timeline).start
-        return shown.with_face(video.crop(self._frame(window), boxes.boxes[number], _FACE_PX))
+        return shown.with_face(self._frame(window).crop(boxes.boxes[number], _FACE_PX))
 
-    def _frame(self, window: Window) -> Image:
+    def _frame(self, window: Window) -> Frame:
         source = sources.opened(window.clip.path)
         (frame,) = source.frames([self._middles[window]])
-        return frame.image
+        return frame
 
 
 def with_attention(kind: object, pictures: Sequence[Picture | None], inputs: Sequence[Inputs]) -> list[Picture | None]:

@@ -17,8 +17,9 @@ from cfnsr.errors import CfnsrError
 from cfnsr.inference import array_check
 from cfnsr.preprocessing import audio
 from cfnsr.preprocessing.clip_sound import timeline_of_file
+from cfnsr.preprocessing.display import Frame
 from cfnsr.preprocessing.media import Timeline
-from cfnsr.preprocessing.video import Frame, pyav
+from cfnsr.preprocessing.video import pyav
 
 _PART = 4096  # samples of an array that are read at a time
 _Sound = Iterator[tuple[float, AudioFrame]]
@@ -236,7 +237,7 @@ class ArraySource:
     def frames(self, indices: list[int]) -> Iterator[Frame]:
         """Yield the frames at ascending indices."""
         assert self._recording.frames is not None
-        return (Frame(self._recording.frames[index], scaled=False) for index in indices)
+        return (Frame.of(self._recording.frames[index]) for index in indices)
 
     def sound(self, stream: int, from_s: float) -> _Sound:
         """Yield sound that does not end before a time."""

@@ -19,6 +19,7 @@ from cfnsr.data import shards
 from cfnsr.data.shards import Sample
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import audio, container, media, video
+from cfnsr.preprocessing.display import Frame
 from cfnsr.preprocessing.face_boxes import FaceBoxes
 from cfnsr.preprocessing.media import Timeline
 from cfnsr.runtime import parallel
@@ -131,8 +132,8 @@ def face_crops(
     crops, scaled = [], 0
     decoded = video.frames(clip.path, timeline, [part.start + index for index in indices], decoder=decoder)
     for index, frame in zip(indices, decoded, strict=True):
-        _check_box(clip.path, boxes[index], frame.image)
-        crops.append(video.crop(frame.image, boxes[index], side_px))
+        _check_box(clip.path, boxes[index], frame)
+        crops.append(frame.crop(boxes[index], side_px))
         scaled += frame.scaled
     pictures = np.stack(crops)
     if pictures.min() == pictures.max():
@@ -140,10 +141,10 @@ def face_crops(
     return pictures, scaled
 
 
-def _check_box(path: Path, box: np.ndarray, image: np.ndarray) -> None:
+def _check_box(path: Path, box: np.ndarray, frame: Frame) -> None:
     """Check that a box overlaps its frame; the boxes of another video may not."""
     x, y, side = box
-    height, width = image.shape[:2]
+    width, height = frame.width, frame.height
     if not (
         abs(x - width / 2) < (width + side) / 2
         and abs(y - height / 2) < (height + side) / 2

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing import media, video
 from cfnsr.preprocessing.container import open_media
+from cfnsr.preprocessing.display import Frame
 from cfnsr.preprocessing.video import pyav
 from tests.support.media import TICKS, number_of, numbered, remuxed
 
@@ -229,12 +230,32 @@ def test_crop_repeats_the_edge_of_the_picture(box: tuple[float, float, float]) -
     x, y, side = (int(value) for value in box)
     padded = np.pad(image, ((300, 300), (300, 300), (0, 0)), mode="edge")
     expected = padded[300 + y - side // 2 : 300 + y + side // 2, 300 + x - side // 2 : 300 + x + side // 2]
-    assert np.array_equal(video.crop(image, np.array(box), side), expected)
+    assert np.array_equal(Frame.of(image).crop(np.array(box), side), expected)
+
+
+PARTS = {
+    "even size": {"width": 326, "height": 246},
+    "full range": {"width": 326, "height": 246, "pixels": "yuvj420p"},
+    "odd size": {"width": 321, "height": 243, "pixels": "yuv444p"},
+    "ten bits": {"width": 326, "height": 246, "pixels": "yuv420p10le"},
+    "turned": {"width": 326, "height": 246, "rotated": 90},
+    "turned and mirrored": {"width": 326, "height": 246, "matrix": [0, -ONE, 0, -ONE, 0, 0, 0, 0, 1 << 30]},
+    "pixels not square": {"width": 326, "height": 246, "pixel_ratio": Fraction(4, 3)},
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_part_of_a_frame_is_converted_exactly(tmp_path: Path, kind: str) -> None:
+    path = numbered(tmp_path / "clip.mp4", frames=1, first=5, sound_s=None, **PARTS[kind])
+    (frame,) = video.frames(path, media.timeline(path), [0], decoder="pyav")
+    for left, top, width, height in [(0, 0, 31, 40), (37, 51, 100, 99), (frame.width - 33, frame.height - 60, 33, 60)]:
+        part = frame.cut((left, top, width, height))
+        assert np.array_equal(part, frame.image[top : top + height, left : left + width])
 
 
 def test_crop_is_scaled() -> None:
     image = np.zeros((200, 200, 3), np.uint8)
     image[50:150, 50:150] = 255
-    small = video.crop(image, np.array([100.0, 100.0, 200.0]), 20)
+    small = Frame.of(image).crop(np.array([100.0, 100.0, 200.0]), 20)
     assert small.shape == (20, 20, 3)
     assert small[5:15, 5:15].min() == 255 and small[:4].max() == 0

@@ -227,7 +227,7 @@ def frames(path: Path, timeline: Timeline, indices: list[int]) -> Iterator[Frame
         assert isinstance(stream, av.VideoStream)
         display = Display.of(stream, timeline.pixel_ratio)
         stream.codec_context.skip_frame = "DEFAULT"
-        shown = {frame.pts: Frame(*display.show(frame, path)) for frame in container.decode(stream)}
+        shown = {frame.pts: display.show(frame, path) for frame in container.decode(stream)}
     for index in indices:
         yield shown[timeline.pts[index]]
 '''

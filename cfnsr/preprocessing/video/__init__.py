@@ -1,4 +1,4 @@
-"""Read chosen RGB frames of a video with one of two decoders; crop a square from a frame.
+"""Read chosen frames of a video with one of two decoders.
 
 A decoder is a file of this package with a function ``frames(path, timeline, indices)``. ``extract.video.decoder`` in
 params.yaml gives the file's name.
@@ -7,30 +7,16 @@ params.yaml gives the file's name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
 
 from cfnsr.corpora.clip import Clip
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing.display import Frame
 from cfnsr.preprocessing.media import Timeline
 from cfnsr.runtime import registry, sources
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A frame as a player shows it.
-
-    Attributes:
-        image: RGB, upright, in square pixels.
-        scaled: whether the file changed its picture's size, so that this frame was scaled to that of the first.
-    """
-
-    image: UInt8[np.ndarray, "height width 3"]
-    scaled: bool
 
 
 def names() -> list[str]:
@@ -88,22 +74,3 @@ def evenly_spaced(
     halfway = (times_s[1:] + times_s[:-1]) / 2
     # Rounded, so that the same clip in another container gives the same frames where two are equally near.
     return np.searchsorted(halfway.round(6), np.linspace(first, last, count).round(6)).tolist()
-
-
-def crop(
-    image: UInt8[np.ndarray, "height width 3"], box: Float64[np.ndarray, " 3"], side_px: int
-) -> UInt8[np.ndarray, "side side 3"]:
-    """Crop a square (centre x, centre y, side; pixels), scaled to ``side_px``; outside the image its edge repeats."""
-    x, y, side = box
-    whole = max(round(side), 1)
-    left, top = round(x - whole / 2), round(y - whole / 2)
-    height, width = image.shape[:2]
-    if left >= 0 and top >= 0 and left + whole <= width and top + whole <= height:
-        square = image[top : top + whole, left : left + whole]
-    else:
-        rows = np.clip(np.arange(top, top + whole), 0, height - 1)
-        columns = np.clip(np.arange(left, left + whole), 0, width - 1)
-        square = image[rows[:, None], columns]
-    # Area averaging does not alias when it shrinks; it does nothing useful when it enlarges.
-    method = cv2.INTER_AREA if whole >= side_px else cv2.INTER_LINEAR
-    return cv2.resize(square, (side_px, side_px), interpolation=method)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from cfnsr.errors import CfnsrError
+from cfnsr.preprocessing.display import Frame
 from cfnsr.preprocessing.media import Timeline
-from cfnsr.preprocessing.video import Frame, pyav
+from cfnsr.preprocessing.video import pyav
 
 _REMEDY = "Set extract.video.decoder to pyav"
 _DIFFERENCE = 8.0  # mean of all pixels, 0 to 255, above which two decoders show different pictures
@@ -38,7 +39,7 @@ def frames(path: Path, timeline: Timeline, indices: list[int]) -> Iterator[Frame
                 image.shape != first.shape or np.abs(image.astype(int) - first).mean() > _DIFFERENCE
             ):
                 raise CfnsrError(path, "decord shows another picture than players do", _REMEDY)
-            yield Frame(image, scaled=False)
+            yield Frame.of(image)
     except (decord.DECORDError, RuntimeError, UnicodeError) as error:
         problem = f"decord cannot decode it ({str(error).splitlines()[0]})"
         raise CfnsrError(path, problem, "Fetch the clip again, or use pyav") from error

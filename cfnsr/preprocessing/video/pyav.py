@@ -10,9 +10,8 @@ from av.container import InputContainer
 
 from cfnsr.errors import CfnsrError
 from cfnsr.preprocessing.container import open_media
-from cfnsr.preprocessing.display import Display
+from cfnsr.preprocessing.display import Display, Frame
 from cfnsr.preprocessing.media import Timeline
-from cfnsr.preprocessing.video import Frame
 
 _REMEDY = "Fetch or record the clip again"
 
@@ -37,21 +36,28 @@ def frames(path: Path, timeline: Timeline, indices: list[int]) -> Iterator[Frame
                     problem = f"the frame at tick {moment} cannot be decoded (is the file cut short?)"
                     raise CfnsrError(path, problem, _REMEDY)
                 if pts == moment:
-                    shown = moment, Frame(*display.show(frame, path))
+                    shown = moment, display.show(frame, path)
             yield shown[1]
 
 
 def decode(
     container: InputContainer, stream: av.VideoStream, timeline: Timeline, needed: frozenset[int]
 ) -> Iterator[tuple[int | None, av.VideoFrame]]:
-    """Yield the frames at the times ``needed``, and the others that had to be decoded, each with its time."""
+    """Yield the frames at the times ``needed``, and the others that had to be decoded, each with its time.
+
+    The packets after the last one needed are not decoded: the decoder is told that the file ends there.
+    """
     # With several threads the decoder would ignore skip_frame; clips are decoded in parallel instead.
     stream.thread_type = "NONE"
-    number = 0
+    unsent, number = set(needed), 0
     for packet in container.demux(stream):
         every = timeline.counted or packet.pts is None or packet.pts in needed
         stream.codec_context.skip_frame = "DEFAULT" if every else "NONREF"
-        for frame in packet.decode():
+        unsent.discard(packet.pts)
+        frames = packet.decode() if unsent or timeline.counted else [*packet.decode(), *stream.decode(None)]
+        for frame in frames:
             assert isinstance(frame, av.VideoFrame)
             yield number if timeline.counted else frame.pts, frame
             number += 1
+        if not unsent and not timeline.counted:
+            return
