@@ -27,7 +27,10 @@ def write(folder: Path, clips: int) -> Path:
     random = np.random.default_rng(0)
     frames = random.integers(0, 255, (FRAMES, SIDE, SIDE, 3), dtype=np.uint8)
     mel, mfcc = (random.normal(size=(rows, 212)).astype(np.float32) for rows in (128, 13))
-    rows = [{"clip": str(number), "actor": "01", "label": LABELS[number % 8], "source_md5": str(number)} for number in range(clips)]
+    rows = [
+        {"clip": str(number), "actor": "01", "label": LABELS[number % 8], "source_md5": str(number)}
+        for number in range(clips)
+    ]
     arrays = {"frames": frames, "mel": mel, "mfcc": mfcc}
     shards.write(folder / "01", rows, (shards.Sample(arrays, 3.7, 0.0) for _ in rows), {})
     return folder

@@ -12,7 +12,7 @@ from cfnsr.data.jobs import JobPaths
 from cfnsr.data.manifest import Manifest
 from cfnsr.data.splits import Trial
 from cfnsr.evaluation import device, imported, module_features
-from cfnsr.evaluation.missing_modality import predict_without_each
+from cfnsr.evaluation.missing_modality import predict_without_each, read_by
 from cfnsr.evaluation.outputs import write_outputs
 from cfnsr.evaluation.predict import Normalise, Predictor
 
@@ -39,7 +39,7 @@ def main(
     device.make_reproducible(trial.seed, params.train.threads, selected)
     log_fact(device=device.describe(selected))
     network, spec = imported.load(checkpoint, name, trial, manifest)
-    datasets = FoldDatasets.open(trial, corpus_folder / "shards", manifest)
+    datasets = FoldDatasets.open(trial, corpus_folder / "shards", manifest).reading(read_by(network))
     normalise = Normalise(**spec.pixels, device=selected)
     predictor = Predictor(network.to(selected), normalise, params.evaluate.batch_size)
     choices = {"selected": predictor.predict(datasets.test)}

@@ -66,7 +66,7 @@ def new_trainer(values: Params, name: str, trial: Trial, manifest: Manifest, sha
     # These import torch, which the other commands do without.
     from cfnsr.data.dataset import FoldDatasets
     from cfnsr.evaluation import device as devices
-    from cfnsr.evaluation import initial
+    from cfnsr.evaluation import initial, missing_modality
     from cfnsr.evaluation.predict import Normalise
     from cfnsr.models import fusion
     from cfnsr.models.types import MODALITIES
@@ -92,7 +92,7 @@ def new_trainer(values: Params, name: str, trial: Trial, manifest: Manifest, sha
             encoder.stages.requires_grad_(not shared["freeze_encoders"])
         networks[name] = fusion.build(system, video, audio, len(manifest.labels), **options)
     settings = TrainingSettings.of(training.model_dump(), shared, devices.pick_precision(shared["precision"], device))
-    fold = FoldDatasets.open(trial, shards, manifest)
+    fold = FoldDatasets.open(trial, shards, manifest).reading(missing_modality.read_by(networks[name]))
     return new_trainer(networks[name].to(device), fold, settings, shared["augment"], Normalise(**pixels, device=device))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +80,16 @@ class Clips:
         clips._rows = [(dict(arrays), row) for row in range(len(self))]
         return clips
 
+    def reading(self, modalities: Collection[str]) -> Clips:
+        """Return the same clips without the shards' arrays of other modalities, which a network would not read."""
+        clips, kept = copy(self), shards.array_names(modalities)
+        clips._arrays = [name for name in self._arrays if name not in shards.ARRAYS or name in kept]
+        return clips
+
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, position: int) -> Batch:
-        """Return a batch of one clip."""
         return self.__getitems__([position])
 
     def __getitems__(self, positions: list[int]) -> Batch:
@@ -168,13 +173,7 @@ class FoldDatasets:
 
     @classmethod
     def open(cls, trial: Trial, folder: Path, manifest: Manifest) -> FoldDatasets:
-        """Open the clips of a trial.
-
-        Args:
-            trial: protocol, fold and seed.
-            folder: holds one shard a speaker.
-            manifest: labels, modalities, and the speakers of each fold.
-        """
+        """Open the clips of a trial; ``folder`` holds one shard a speaker."""
         speakers = manifest.speakers(trial)
 
         def of(names: Sequence[str]) -> Clips:
@@ -182,6 +181,11 @@ class FoldDatasets:
 
         validation = of(speakers.validation) if speakers.validation else None
         return cls(trial, of(speakers.test), validation, of(speakers.train))
+
+    def reading(self, modalities: Collection[str]) -> FoldDatasets:
+        """Return the same sets; see ``Clips.reading``."""
+        sets = {"test": self.test, "validation": self.validation, "train": self.train}
+        return replace(self, **{name: clips.reading(modalities) for name, clips in sets.items() if clips is not None})
 
     @property
     def speakers(self) -> Speakers:
@@ -233,10 +237,9 @@ def _batches(positions: Sequence[int], batch_size: int) -> list[list[int]]:
 
 
 def _loader(clips: Clips, batches: list[list[int]]) -> DataLoader[Batch]:
-    """Return a loader of given batches.
+    """Return a loader of given batches, with a random generator of its own.
 
-    It has its own random generator: a loader draws a number at each pass, and if it drew from torch's generator, the
-    number of evaluations would change the weights that are trained in between.
+    It draws a number at each pass: from torch's generator, evaluations would change the weights trained in between.
     """
     import torch
     from torch.utils.data import DataLoader

@@ -37,8 +37,13 @@ def predict_without_each(predictor: Predictor, test: Clips, means: MeanFeatures)
 
 def removable(network: nn.Module) -> list[str]:
     """Return the modalities that can be removed: both, or none if the network reads only one."""
-    modalities = list(_modules(network))
+    modalities = read_by(network)
     return modalities if len(modalities) > 1 else []
+
+
+def read_by(network: nn.Module) -> list[str]:
+    """Return the modalities that a network reads."""
+    return list(_modules(network))
 
 
 @contextmanager

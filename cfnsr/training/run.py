@@ -74,6 +74,7 @@ def run(
 
         fold = arrange(FoldDatasets.open(trial, corpus_folder / "shards", manifest))
         network, spec = build()
+        fold = fold.reading(missing_modality.read_by(network))
         clips = fold.train.index[["clip", "source_md5"]].to_numpy().tolist()
         inputs = [asdict(spec), asdict(settings), shared, asdict(manifest), clips, device.type]
         resume = ResumeCheckpoint(paths.resume, fingerprint(network.state_dict(), *inputs))

@@ -50,6 +50,13 @@ def test_a_batch_holds_the_clips_at_its_positions(clips: Clips) -> None:
     assert batch.label.tolist() == [3, 0, 7]
 
 
+def test_clips_of_one_modality_read_its_arrays_only(clips: Clips) -> None:
+    assert list(clips.reading(["audio"])[3].arrays) == ["mel", "mfcc"]
+    assert torch.equal(clips.reading(["audio"])[3]["mel"], clips[3]["mel"])
+    sequences = clips.with_arrays({"video_sequence": np.zeros((16, 2, 3), np.float32)})
+    assert list(sequences.reading(["video"])[3].arrays) == ["video_sequence"]
+
+
 def test_open_clips_keep_no_file_open(folder: Path) -> None:
     before = len([*Path("/dev/fd").iterdir()])
     clips = Clips(folder, corpus.ACTORS, list(LABELS))
