@@ -40,6 +40,7 @@ from cfnsr.runtime.bad_clips import BadClips
 FRAMES, WIDTH, HEIGHT, FACE, NOISE = 111, 1280, 720, 400, 6
 Row = tuple[str, float, float]  # what was measured, with its unit; the figure; its target
 TARGETS = {3: 0.80, 0: 1.0}  # by the number of B-frames
+KINDS = {3: "with B-frames", 0: "without B-frames"}
 TARGET_TOGETHER, TARGET_OF_THREADS, TARGET_MIB = 0.45, 1.05, 67.0
 NO_TARGET = math.nan
 JOBS, REPEATS = 2, 2  # clips at a time; runs, of which the fastest counts
@@ -48,8 +49,8 @@ VIDEO = {"frames": 30, "side_px": 224}
 AUDIO = config.load(Path(__file__).parents[1] / "presets/base.yaml").extract.audio.model_dump()
 
 
-def options(decoder: str = "pyav") -> ExtractOptions:
-    return ExtractOptions(0.5, 2.45, {**VIDEO, "decoder": decoder}, AUDIO)
+def options(**video: Any) -> ExtractOptions:
+    return ExtractOptions(0.5, 2.45, {**VIDEO, "decoder": "pyav", **video}, AUDIO)
 
 
 def generate(path: Path, b_frames: int, seed: int) -> Path:
@@ -87,8 +88,8 @@ def decode_all(path: Path) -> None:
             pass
 
 
-def extract_clip(path: Path, decoder: str = "pyav") -> None:
-    extract.sample(Clip(path.stem, path, "01", "sad"), BOXES, options(decoder))
+def extract_clip(path: Path, **video: Any) -> None:
+    extract.sample(Clip(path.stem, path, "01", "sad"), BOXES, options(**video))
 
 
 def with_torchcodec(path: Path) -> None:
@@ -119,7 +120,11 @@ def as_published(path: Path) -> None:
 
 def ways() -> dict[str, Callable[[Path], None]]:
     """Return what is measured beside the floor, by name; say what cannot be used."""
-    known = {"extraction": extract_clip, "OpenCV, whole frames of the whole clip": as_published}
+    known: dict[str, Callable[[Path], None]] = {
+        "extraction": extract_clip,
+        "the same with deblock: false": partial(extract_clip, deblock=False),
+        "OpenCV, whole frames of the whole clip": as_published,
+    }
     for library, way in {"decord": partial(extract_clip, decoder="decord"), "torchcodec": with_torchcodec}.items():
         try:
             importlib.import_module(library)
@@ -129,26 +134,22 @@ def ways() -> dict[str, Callable[[Path], None]]:
     return known
 
 
-def cpu_s(work: Callable[[], object]) -> float:
-    started = time.process_time()
+def seconds(work: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    started = clock()
     work()
-    return time.process_time() - started
+    return clock() - started
 
 
 def ratios(paths: list[Path], b_frames: int, measured: dict[str, Callable[[Path], None]]) -> list[Row]:
     """Measure each way's CPU time a clip, by the floor's."""
-    times = np.array([[cpu_s(partial(way, path)) for way in (decode_all, *measured.values())] for path in paths])
-    click.echo(f"{kind(b_frames)}: floor {statistics.median(times[:, 0]) * 1000:.0f} ms CPU a clip", err=True)
+    times = np.array([[seconds(partial(way, path)) for way in (decode_all, *measured.values())] for path in paths])
+    click.echo(f"{KINDS[b_frames]}: floor {statistics.median(times[:, 0]) * 1000:.0f} ms CPU a clip", err=True)
     shares = np.median(times[:, 1:] / times[:, :1], axis=0).tolist()
     targets = [TARGETS[b_frames]] + [NO_TARGET] * (len(measured) - 1)
     return [
-        (f"{name}, {kind(b_frames)}: CPU time by decoding every frame", share, target)
+        (f"{name}, {KINDS[b_frames]}: CPU time by decoding every frame", share, target)
         for name, share, target in zip(measured, shares, targets, strict=True)
     ]
-
-
-def kind(b_frames: int) -> str:
-    return "with B-frames" if b_frames else "without B-frames"
 
 
 def extract_all(paths: list[Path], frames: int, jobs: int) -> None:
@@ -160,22 +161,16 @@ def extract_all(paths: list[Path], frames: int, jobs: int) -> None:
     assert sum(sample is not None for sample in samples) == len(paths)
 
 
-def wall_s(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def in_parallel(paths: list[Path], b_frames: int) -> list[Row]:
     """Measure extraction of several clips at a time: its wall clock says something on idle cores only."""
     alone, together = (partial(extract_all, paths, FRAMES, jobs) for jobs in (1, JOBS))
     # Other programs only lengthen a wall clock.
-    floor_s = min(wall_s(lambda: [decode_all(path) for path in paths]) for _ in range(REPEATS))
-    ours_s = min(wall_s(together) for _ in range(REPEATS))
-    name = f"extraction, {kind(b_frames)}, {JOBS} clips at a time"
+    floor_s = min(seconds(lambda: [decode_all(path) for path in paths], time.perf_counter) for _ in range(REPEATS))
+    ours_s = min(seconds(together, time.perf_counter) for _ in range(REPEATS))
+    name = f"extraction, {KINDS[b_frames]}, {JOBS} clips at a time"
     return [
         (f"{name}: wall clock by decoding every frame on one core", ours_s / floor_s, TARGET_TOGETHER),
-        (f"{name}: CPU time by one at a time", cpu_s(together) / cpu_s(alone), TARGET_OF_THREADS),
+        (f"{name}: CPU time by one at a time", seconds(together) / seconds(alone), TARGET_OF_THREADS),
     ]
 
 

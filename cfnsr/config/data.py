@@ -158,8 +158,15 @@ class ExtractVideo(Section):
     """Frames of a clip."""
 
     decoder: Literal["pyav", "decord"]
+    deblock: bool
     frames: Annotated[int, Field(ge=1, le=10_000)]
     side_px: Annotated[int, Field(ge=16, le=4096)]
+
+    @model_validator(mode="after")
+    def check_deblock(self) -> ExtractVideo:
+        if not self.deblock and self.decoder != "pyav":
+            raise ValueError("deblock: false is for the decoder pyav")
+        return self
 
 
 class ExtractAudio(Section):

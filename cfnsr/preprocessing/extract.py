@@ -105,6 +105,7 @@ def face_crops(
     frames: int,
     side_px: int,
     decoder: str,
+    deblock: bool = True,
 ) -> tuple[UInt8[np.ndarray, "time side side 3"], int]:
     """Crop the face from evenly spaced frames of a window.
 
@@ -115,7 +116,7 @@ def face_crops(
         offset_s, window_s: see ``video.evenly_spaced``.
         frames: number of crops.
         side_px: their side in pixels.
-        decoder: a file of ``cfnsr.preprocessing.video``.
+        decoder, deblock: see ``video.frames``.
 
     Returns:
         The crops, RGB, and the number of frames whose picture had another size than the first one's.
@@ -130,7 +131,8 @@ def face_crops(
         raise CfnsrError(clip.path, problem, "Fetch the clip and its landmarks again")
     indices = video.evenly_spaced(times_s, frames, offset_s=offset_s, window_s=window_s)
     crops, scaled = [], 0
-    decoded = video.frames(clip.path, timeline, [part.start + index for index in indices], decoder=decoder)
+    numbers = [part.start + index for index in indices]
+    decoded = video.frames(clip.path, timeline, numbers, decoder=decoder, deblock=deblock)
     for index, frame in zip(indices, decoded, strict=True):
         _check_box(clip.path, boxes[index], frame)
         crops.append(frame.crop(boxes[index], side_px))

@@ -77,6 +77,16 @@ def test_selective_decoding_is_exact_and_decodes_less(clip: Path) -> None:
     assert needed <= decoded and len(decoded) <= 0.7 * len(everything)
 
 
+def test_frames_without_deblocking_are_the_same_but_for_few_values(clip: Path) -> None:
+    chosen, timeline = [0, 20, 41], media.timeline(clip)
+    filtered, plain = (
+        [frame.image.astype(int) for frame in video.frames(clip, timeline, chosen, decoder="pyav", deblock=deblock)]
+        for deblock in (True, False)
+    )
+    assert [number_of(image.astype(np.uint8)) for image in plain] == chosen
+    assert 0 < np.abs(np.subtract(filtered, plain)).mean() < 3
+
+
 def test_shown_frames_leave_no_reference_cycle(clip: Path) -> None:
     timeline = media.timeline(clip)
     gc.collect()

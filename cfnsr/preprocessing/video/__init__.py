@@ -24,7 +24,9 @@ def names() -> list[str]:
     return registry.names(__name__)
 
 
-def frames(path: Path, timeline: Timeline, indices: list[int], *, decoder: str) -> Iterator[Frame]:
+def frames(
+    path: Path, timeline: Timeline, indices: list[int], *, decoder: str, deblock: bool = True
+) -> Iterator[Frame]:
     """Decode the frames at ``indices``, one at a time.
 
     Args:
@@ -32,6 +34,7 @@ def frames(path: Path, timeline: Timeline, indices: list[int], *, decoder: str) 
         timeline: of the video.
         indices: of the frames, ascending; an index may repeat.
         decoder: a file of this package.
+        deblock: whether block edges are filtered as the file's format says; only ``pyav`` can leave it out.
 
     Raises:
         CfnsrError: a frame cannot be decoded, or the decoder is not installed.
@@ -40,7 +43,7 @@ def frames(path: Path, timeline: Timeline, indices: list[int], *, decoder: str) 
     if source is not None:
         return source.frames(indices)
     module = registry.load(__name__, decoder, where="extract.video.decoder", kind="decoder")
-    return module.frames(path, timeline, indices)
+    return module.frames(path, timeline, indices, **({} if deblock else {"deblock": False}))
 
 
 def of_clip(clip: Clip, timeline: Timeline) -> slice:

@@ -16,7 +16,7 @@ from cfnsr.preprocessing.media import Timeline
 _REMEDY = "Fetch or record the clip again"
 
 
-def frames(path: Path, timeline: Timeline, indices: list[int]) -> Iterator[Frame]:
+def frames(path: Path, timeline: Timeline, indices: list[int], *, deblock: bool = True) -> Iterator[Frame]:
     """Decode frames; see ``cfnsr.preprocessing.video.frames``.
 
     Before each packet the decoder is set to drop frames that are neither needed nor referred to by others. This saves
@@ -26,6 +26,8 @@ def frames(path: Path, timeline: Timeline, indices: list[int]) -> Iterator[Frame
     with open_media(path) as container:
         stream = container.streams[timeline.stream]
         assert isinstance(stream, av.VideoStream)
+        if not deblock:
+            stream.codec_context.options = {"skip_loop_filter": "all"}
         display = Display.of(stream, timeline.pixel_ratio)
         decoded = decode(container, stream, timeline, frozenset(needed))
         shown: tuple[int, Frame] | None = None
