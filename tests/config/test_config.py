@@ -310,6 +310,13 @@ def test_no_number_may_be_endless(number: float) -> None:
         assert ".".join(map(str, [*sections, name])) in str(error.value) and len(str(error.value)) < 400
 
 
+def test_only_pyav_leaves_out_deblocking() -> None:
+    values = copy.deepcopy(SHIPPED)
+    values["extract"]["video"] |= {"decoder": "decord", "deblock": False}
+    with pytest.raises(CfnsrError, match=r"extract\.video: deblock: false is for the decoder pyav"):
+        config.check(values, Path("params.yaml"))
+
+
 @pytest.mark.parametrize(
     ("section", "values", "problem"),
     [
