@@ -31,7 +31,7 @@ from tests.support.media import tone
 os.environ["PYTHONPATH"] = sys.path[0]  # of the workers
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 WORKERS = (1, 2, 4)
-CLIPS, CHUNK = 24, 6
+CLIPS, CHUNK = 96, 12
 ENCODER = "whisper_tiny"
 
 
