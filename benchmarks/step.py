@@ -1,8 +1,9 @@
 """Measure a training step at the published size: CFN-SR, forward, backward and Adam.
 
 First alternates, in one process, plain fp32 with channels first, as the published code computes; channels last; and
-bf16. Then freed memory is kept, as in training, and the last of these alternates with the same without torch's
-deterministic mode, compiled, and with the plain step. Example: python benchmarks/step.py --clips 2 --compile
+bf16. Then freed memory is kept, as in training, and these alternate with bf16 without torch's deterministic mode,
+compiled, and with the plain step. Each is compared with the arithmetic limit: its floating-point operations, at the
+speed of large matrix products here. Example: python benchmarks/step.py --clips 2 --compile
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import copy
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from cfnsr.evaluation import device
 from cfnsr.evaluation.predict import Normalise
@@ -62,7 +64,7 @@ def stepper(
     return step
 
 
-def turns_of(kinds: dict[str, Callable[[], None]], turns: int) -> dict[str, float]:
+def turns_of(kinds: Mapping[str, Callable[[], object]], turns: int) -> dict[str, float]:
     """Measure the seconds of each kind of step: the median of its turns, without the first."""
     spent: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(turns + 1):
@@ -71,6 +73,37 @@ def turns_of(kinds: dict[str, Callable[[], None]], turns: int) -> dict[str, floa
             step()
             spent[name].append(time.perf_counter() - started)
     return {name: float(np.median(seconds[1:])) for name, seconds in spent.items()}
+
+
+def tera_operations(step: Callable[[], None]) -> float:
+    """Count the floating-point operations of a step, in units of 10^12."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops() / 1e12
+
+
+def products_per_s(precision: str) -> float:
+    """Measure matrix products of 4096 x 4096: 10^12 floating-point operations a second."""
+    side = 4096
+    matrix = torch.randn(side, side).to(torch.bfloat16 if precision == "bf16" else torch.float32)
+    seconds = turns_of({"product": lambda: torch.mm(matrix, matrix)}, 3)["product"]
+    return 2 * side**3 / 1e12 / seconds
+
+
+def saved_gb(network: nn.Module, clips: int, precision: str) -> float:
+    """Measure what the forward pass keeps for the backward pass, in GB, without the weights."""
+    weights = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
+    storages: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        stepper(network, SPEC, clips, precision=precision, channels_last=True)()
+    return sum(storages.values()) / 1e9
 
 
 def rows() -> list[tuple[str, float, float]]:
@@ -130,10 +163,18 @@ def main(clips: int, turns: int, threads: int, compiled: bool) -> None:
                 compiled_network, SPEC, clips, precision=precision, channels_last=True
             )
     spent |= turns_of(kept, turns)
+    operations = tera_operations(plain)
+    limits = {precision: operations / products_per_s(precision) for precision in ("fp32", "bf16")}
     click.echo(f"CFN-SR at the published size, a step of {clips} clips on {threads} threads")
     click.echo(f"`precision: auto` selects {device.pick_precision('auto', CPU)} here")
     for name, seconds in spent.items():
-        click.echo(f"  {name:28} {seconds:6.2f} s, {spent[first] / seconds:.2f} x")
+        limit = limits["bf16" if "bf16" in name else "fp32"]
+        click.echo(f"  {name:28} {seconds:6.2f} s, {spent[first] / seconds:.2f} x, {seconds / limit:.1f} x the limit")
+    click.echo(
+        f"{operations:.2f} x 10^12 operations, at the speed of matrix products: the limit. Kept for the backward pass:"
+    )
+    for precision in ("fp32", "bf16"):
+        click.echo(f"  {precision}: {saved_gb(network, clips, precision):.2f} GB")
 
 
 if __name__ == "__main__":
