@@ -28,7 +28,7 @@ repro: setup ## run the pipeline, print the table (PRESET=name writes a preset i
 	@cfnsr results
 
 test: setup ## run all tests
-	python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: setup ## check style, types and import directions
 	ruff check .
