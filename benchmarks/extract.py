@@ -222,7 +222,7 @@ def memory(source: Path, minutes: float) -> list[Row]:
     ]
 
 
-def rows(clips: int = 3, minutes: float = 10.0) -> list[Row]:
+def rows(clips: int = 4, minutes: float = 10.0) -> list[Row]:
     """Measure; return names with units, figures and targets, of which none is to be exceeded (NaN: no target)."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

@@ -40,8 +40,8 @@ def describe(device: torch.device) -> str:
 def pick_precision(name: str, device: torch.device) -> str:
     """Return the precision of the forward pass; ``auto`` depends on nothing but the kind of processor.
 
-    A GPU that computes in bfloat16 itself: ``bf16``; any other GPU: ``fp16``. A CPU with bfloat16 matrix instructions
-    (AMX): ``bf16``; without them bfloat16 would be slower than fp32, so ``fp32``. docs/training.md has the speeds.
+    A GPU that computes in bfloat16 itself: ``bf16``; any other GPU: ``fp16``. A CPU with bfloat16 instructions (AMX, or
+    AVX512's): ``bf16``; without them bfloat16 would be slower than fp32, so ``fp32``. docs/training.md has the speeds.
 
     Args:
         name: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
@@ -51,7 +51,8 @@ def pick_precision(name: str, device: torch.device) -> str:
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if torch.cpu.get_capabilities().get("amx_bf16", False) else "fp32"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "fp32"
 
 
 def check_compiler(device: torch.device) -> None:

@@ -28,8 +28,8 @@ def test_the_device_is_described_with_threads_and_torch() -> None:
 
 
 def test_automatic_precision_follows_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    for flags, expected in (({"amx_bf16": True}, "bf16"), ({"amx_bf16": False}, "fp32"), ({}, "fp32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flags=flags: flags)
+    for flag, expected in (("amx_bf16", "bf16"), ("avx512_bf16", "bf16"), ("avx2", "fp32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda flag=flag: {flag: True})
         assert device.pick_precision("auto", CPU) == expected
     for native, expected in ((True, "bf16"), (False, "fp16")):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, native=native: native)
