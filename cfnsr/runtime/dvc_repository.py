@@ -20,6 +20,8 @@ from cfnsr.errors import CfnsrError
 # DVC is imported inside functions: the import takes half a second, which reading dvc.yaml does not need.
 
 _CHECKED = "params"
+# `best` deletes jobs that are no longer listed, and `report` reads their folder: at the same time it would miss files.
+_AFTER = {"report": "best"}
 
 
 @dataclass(frozen=True)
@@ -203,4 +205,8 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
         problem = f"{stale_inputs[0]} is stale (and {len(stale_inputs) - 1} more)"
         raise CfnsrError("the jobs' data", problem, f"Run `dvc repro {targets}` first")
     todo = {job for job in jobs if job in changed or (nx.descendants(graph, job) & jobs & changed) - {_CHECKED}}
+    for job in todo:
+        stage, at, corpus = job.partition("@")
+        if stage in _AFTER and (before := f"{_AFTER[stage]}{at}{corpus}") in todo:
+            graph.add_edge(job, before)
     return Plan({job: nx.descendants(graph, job) & todo for job in sorted(todo)}, len(jobs) - len(todo))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cfnsr.runtime import dvc_repository
 from tests.support.repository import Repository
 
 OF_ACTOR_04 = [f"{stage}@studio-04" for stage in ("download", "landmarks", "crop", "extract")]
@@ -36,6 +37,9 @@ def test_grown_lists_run_what_is_new(stubbed: Repository, tmp_path: Path) -> Non
         assert {path.name for path in (data / kind).glob("held_out/*/*")} == {"fold_1", "fold_2"}
 
     repository.list_rows(combine=[])
+    # `cfnsr launch` runs side by side what has no order, and `best` deletes what `report` would read.
+    needs = dvc_repository.plan(repository.folder, dvc_repository.stage_names(repository.folder)).needs
+    assert "best@studio" in needs["report@studio"]
     assert repository.repro() == ["best@studio", "report@studio"]
     for kind in ("jobs", "models"):
         assert {path.name for path in (data / kind / "held_out").iterdir()} == {"video", "audio", "cfnsr"}
