@@ -20,8 +20,9 @@ from cfnsr.errors import CfnsrError
 # DVC is imported inside functions: the import takes half a second, which reading dvc.yaml does not need.
 
 _CHECKED = "params"
-# `best` deletes jobs that are no longer listed, and `report` reads their folder: at the same time it would miss files.
-_AFTER = {"report": "best"}
+# Stages that must not run at the same time: `best` deletes jobs that are no longer listed, and `report` reads their
+# folder; `check` deletes features of speakers that are no longer listed, where `features` writes.
+_AFTER = {"report": "best", "features": "check"}
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,16 @@ def site_cache_folder(root: Path) -> Path:
         return Path(site_cache_dir(Config(str(root / ".dvc"))["core"].get("site_cache_dir"))) / "repo"
 
 
+def not_together(jobs: Collection[str]) -> list[tuple[str, str]]:
+    """Return the pairs of jobs of which the first must wait for the second, though it reads none of its outputs."""
+    return [
+        (job, before)
+        for job in jobs
+        for before in jobs
+        if _AFTER.get(job.partition("@")[0]) == before.partition("@")[0]
+    ]
+
+
 @contextmanager
 def _readable(root: Path) -> Iterator[None]:
     from dvc.exceptions import DvcException
@@ -205,8 +216,5 @@ def plan(root: Path, stages: Collection[str]) -> Plan:
         problem = f"{stale_inputs[0]} is stale (and {len(stale_inputs) - 1} more)"
         raise CfnsrError("the jobs' data", problem, f"Run `dvc repro {targets}` first")
     todo = {job for job in jobs if job in changed or (nx.descendants(graph, job) & jobs & changed) - {_CHECKED}}
-    for job in todo:
-        stage, at, corpus = job.partition("@")
-        if stage in _AFTER and (before := f"{_AFTER[stage]}{at}{corpus}") in todo:
-            graph.add_edge(job, before)
+    graph.add_edges_from(not_together(todo))
     return Plan({job: nx.descendants(graph, job) & todo for job in sorted(todo)}, len(jobs) - len(todo))
