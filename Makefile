@@ -40,7 +40,7 @@ docs: setup ## build the site, with the reference of all modules, in build/site;
 	mkdocs build --strict
 	python -W error -m pdoc --docformat google --template-directory docs/site/pdoc --output-directory build/site/api cfnsr stages
 
-bench: setup ## measure what users wait for, and write the table into docs/speed.md: ten minutes
+bench: setup ## measure what users wait for, and write the table into docs/speed.md: four minutes
 	python -m benchmarks
 
 lock: setup ## resolve pyproject.toml into requirements.lock

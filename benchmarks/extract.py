@@ -239,7 +239,7 @@ def rows(clips: int = 4, minutes: float = 10.0) -> list[Row]:
 
 
 @click.command(help=__doc__)
-@click.option("--clips", default=3, show_default=True)
+@click.option("--clips", default=4, show_default=True, help="A multiple of two: two are extracted at a time.")
 @click.option("--minutes", default=10.0, show_default=True, help="Length of the long clip.")
 def main(**options: Any) -> None:
     for name, figure, target in rows(**options):

@@ -135,11 +135,14 @@ def site_cache_folder(root: Path) -> Path:
 
 def not_together(jobs: Collection[str]) -> list[tuple[str, str]]:
     """Return the pairs of jobs of which the first must wait for the second, though it reads none of its outputs."""
+    of_stage: dict[str, list[str]] = {}
+    for job in jobs:
+        of_stage.setdefault(job.partition("@")[0], []).append(job)
     return [
         (job, before)
-        for job in jobs
-        for before in jobs
-        if _AFTER.get(job.partition("@")[0]) == before.partition("@")[0]
+        for stage, other in _AFTER.items()
+        for job in of_stage.get(stage, [])
+        for before in of_stage.get(other, [])
     ]
 
 
