@@ -24,6 +24,7 @@ from tests.support.holds import Hold
 
 ROOT = Path(__file__).parents[2]
 STUBS = ROOT / "tests/support/stubs"
+QUICK_LOCK = ROOT / "tests/support/quick_lock"
 # Of the working tree: copies take seconds.
 _LEFT_OUT = re.compile(r"metrics/|dvc\.lock$|docs/decisions/|tests/(?!__init__|conftest|pipeline/|support/)")
 _STAGES: dict[bytes, list[str]] = {}  # by the md5 of the two files that decide them: listing them takes DVC a second
@@ -128,7 +129,7 @@ class Repository:
             "GIT_AUTHOR_EMAIL": "test@localhost",
             "GIT_COMMITTER_NAME": "test",
             "GIT_COMMITTER_EMAIL": "test@localhost",
-            "PYTHONPATH": str(self.folder),
+            "PYTHONPATH": f"{self.folder}{os.pathsep}{QUICK_LOCK}",
             "STUB_HOLDS": str(self.holds),
             "DVC_GLOBAL_CONFIG_DIR": str(self.folder / ".git" / "dvc-global"),
         }
