@@ -366,3 +366,12 @@ def test_a_number_of_many_digits_is_refused(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(f"corpus: {'1' * 5000}\n")
     with pytest.raises(CfnsrError, match="is not YAML"):
         config.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "deep", ["[" * 60_000, "{a: " * 60_000, "- " * 60_000, "\n".join(" " * n + "a:" for n in range(2000))]
+)
+def test_deep_sections_are_an_error_without_a_crash(tmp_path: Path, deep: str) -> None:
+    (tmp_path / "params.yaml").write_text(f"corpus:\n {deep}\n")
+    with pytest.raises(CfnsrError, match="is not YAML"):
+        config.load(tmp_path / "params.yaml")

@@ -1,7 +1,7 @@
 """Have DVC read and write ``dvc.lock`` by a YAML library in C, ten times as fast as by the one in Python.
 
-DVC uses the latter to keep comments, which this file has none of; as it writes all of the file after each stage, that is
-most of a stub's time. Python imports this module at its start where its folder is on ``PYTHONPATH``.
+DVC uses the latter to keep comments, which this file has none of; as it writes the whole file after each stage, that
+is most of a stub's time. Python imports this module at its start where its folder is on ``PYTHONPATH``.
 ``tests/pipeline/test_quick_lock.py`` compares the two.
 """
 
