@@ -48,11 +48,10 @@ def check_unchanged() -> None:
 def imported() -> Iterator[tuple[str, Path]]:
     """Yield the name and file of each of the project's imported modules."""
     for name, module in list(sys.modules.items()):
-        # The running script is called __main__; its spec has its own name.
-        own_name = getattr(getattr(module, "__spec__", None), "name", None) if name == "__main__" else name
-        file = getattr(module, "__file__", None)
-        if own_name and own_name.partition(".")[0] in _PACKAGES and file:
-            yield own_name, Path(file)
+        if name == "__main__":  # the running script; its spec has its own name
+            name = getattr(getattr(module, "__spec__", None), "name", None) or ""
+        if name.partition(".")[0] in _PACKAGES and (file := getattr(module, "__file__", None)):
+            yield name, Path(file)
 
 
 def _loaded() -> Iterator[Path]:
