@@ -120,7 +120,9 @@ class Repository:
     def environment(self) -> dict[str, str]:
         """The environment of its commands: this Python, this repository's code, no settings of the user's."""
         bin_folder = str(Path(sys.executable).parent)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "GIT", "PYTEST"))}
+        # Nor what keeps Python from writing compiled files: each stage would compile the copied code again.
+        left_out = ("DVC", "GIT", "PYTEST", "PYTHONDONTWRITEBYTECODE")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         return inherited | {
             "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
             "NO_COLOR": "1",
