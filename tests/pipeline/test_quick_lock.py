@@ -38,3 +38,12 @@ def test_quick_lock_reads_and_writes_the_same(stubbed: Repository) -> None:
 def test_dvc_takes_quick_lock_for_its_own(stubbed: Repository) -> None:
     printed = stubbed.run("python", "-c", f"from {_yaml.__name__} import _dump, parse_yaml; print(_dump, parse_yaml)")
     assert printed.count("changed.<locals>") == 2
+
+
+def test_texts_parsed_again_are_not_shared() -> None:
+    parse, _ = changed(_yaml)
+    for name in ("dvc.lock", "dvc.yaml"):
+        first, again = (parse("stages: {a: {deps: [b]}}", name) for _ in range(2))
+        first["stages"]["a"]["deps"].append("changed")
+        assert again == parse("stages: {a: {deps: [b]}}", name) != first
+        assert parse("stages: {}", name) == {"stages": {}}

@@ -20,6 +20,7 @@ import psutil
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
+from tests.support import forked
 from tests.support.holds import Hold
 
 ROOT = Path(__file__).parents[2]
@@ -153,6 +154,15 @@ class Repository:
         process = self.start(*command)
         printed, _ = process.communicate()
         assert process.returncode == status, f"{command} ended with {process.returncode}:\n{printed}"
+        return printed
+
+    def dvc(self, *arguments: str) -> str:
+        """Run a command of DVC's as :meth:`run` does, in a process that has imported DVC already."""
+        done = forked.dvc(arguments, self.folder, self.environment)
+        if done is None:
+            return self.run("dvc", *arguments)
+        status, printed = done
+        assert status == 0, f"dvc {shlex.join(arguments)} ended with {status}:\n{printed}"
         return printed
 
     def cli(self, *arguments: str, status: int | None = 0, **environment: str) -> str:

@@ -1,7 +1,8 @@
 """Have DVC read and write ``dvc.lock`` by a YAML library in C, ten times as fast as by the one in Python.
 
 DVC uses the latter to keep comments, which this file has none of; as it writes the whole file after each stage, that
-is most of a stub's time. Python imports this module at its start where its folder is on ``PYTHONPATH``.
+is most of a stub's time. It also reads all its files again for each stage: here a text is parsed once in a process.
+Python imports this module at its start where its folder is on ``PYTHONPATH``.
 ``tests/pipeline/test_quick_lock.py`` compares the two.
 """
 
@@ -40,6 +41,8 @@ class _Finder(MetaPathFinder):
 
 def changed(module: Any) -> tuple[Callable[..., Any], Callable[[Any, Any], None]]:
     """Return the functions of DVC's that read and write a YAML file, changed for files named dvc.lock."""
+    import pickle
+
     import yaml
     from ruamel.yaml.resolver import implicit_resolvers
 
@@ -60,6 +63,16 @@ def changed(module: Any) -> tuple[Callable[..., Any], Callable[[Any, Any], None]
 
     Dumper.add_representer(module.OrderedDict, yaml.CSafeDumper.represent_dict)
     parse, dump = module.parse_yaml, module._dump
+    known: dict[tuple[str, str, bool], bytes] = {}
+
+    def parse_once(text: Any, path: Any, typ: str = "safe") -> Any:
+        lock = Path(path).name == "dvc.lock"
+        if typ != "safe" and not lock:  # it keeps comments
+            return parse_quickly(text, path, typ)
+        key = text, typ, lock
+        if key not in known:
+            known[key] = pickle.dumps(parse_quickly(text, path, typ))
+        return pickle.loads(known[key])
 
     def parse_quickly(text: Any, path: Any, typ: str = "safe") -> Any:
         if Path(path).name == "dvc.lock":
@@ -75,7 +88,7 @@ def changed(module: Any) -> tuple[Callable[..., Any], Callable[[Any, Any], None]
         else:
             dump(data, stream)
 
-    return parse_quickly, dump_quickly
+    return parse_once, dump_quickly
 
 
 sys.meta_path.insert(0, _Finder())
