@@ -24,14 +24,14 @@ def test_printed_command_compares_with_the_commit(root: Path, tmp_path: Path) ->
     with (repository.folder / "dvc.yaml").open("w") as file:
         YAML().dump({"stages": {"report": {"cmd": "true", **outputs}}}, file)
     repository.run("git", "init", "-q")
-    repository.run("dvc", "init", "-q")
+    repository.dvc("init", "-q")
     repository.edit("\ncorpus: studio", "\ncorpus: emodb")
     repository.commit("results of studio, params of emodb")
     repository.edit("\ncorpus: emodb", "\ncorpus: studio")
     metrics = repository.folder / "metrics/studio/metrics.json"
     values = json.loads(metrics.read_text())
     metrics.write_text(json.dumps(values | {"clips": values["clips"] + 1}))
-    assert re.search(r" clips +- +\d+ +-", repository.run("dvc", "metrics", "diff"))  # DVC finds nothing to compare
+    assert re.search(r" clips +- +\d+ +-", repository.dvc("metrics", "diff"))  # DVC finds nothing to compare
     command = re.search(r"^Compare with the last commit: (dvc .*\.json)$", repository.cli("results"), re.MULTILINE)
     assert command is not None
     assert re.search(rf" clips +{values['clips']} +\d+ +1\b", repository.run(*shlex.split(command[1])))

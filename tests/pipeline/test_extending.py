@@ -330,7 +330,7 @@ def test_a_new_system_runs_its_jobs_alone(stubbed: Repository, tmp_path: Path) -
 
 
 def stale(repository: Repository) -> set[str]:
-    return set(re.findall(r"^([\w@-]+@studio[\w-]*):$", repository.run("dvc", "status"), re.MULTILINE))
+    return set(re.findall(r"^([\w@-]+@studio[\w-]*):$", repository.dvc("status"), re.MULTILINE))
 
 
 def test_an_encoder_or_feature_makes_its_readers_stale(stubbed: Repository, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_runs_killed_in_every_stage_end_alike(stubbed: Repository, tmp_path: Pat
             assert dvc.returncode == 255 and f"failed to reproduce '{stage}" in printed
         hold.release()
         repair(broken)
-    broken.run("dvc", "repro")
+    broken.dvc("repro")
     assert broken.entries() == stubbed.entries()
     assert broken.results() == stubbed.results()
     assert not broken.corrupt()
@@ -93,7 +93,7 @@ def test_dvc_may_be_killed_at_any_moment(stubbed: Repository, tmp_path: Path) ->
             time.sleep(chance.uniform(0.3, 3))
         kill(dvc, broken)
         repair(broken)
-    broken.run("dvc", "repro")
+    broken.dvc("repro")
     assert broken.entries() == stubbed.entries() and broken.results() == stubbed.results()
     assert not broken.corrupt() and not broken.repro()
 
@@ -128,7 +128,7 @@ def test_an_orphan_cannot_change_the_cache(linked: Repository, moment: str) -> N
     dvc.stdout.close()
     assert alive([orphan]), "it ended with its DVC: this test shows nothing"
     linked.edit("    side_px: 48", "    side_px: 40")
-    linked.run("dvc", "repro", "extract@studio-01")
+    linked.dvc("repro", "extract@studio-01")
     frames = linked.folder / "data/studio/shards/01/frames.npy"
     right = frames.read_bytes()
     assert frames.stat().st_nlink == 2, "not linked to the cache: this test shows nothing"
@@ -137,7 +137,7 @@ def test_an_orphan_cannot_change_the_cache(linked: Repository, moment: str) -> N
     # One that had begun to write has lost its folder; one that had not replaces the output, but not what is cached.
     assert (frames.read_bytes() == right) == (moment == "half")
     assert not linked.corrupt()
-    linked.run("dvc", "repro", "extract@studio-01")
+    linked.dvc("repro", "extract@studio-01")
     assert frames.read_bytes() == right
     assert not linked.corrupt() and not linked.repro("extract@studio-01")
 
@@ -169,7 +169,7 @@ def test_the_second_of_two_runs_is_refused(stubbed: Repository, tmp_path: Path) 
     hold = repository.hold("extract")
     first = repository.start("dvc", "repro", "extract@studio-01")
     hold.process(first)
-    printed = repository.run("dvc", "repro", "extract@studio-01", status=255)
+    printed = repository.dvc("repro", "extract@studio-01", status=255)
     assert re.search(r"is busy, it is being blocked by:\s+\(PID \d+\): .*dvc repro", printed)
     assert "Traceback" not in printed
     hold.release()

@@ -48,8 +48,8 @@ def test_grown_lists_run_what_is_new(stubbed: Repository, tmp_path: Path) -> Non
 
     # Where they never grew: of the same outputs, the stages that gather make the same.
     stranger = repository.clone(tmp_path / "stranger")
-    stranger.run("dvc", "config", "--local", "cache.dir", str(repository.folder / ".dvc/cache"))
-    stranger.run("dvc", "checkout")
+    stranger.dvc("config", "--local", "cache.dir", str(repository.folder / ".dvc/cache"))
+    stranger.dvc("checkout")
     gather = ["check@studio", "best@studio", "report@studio"]
     assert stranger.repro("--force", "--single-item", *gather) == gather
     assert stranger.entries() == repository.entries() and stranger.results() == repository.results()

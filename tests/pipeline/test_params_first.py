@@ -24,7 +24,7 @@ INJECTED = {
 def copied(stubbed: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     repository = stubbed.copy(tmp_path_factory.mktemp("params_first") / "repository")
     (repository.folder / "stages/params.py").write_bytes((ROOT / "stages/params.py").read_bytes())  # not its stub
-    repository.run("dvc", "repro")
+    repository.dvc("repro")
     repository.commit("with the real stage")
     return repository
 
@@ -45,9 +45,9 @@ def is_hacked(repository: Repository) -> bool:
     return any(repository.folder.rglob("*hacked"))
 
 
-def refused(repository: Repository, *command: str) -> None:
-    """Run a command that must fail in the stage `params`, and run no other."""
-    printed = repository.run(*command, status=255)
+def refused(repository: Repository, *arguments: str) -> None:
+    """Run a command of DVC's that must fail in the stage `params`, and run no other."""
+    printed = repository.dvc(*arguments, status=255)
     assert [line for line in printed.splitlines() if line.startswith("Running stage")] == ["Running stage 'params':"]
     assert "Error: params.yaml: " in printed and not is_hacked(repository)
 
@@ -55,25 +55,25 @@ def refused(repository: Repository, *command: str) -> None:
 @pytest.mark.parametrize("kind", INJECTED)
 def test_no_name_reaches_a_shell(repository: Repository, kind: str) -> None:
     inject(repository, kind)
-    refused(repository, "dvc", "repro", *(["--keep-going"] if kind in {"job", "quote"} else []))
+    refused(repository, "repro", *(["--keep-going"] if kind in {"job", "quote"} else []))
 
 
 def test_experiments_and_targets_are_checked_first(repository: Repository) -> None:
-    refused(repository, "dvc", "exp", "run", "-S", "actors=['01; touch hacked']", "pretrain")
+    refused(repository, "exp", "run", "-S", "actors=['01; touch hacked']", "pretrain")
     # The output of `params` is gone: what skips that stage lacks it.
-    printed = repository.run("dvc", "repro", "--downstream", "download", status=255)
+    printed = repository.dvc("repro", "--downstream", "download", status=255)
     assert "data/params.txt" in printed and "Running" not in printed
 
 
 @pytest.mark.parametrize(("kind", "stage"), [("actor", "download"), ("job", "pretrain")])
 def test_names_are_quoted_where_the_check_is_skipped(repository: Repository, kind: str, stage: str) -> None:
     inject(repository, kind)
-    printed = repository.run("dvc", "repro", "--downstream", stage, status=255)
+    printed = repository.dvc("repro", "--downstream", stage, status=255)
     assert "Running stage" in printed and not is_hacked(repository)
 
 
 def test_a_sound_edit_runs_nothing_downstream(repository: Repository) -> None:
     repository.edit("jobs: 0 ", "jobs: 1 ")
     assert plan(repository.folder, stage_names(repository.folder)).needs == {"params": set()}
-    printed = repository.run("dvc", "repro")
+    printed = repository.dvc("repro")
     assert printed.count("Running stage") == 1 and "Running stage 'params'" in printed

@@ -40,7 +40,7 @@ def test_a_second_run_has_nothing_to_do(repository: Repository, params: config.P
     gathered = ["params", "published_landmarks", "check", "best", "report"]
     assert len(repository.stages) == 4 * len(params.actors) + len(gathered) + jobs
     assert not repository.repro()
-    assert "Data and pipelines are up to date" in repository.run("dvc", "status")
+    assert "Data and pipelines are up to date" in repository.dvc("status")
 
 
 def test_results_prints_the_table_and_times(repository: Repository, params: config.Params) -> None:
@@ -83,7 +83,7 @@ def test_a_copy_of_the_page_has_run_info(repository: Repository, tmp_path: Path)
 
 
 def test_dvc_shows_two_metrics_a_system(repository: Repository, params: config.Params) -> None:
-    shown = json.loads(repository.run("dvc", "metrics", "show", "--json"))
+    shown = json.loads(repository.dvc("metrics", "show", "--json"))
     (figures,) = (file["data"] for file in shown[""]["data"].values())
     results = pd.read_csv(repository.folder / "metrics/studio/results.csv").set_index("name")
     assert list(figures) == ["accuracy", "uar", "clips", "skipped"]
@@ -91,26 +91,26 @@ def test_dvc_shows_two_metrics_a_system(repository: Repository, params: config.P
     for name in ("accuracy", "uar"):
         assert list(figures[name]) == [name for _, name in params.run.rows]
         assert figures[name] == pytest.approx(results[name].to_dict(), abs=1e-4)
-    shown = json.loads(repository.run("dvc", "metrics", "show", "--json", "data/studio/validation.json"))
+    shown = json.loads(repository.dvc("metrics", "show", "--json", "data/studio/validation.json"))
     found = shown[""]["data"]["data/studio/validation.json"]["data"]
     assert found["clips"] == 8 * found["speakers"] == 8 * len(params.actors) and found["contradictions"] == 0
 
 
 def test_the_columns_of_experiments_are_short(repository: Repository) -> None:
-    shown = repository.run("dvc", "exp", "show", "--csv", "--drop", ".*/")
+    shown = repository.dvc("exp", "show", "--csv", "--drop", ".*/")
     columns = shown.splitlines()[0].split(",")
     assert columns[5:15] == [
         *(f"{kind}.{name}" for kind in ("accuracy", "uar") for name in ("video", "audio", "averaging", "cfnsr")),
         *("clips", "skipped"),
     ]
-    (workspace, committed) = json.loads(repository.run("dvc", "exp", "show", "--json"))
+    (workspace, committed) = json.loads(repository.dvc("exp", "show", "--json"))
     for state in (workspace, committed):
         assert set(state["data"]["metrics"]) == {"metrics/studio/metrics.json"}
         assert state["data"]["metrics"] == workspace["data"]["metrics"]
 
 
 def test_dvcs_plots_draw_from_the_files(repository: Repository) -> None:
-    shown = json.loads(repository.run("dvc", "plots", "show", "--json"))
+    shown = json.loads(repository.dvc("plots", "show", "--json"))
     drawn = " ".join(shown["data"])
     for part in ("confusion/cfnsr.csv", "curves/cfnsr.csv", "curves/video.csv", "results.csv", "recall.csv"):
         assert part in drawn

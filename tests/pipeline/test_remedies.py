@@ -30,7 +30,7 @@ def damage_unseen(path: Path) -> None:
 
 def test_remedy_of_stored_files_mends_each_damage(stubbed: Repository, tmp_path: Path) -> None:
     repository = stubbed.copy(tmp_path / "repository")
-    repository.run("dvc", "status")  # after which DVC knows sizes and times of the copy
+    repository.dvc("status")  # after which DVC knows sizes and times of the copy
     names = (JOB / "predictions.parquet", JOB / "record.json", JOB / "curves/test.csv", "data/studio/faces/01.parquet")
     names = (*names, "data/studio/manifest.json", "metrics/studio/results.csv", CLIPS / "clip_0.mp4")
     paths = [repository.folder / name for name in names]
@@ -58,7 +58,7 @@ def test_clip_that_dvc_has_recorded_is_fetched(stubbed: Repository, tmp_path: Pa
     clip, lock = repository.folder / CLIPS / "clip_0.mp4", repository.lock
     whole = clip.read_bytes()
     damage(clip, whole[:10])
-    repository.run("dvc", "commit", "-f", "download@studio-01")
+    repository.dvc("commit", "-f", "download@studio-01")
     assert repository.lock != lock
     (repository.folder / CLIPS / "clip_1.mp4").unlink(missing_ok=True)
     damage(object_of_bytes(repository, whole), whole[:20])  # `-f` alone would put it in the new clip's place

@@ -54,7 +54,7 @@ def test_a_killed_stage_ends_alike(finished: Repository, tmp_path: Path, stage: 
     process.kill()
     printed, _ = dvc.communicate()
     assert dvc.returncode == 255 and f"failed to reproduce '{stage}'" in printed
-    printed = killed.run("dvc", "repro", "-f", "-s", stage)
+    printed = killed.dvc("repro", "-f", "-s", stage)
     assert ("resum" in printed) == stage.startswith("train")
     assert killed.entries() == finished.entries() and not killed.corrupt()
     assert digests(killed.folder) == digests(finished.folder)

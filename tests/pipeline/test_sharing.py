@@ -23,13 +23,13 @@ def stored(
         store.bucket(shop, "results", patch)
         repository = stubbed.copy(tmp_path_factory.mktemp("stored") / "repository")
         store.link(repository, shop, "s3://results/cfnsr")
-        repository.run("dvc", "push", "--run-cache")
+        repository.dvc("push", "--run-cache")
         yield repository
 
 
 def test_one_command_fetches_the_report(stored: Repository, tmp_path: Path) -> None:
     colleague = stored.clone(tmp_path / "colleague")
-    colleague.run("dvc", "pull", "report")
+    colleague.dvc("pull", "report")
     for name in ("report.html", "report.md"):
         path = f"metrics/studio/{name}"
         assert (colleague.folder / path).read_bytes() == (stored.folder / path).read_bytes()
@@ -39,7 +39,7 @@ def test_one_command_fetches_the_report(stored: Repository, tmp_path: Path) -> N
 def test_a_pulled_clone_trains_nothing(stored: Repository, tmp_path: Path) -> None:
     """Nor what stands in no commit, and another has run: the run cache, which all share, knows it."""
     colleague = stored.clone(tmp_path / "colleague")
-    colleague.run("dvc", "pull", "--allow-missing")
+    colleague.dvc("pull", "--allow-missing")
     assert not colleague.repro("--allow-missing")
     assert colleague.entries() == stored.entries() and colleague.results() == stored.results()
     colleague.edit("      heads: 8 ", "      heads: 4 ")
@@ -50,9 +50,9 @@ def test_a_pulled_clone_trains_nothing(stored: Repository, tmp_path: Path) -> No
     tried = stored.copy(tmp_path / "tried")
     tried.edit("      heads: 8 ", "      heads: 2 ")
     tried.repro()
-    tried.run("dvc", "push", "--run-cache")
+    tried.dvc("push", "--run-cache")
     colleague.run("git", "checkout", "-q", ".")
-    colleague.run("dvc", "pull", "--allow-missing", "--run-cache")
+    colleague.dvc("pull", "--allow-missing", "--run-cache")
     assert colleague.results() == stored.results()
     colleague.edit("      heads: 8 ", "      heads: 2 ")
     assert colleague.repro("--allow-missing", "--pull") == ["report@studio"]  # its metrics are in git

@@ -69,7 +69,7 @@ def test_imported_checkpoints_are_evaluated_untrained(finished: Repository, tmp_
     repository.list_rows(pretrain=[], combine=["multiplication"], train=[], evaluate=names)
     printed = repository.cli("check", status=1)
     assert "run.evaluate names video, and checkpoints/video/fold_1.safetensors is missing. Write it with" in printed
-    assert "checkpoints/video/fold_1.safetensors" in repository.run("dvc", "repro", status=255)
+    assert "checkpoints/video/fold_1.safetensors" in repository.dvc("repro", status=255)
     for number, fold in enumerate(FOLDS):
         for name in names:
             file = f"{name}_best_{number}.pth"

@@ -20,7 +20,7 @@ CFNSR = ["train@studio-held_out-cfnsr-fold_1-1234", "train@studio-held_out-cfnsr
 def varied(stubbed: Repository, tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, str]:
     """A repository in which one experiment has run, and what it printed."""
     repository = stubbed.copy(tmp_path_factory.mktemp("varied") / "repository")
-    return repository, repository.run("dvc", "exp", "run", "-n", "narrow", "-S", "systems.cfnsr.options.heads=4")
+    return repository, repository.dvc("exp", "run", "-n", "narrow", "-S", "systems.cfnsr.options.heads=4")
 
 
 def test_an_experiment_runs_one_systems_jobs(varied: tuple[Repository, str]) -> None:
@@ -32,7 +32,7 @@ def test_an_experiment_runs_one_systems_jobs(varied: tuple[Repository, str]) -> 
         "report@studio",
     ]
     assert "heads: 4 " in (repository.folder / "params.yaml").read_text()
-    shown = list(csv.DictReader(io.StringIO(repository.run("dvc", "exp", "show", "--csv"))))
+    shown = list(csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv"))))
     (line,) = [row for row in shown if row["Experiment"] == "narrow"]
     (base,) = [row for row in shown if row["Experiment"] == "" and row["rev"] == "main"]
     assert (line["systems.cfnsr.options.heads"], base["systems.cfnsr.options.heads"]) == ("4", "8")
@@ -44,16 +44,16 @@ def test_an_experiment_runs_one_systems_jobs(varied: tuple[Repository, str]) -> 
 
 def test_params_metrics_and_plots_are_compared(varied: tuple[Repository, str]) -> None:
     repository, _ = varied
-    changed = json.loads(repository.run("dvc", "params", "diff", "--json"))
+    changed = json.loads(repository.dvc("params", "diff", "--json"))
     assert changed == {"params.yaml": {"systems.cfnsr.options.heads": {"old": 8, "new": 4, "diff": -4}}}
-    compared = json.loads(repository.run("dvc", "metrics", "diff", "--all", "--json"))
+    compared = json.loads(repository.dvc("metrics", "diff", "--all", "--json"))
     figures = compared["metrics/studio/metrics.json"]
     rows = [f"{kind}.{name}" for kind in ("accuracy", "uar") for name in ("video", "audio", "averaging", "cfnsr")]
     assert set(figures) == {*rows, "clips", "skipped"}
     for name, figure in figures.items():
         if not name.endswith(".cfnsr"):
             assert figure["old"] == figure["new"]
-    repository.run("dvc", "plots", "diff", "HEAD", "-o", "drawn")
+    repository.dvc("plots", "diff", "HEAD", "-o", "drawn")
     page = (repository.folder / "drawn/index.html").read_text()
     assert '"rev": "HEAD"' in page and '"rev": "workspace"' in page
     for name in ("confusion/cfnsr.csv", "curves/cfnsr.csv", "results.csv"):
@@ -63,9 +63,7 @@ def test_params_metrics_and_plots_are_compared(varied: tuple[Repository, str]) -
 def test_two_workers_run_the_queue(stubbed: Repository, tmp_path: Path) -> None:
     repository = stubbed.copy(tmp_path / "repository")
     for heads in (2, 4):
-        repository.run(
-            "dvc", "exp", "run", "--queue", "-n", f"heads-{heads}", "-S", f"systems.cfnsr.options.heads={heads}"
-        )
+        repository.dvc("exp", "run", "--queue", "-n", f"heads-{heads}", "-S", f"systems.cfnsr.options.heads={heads}")
     # Neither of the two goes on before the other has come as far: they run side by side.
     holds = [repository.hold("train", number) for number in range(2)]
     workers = repository.start("dvc", "exp", "run", "--run-all", "-j", "2")
@@ -75,10 +73,10 @@ def test_two_workers_run_the_queue(stubbed: Repository, tmp_path: Path) -> None:
         hold.release()
     printed, _ = workers.communicate()  # the workers keep its output open until they end
     assert not re.search(r"Traceback|^ERROR: |Failed", printed, re.MULTILINE), printed
-    status = repository.run("dvc", "queue", "status")
+    status = repository.dvc("queue", "status")
     assert len(re.findall(r"heads-\d .*Success", status)) == 2, status
     assert repository.lock == stubbed.lock and repository.results() == stubbed.results()
-    shown = csv.DictReader(io.StringIO(repository.run("dvc", "exp", "show", "--csv")))
+    shown = csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv")))
     assert {row["systems.cfnsr.options.heads"] for row in shown if row["Experiment"]} == {"2", "4"}
 
 
@@ -88,7 +86,7 @@ def test_a_preset_and_back_runs_nothing(stubbed: Repository, tmp_path: Path) -> 
     (repository.folder / "presets/tight.yaml").write_text(
         tiny.replace("\nextract:\n", "\ncrop: {margin: 0.5}\nextract:\n")
     )
-    repository.run("dvc", "commit", "-f", "report")  # that presets are a dep of the report is another test's point
+    repository.dvc("commit", "-f", "report")  # that presets are a dep of the report is another test's point
     before = repository.entries()
     params = (repository.folder / "params.yaml").read_bytes()
     repository.cli("preset", "tight")

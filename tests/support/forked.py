@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +22,6 @@ _PRELOADED = """
     dulwich.porcelain dulwich.worktree hydra.core.override_parser.overrides_parser networkx omegaconf pygit2 pyparsing
     scmrepo.fs scmrepo.git tabulate wcwidth
 """
-_BUSY = threading.Lock()
 
 
 class Forks:
@@ -70,14 +68,9 @@ def _forks() -> Forks:
     return Forks(os.environ | {"PYTHONPATH": str(QUICK_LOCK)})
 
 
-def dvc(arguments: tuple[str, ...], folder: Path, environment: dict[str, str]) -> tuple[int, str] | None:
-    """Run a command of DVC's as :meth:`Forks.run` does; none while another thread's command runs."""
-    if not _BUSY.acquire(blocking=False):
-        return None
-    try:
-        return _forks().run(arguments, folder, environment)
-    finally:
-        _BUSY.release()
+def dvc(arguments: tuple[str, ...], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Run a command of DVC's as :meth:`Forks.run` does, in a process that is started with the first of them."""
+    return _forks().run(arguments, folder, environment)
 
 
 def _serve() -> None:

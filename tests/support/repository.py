@@ -156,13 +156,10 @@ class Repository:
         assert process.returncode == status, f"{command} ended with {process.returncode}:\n{printed}"
         return printed
 
-    def dvc(self, *arguments: str) -> str:
-        """Run a command of DVC's as :meth:`run` does, in a process that has imported DVC already."""
-        done = forked.dvc(arguments, self.folder, self.environment)
-        if done is None:
-            return self.run("dvc", *arguments)
-        status, printed = done
-        assert status == 0, f"dvc {shlex.join(arguments)} ended with {status}:\n{printed}"
+    def dvc(self, *arguments: str, status: int = 0) -> str:
+        """Run a command of DVC's as :meth:`run` does, in a fork of a process that has imported DVC already."""
+        ended_with, printed = forked.dvc(arguments, self.folder, self.environment)
+        assert ended_with == status, f"dvc {shlex.join(arguments)} ended with {ended_with}:\n{printed}"
         return printed
 
     def cli(self, *arguments: str, status: int | None = 0, **environment: str) -> str:
@@ -198,13 +195,13 @@ class Repository:
 
     def repro(self, *arguments: str) -> list[str]:
         """Run ``dvc repro``, and return the stages that ran, in their order, without `params`: any edit runs that."""
-        ran = re.findall(r"^Running stage '(.+)':", self.run("dvc", "repro", *arguments), re.MULTILINE)
+        ran = re.findall(r"^Running stage '(.+)':", self.dvc("repro", *arguments), re.MULTILINE)
         return [stage for stage in ran if stage != "params"]
 
     def run_all(self) -> None:
         """Run the command of every stage in one process, and have DVC take the outputs as they are."""
         self.run("python", "-c", _RUN_ALL)
-        self.run("dvc", "commit", "-f")
+        self.dvc("commit", "-f")
 
     def edit(self, old: str, new: str, name: str = "params.yaml") -> None:
         """Replace a text that a file contains once."""
@@ -228,7 +225,7 @@ class Repository:
         """The stages of dvc.yaml, one for each combination of its matrix."""
         digest = hashlib.md5(b"".join((self.folder / name).read_bytes() for name in ("dvc.yaml", "params.yaml")))
         if digest.digest() not in _STAGES:
-            _STAGES[digest.digest()] = self.run("dvc", "stage", "list", "--name-only").split()
+            _STAGES[digest.digest()] = self.dvc("stage", "list", "--name-only").split()
         return [*_STAGES[digest.digest()]]
 
     @property

@@ -37,8 +37,8 @@ def client(server: ThreadedMotoServer):
 
 def link(repository: Repository, server: ThreadedMotoServer, url: str) -> None:
     """Make a bucket's folder the remote of a repository, and commit that, so that a clone knows it."""
-    repository.run("dvc", "remote", "add", "--default", "store", url)
-    repository.run("dvc", "remote", "modify", "store", "endpointurl", endpoint(server))
+    repository.dvc("remote", "add", "--default", "store", url)
+    repository.dvc("remote", "modify", "store", "endpointurl", endpoint(server))
     repository.commit("a remote")
 
 
