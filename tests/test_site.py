@@ -168,6 +168,7 @@ def test_pictures_are_small() -> None:
 def test_the_reference_builds_without_a_warning(tmp_path: Path) -> None:
     (command,) = re.findall(r"^\tpython (-W error -m pdoc .+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     words = command.replace("build/site/api", str(tmp_path)).split()
+    words.insert(words.index("pdoc") + 1, "--no-show-source")  # colouring all code is a fifth of the time
     subprocess.run([sys.executable, *words], check=True, cwd=ROOT)
     written = {str(path.relative_to(tmp_path).with_suffix("")).replace("/", ".") for path in tmp_path.rglob("*.html")}
     modules = {

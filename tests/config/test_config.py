@@ -21,7 +21,7 @@ def load(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> config.Par
     change(values)
     path = tmp_path / "params.yaml"
     with path.open("w") as file:
-        YAML(typ="safe", pure=True).dump(values, file)
+        YAML(typ="safe").dump(values, file)
     return config.load(path)
 
 
