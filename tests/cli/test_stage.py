@@ -56,7 +56,7 @@ MARGIN = ("params.yaml", "  margin: 0.35", "  margin: 0.70")
 def folder(tmp_path: Path, root: Path) -> Path:
     """A copy of the code, with a script in place of a stage."""
     for package in ("cfnsr", "stages"):
-        shutil.copytree(root / package, tmp_path / package, copy_function=shutil.copy2)
+        shutil.copytree(root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "stages/crop.py").write_text(SCRIPT)
     shutil.copy(root / "params.yaml", tmp_path)
     (tmp_path / "out").write_text("of an earlier run")

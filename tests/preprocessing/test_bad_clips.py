@@ -331,7 +331,7 @@ def test_any_damage_gives_sample_or_error(
     """Overwrite or cut out bytes anywhere: in the index, the pictures or the sound."""
     source = good / f"first-{index_first}.mp4"
     if not source.exists():
-        numbered(source, frames=FRAMES, width=96, height=64, sound_s=1.0, faststart=index_first)
+        numbered(source, frames=FRAMES, width=96, height=64, grain=40, sound_s=1.0, faststart=index_first)
     whole = source.read_bytes()
     at = int(begin * len(whole))
     instead = b"" if filling is None else (filling * length)[:length]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,6 +35,7 @@ from stages.landmarks import main as landmarks_stage
 from tests.support.media import numbered
 
 WINDOW = {"offset_s": 0.5, "window_s": 2.45}
+DETECTOR = cache(dlib.get_frontal_face_detector)
 CHOICES: dict[str, Any] = {
     **WINDOW,
     "frames": 8,
@@ -52,6 +54,12 @@ BOXES: dict[str, Any] = {
     "smoothing_s": 0.2,
     "side_smoothing_s": 1.0,
 }
+
+
+@pytest.fixture(autouse=True)
+def one_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build dlib's detector once."""
+    monkeypatch.setattr(dlib, "get_frontal_face_detector", DETECTOR)
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +180,8 @@ def network(monkeypatch: pytest.MonkeyPatch) -> KnownHeatMaps:
     known = KnownHeatMaps()
     # The package has no public way to replace its network.
     monkeypatch.setattr(api.FaceAlignment, "_load_native", lambda *_: known)
+    for name in ("transform_np", "_get_preds_fromhm"):  # to compile them takes numba six seconds
+        monkeypatch.setattr(utils, name, getattr(utils, name).py_func)
     monkeypatch.setattr(face_align, "weights_path", lambda name, fetch: Path(name))
     return known
 

@@ -35,6 +35,7 @@ def numbered(
     keyframe_every: int = 0,
     first: int = 0,
     cover_px: int = 0,
+    grain: int = 1,
     b_frames: int = 3,
     sound_s: float | None = 1.0,
     sound_hz: int = 48000,
@@ -60,6 +61,7 @@ def numbered(
         keyframe_every: frames from one keyframe to the next; 0: as the encoder likes.
         first: number of the first frame.
         cover_px: side of a still picture that stands before the video as a stream of its own; 0: none.
+        grain: random brightnesses of a pixel, 1 to 50; more than one take ten times as long to write and read.
         b_frames: bidirectional frames in a row.
         sound_s: length of the tone in seconds; none: no sound.
         sound_hz, channels, tone_hz: its sampling rate, layout and pitch.
@@ -94,9 +96,9 @@ def numbered(
             cover.width, cover.height, cover.pix_fmt = cover_px, cover_px, "yuvj420p"
             grey = np.full((cover_px, cover_px, 3), 128, np.uint8)
             container.mux([*cover.encode(av.VideoFrame.from_ndarray(grey, "rgb24")), *cover.encode(None)])
-        noise = np.random.default_rng(0)
+        random = np.random.default_rng(0)
         for number in range(first, first + frames):
-            image = noise.integers(0, 40, (height, width, 3), dtype=np.uint8)  # so that B-frames carry something
+            image = random.integers(0, grain, (height, width, 3), dtype=np.uint8)
             for bit in range(STRIPES):
                 if number >> bit & 1:
                     image[:, bit * width // STRIPES : (bit + 1) * width // STRIPES] += 200
