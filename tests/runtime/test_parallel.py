@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from cfnsr.corpora import filenames
 from cfnsr.corpora.filenames import Take
@@ -185,18 +187,21 @@ def cluster() -> Iterator[TwoNodes]:
         yield nodes
 
 
-def test_extraction_on_a_cluster_writes_same_bytes(cluster: TwoNodes, tmp_path: Path, root: Path) -> None:
-    shards = []
-    for backend in ("threading", "ray"):
-        (tmp_path / backend).mkdir()
-        changes = (
-            (r"^  backend: threading ", f"  backend: {backend} "),
-            (r"^  address: auto ", f"  address: '{cluster.address}' "),
-        )
-        command = [*extraction(tmp_path / backend, root, 2, *changes), "out"]
-        environment = {**os.environ, "PYTHONPATH": str(root)}
-        assert subprocess.run(command, cwd=tmp_path / backend, env=environment, check=False).returncode == 0
-        shards.append({path.name: path.read_bytes() for path in (tmp_path / backend / "out").iterdir()})
+def test_extraction_on_a_cluster_writes_same_bytes(
+    cluster: TwoNodes, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stages import extract  # imports torch, which the processes of the other tests do without
+
+    address = (r"^  address: auto ", f"  address: '{cluster.address}' ")
+    changes = ((r"^  backend: threading ", "  backend: ray "), address)
+    command = extraction(tmp_path, root, 2, *changes)
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    assert subprocess.run([*command, "on_ray"], cwd=tmp_path, env=environment, check=False).returncode == 0
+    shutil.copy(root / "params.yaml", tmp_path)  # threads, in this process
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(extract.main, [*command[3:], "here"])
+    assert result.exit_code == 0, result.output
+    shards = [{path.name: path.read_bytes() for path in Path(name).iterdir()} for name in ("on_ray", "here")]
     assert shards[0] == shards[1] and len(shards[0]) == 4
 
 
