@@ -68,15 +68,21 @@ def write_other(
     known.write(folder / "manifest.json")
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    data = tmp_path / "data"
+@pytest.fixture(scope="module")
+def all_corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the corpora; tests copy them."""
+    data = tmp_path_factory.mktemp("corpora")
     corpus.write(data / "made_up/shards")
     corpus.manifest(data / "made_up/shards").write(data / "made_up/manifest.json")
     frozen.write(data / "made_up/features" / NAME, data / "made_up/shards")
     for name in OTHERS:
         write_other(data, name)
     return data
+
+
+@pytest.fixture
+def data(all_corpora: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(all_corpora, tmp_path / "data")
 
 
 def run(data: Path, *sources: str, status: int = 0, **values: object) -> str:

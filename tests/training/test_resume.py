@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import multiprocessing
 import random
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from cfnsr.training.resume import ResumeCheckpoint, fingerprint
 from cfnsr.training.settings import TrainingSettings
 from tests.support import corpus
 from tests.support.networks import CPU, NORMALISE
+from tests.support.processes import forkserver
 from tests.support.training import SETTINGS, audio_network, fold_of, new_trainer, run_job
 
 SEED = random.randrange(10**6)
@@ -102,23 +103,22 @@ def test_patience_counts_across_kills(folder: Path, tmp_path: Path) -> None:
 
 
 def train_in_process(folder: Path, out: Path) -> None:
-    """Train a video network for many epochs; the target of a process that is killed."""
+    """Train a video network for four epochs; the target of a process that is killed."""
     torch.set_num_threads(1)
-    run_job(folder, corpus.manifest(folder / "shards"), "video", out=out, training={"epochs": 6})
+    run_job(folder, corpus.manifest(folder / "shards"), "video", out=out, training={"epochs": 4})
 
 
 def test_ten_random_kills_end_in_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     print(f"seed {SEED}")
     chance, whole, killed = random.Random(SEED), tmp_path / "whole", tmp_path / "killed"
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.support.training", "dvc.repo"])  # so that each process starts at once
+    processes = forkserver()
 
-    def start(out: Path) -> Any:
-        process = processes.Process(target=train_in_process, args=(folder, out))
+    def start(out: Path, target: Callable[..., object] = train_in_process) -> Any:
+        process = processes.Process(target=target, args=(folder, out))
         process.start()
         return process
 
-    start(tmp_path / "warm_up").join()
+    start(whole, Path.joinpath).join()  # the first process waits until torch is imported
     began = time.monotonic()
     process = start(whole)
     process.join()
