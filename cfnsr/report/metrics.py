@@ -12,10 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from cfnsr.data.jobs import probabilities
 from cfnsr.report.significance import SpeakerAccuracy
@@ -43,6 +39,9 @@ class Scores:
 
 def scores(predictions: pd.DataFrame, labels: list[str]) -> Scores:
     """Compute the scores; an emotion without a clip counts neither in UAR nor in F1."""
+    # Here, as SciPy below: the import takes a second, and `cfnsr check` and `cfnsr results` compute nothing.
+    from sklearn.metrics import accuracy_score, f1_score, recall_score
+
     actual, predicted = predictions["label"].tolist(), predictions["predicted"].tolist()
     present = [label for label in labels if label in actual]
     classes = np.array([labels.index(label) for label in actual])
@@ -83,6 +82,8 @@ def reliability_bins(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFra
     Returns:
         Columns ``confidence`` (mean of the bin), ``accuracy`` and ``clips``.
     """
+    from sklearn.calibration import calibration_curve
+
     confidence = np.clip(_probabilities(predictions, labels).max(axis=1), 0.0, 1.0)
     correct = np.asarray(predictions["label"] == predictions["predicted"])
     accuracy, mean_confidence = calibration_curve(correct, confidence, n_bins=BINS, pos_label=True)
@@ -105,6 +106,9 @@ def temperature(predictions: pd.DataFrame, labels: list[str]) -> float:
 
     Guo and others, section 4.2. Fit it on the validation speakers: on the test speakers it would be optimistic.
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     log_probs = _log_probabilities(predictions, labels)
     classes = np.array([labels.index(label) for label in predictions["label"]])
 
@@ -118,6 +122,8 @@ def temperature(predictions: pd.DataFrame, labels: list[str]) -> float:
 
 def scale(predictions: pd.DataFrame, labels: list[str], by: float) -> pd.DataFrame:
     """Divide the logits by the temperature ``by``; the most probable emotion stays the same."""
+    from scipy.special import log_softmax
+
     result = predictions.copy()
     scaled = log_softmax(_log_probabilities(predictions, labels) / by, axis=1)
     result[probabilities(labels)] = np.exp(scaled)

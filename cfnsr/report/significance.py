@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 PerSpeaker = Float[np.ndarray, " speaker"]
 
@@ -48,6 +47,8 @@ def _t_interval(
     shares: Float[np.ndarray, "*run speaker"], clips: Float[np.ndarray, "*#run speaker"], level: float
 ) -> tuple[Float[np.ndarray, "*run"], Float[np.ndarray, "*run"]]:
     """Compute the middle and the half width of each run's interval."""
+    from scipy import stats  # here: the import takes half a second, and few commands need it
+
     count = shares.shape[-1]
     mean = np.asarray(np.average(shares, axis=-1, weights=np.broadcast_to(clips, shares.shape)))
     residuals = clips / clips.mean(axis=-1, keepdims=True) * (shares - mean[..., None])
@@ -129,6 +130,8 @@ def permutation_p_value(first: PerSpeaker, second: PerSpeaker, *, seed: int = 0)
         first, second: the same speakers' shares under both systems, in the same order.
         seed: of the permutations drawn.
     """
+    from scipy import stats
+
     if np.array_equal(first, second):
         return 1.0
     result = stats.permutation_test(
