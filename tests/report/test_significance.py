@@ -84,8 +84,8 @@ def test_skill_distribution_recovers_variance_beyond_counting(clips: int, seeds:
 def test_coverage_falls_with_too_narrow_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     speakers = counted(np.array([0.5, 0.55, 0.7, 0.6, 0.65, 0.4, 0.75, 0.6]), 16)
     correct = significance.coverage(speakers, 0.95)
-    exact = significance.stats.t.ppf
-    monkeypatch.setattr(significance.stats.t, "ppf", lambda level, freedom: exact(level, freedom) / 2)
+    exact = stats.t.ppf
+    monkeypatch.setattr(stats.t, "ppf", lambda level, freedom: exact(level, freedom) / 2)
     assert significance.coverage(speakers, 0.95) < correct - 0.1
 
 
