@@ -101,7 +101,7 @@ class Repository:
     def copy(self, folder: Path) -> Repository:
         """Copy the repository, its cache included."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Repository(folder)
+        return type(self)(folder)
 
     def clone(self, folder: Path) -> Repository:
         """Clone the repository: what is committed, no data and no cache."""
