@@ -94,20 +94,6 @@ def stubbed(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return Repository(made_once(tmp_path_factory, "stubbed", lambda folder: run_pipeline(folder, stubs=True)))
 
 
-def replace_stages(folder: Path, finished: Repository) -> None:
-    repository = finished.copy(folder)
-    repository.use_stubs()
-    repository.dvc("commit", "-f")
-    repository.commit("stubs")
-    repository.pack()
-
-
-@pytest.fixture(scope="session")
-def documented(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """The real results, and stubs in place of the stages, for what the documentation runs again; tests copy it."""
-    return Repository(made_once(tmp_path_factory, "documented", lambda folder: replace_stages(folder, finished)))
-
-
 @pytest.fixture(scope="session")
 def studio_actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one small actor of studio; tests leave it as it is."""

@@ -19,6 +19,7 @@ from dvc.cli import DvcParserError, parse_args
 from moto.server import ThreadedMotoServer
 
 from cfnsr import cli
+from tests.conftest import made_once
 from tests.corpora.test_folder import crema_d, sheet_of
 from tests.support import published, store
 from tests.support.media import tone
@@ -176,6 +177,20 @@ NEEDS: dict[str, Callable[[Repository], None]] = {
     "cfnsr import-checkpoint": a_published_file,
     "dvc pull": a_remote,
 }
+
+
+def make_documented(folder: Path, finished: Repository) -> None:
+    repository = finished.copy(folder)
+    repository.use_stubs()
+    repository.dvc("commit", "-f")
+    repository.commit("stubs")
+    repository.pack()
+
+
+@pytest.fixture(scope="session")
+def documented(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The real results, and stubs in place of the stages for what commands run again."""
+    return Repository(made_once(tmp_path_factory, "documented", lambda folder: make_documented(folder, finished)))
 
 
 @pytest.fixture(scope="module")

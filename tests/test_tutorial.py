@@ -24,9 +24,9 @@ def pictures(cells: list[dict[str, Any]]) -> int:
     return sum("image/jpeg" in output.get("data", {}) for cell in cells for output in cell["outputs"])
 
 
-def test_tutorial_runs(documented: Repository, tmp_path: Path) -> None:
-    """From a finished run, so that its first experiment has little to do, and its second with stubs."""
-    repository = documented.copy(tmp_path / "repository")
+def test_tutorial_runs(finished: Repository, tmp_path: Path) -> None:
+    """From a finished run, so that its first experiment has little to do."""
+    repository = finished.copy(tmp_path / "repository")
     repository.run("env", f"IPYTHONDIR={tmp_path / 'ipython'}", "jupyter-execute", NOTEBOOK, "--inplace")
     cells = code_cells(repository.folder)
     assert pictures(cells) == 2

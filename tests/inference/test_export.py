@@ -24,10 +24,7 @@ from tests.inference.conftest import save
 from tests.support import zoo
 
 SMALLER: dict[str, dict[str, Any]] = {"cfnsr": {"attention_layers": 1}, "eranns": {"depth": 1}}
-SEQUENCES = {"audio_sequence": [10, 20], "video_sequence": [12, 35]}
-# They take what any encoder gives; frames and MFCC go through the encoders of the others, which take longer to export.
-OF_ANY_ENCODERS = ["averaging", "multiplication", "multiplicative", "concat"]
-READS = {"video": ["frames"], "audio": ["mfcc"], "eranns": ["mel"]} | {name: [*SEQUENCES] for name in OF_ANY_ENCODERS}
+READS = {"video": ["frames"], "audio": ["mfcc"], "eranns": ["mel"]}
 OF_EACH_MODALITY = ["averaging", "multiplication", "multiplicative", "mmtm", "msaf"]
 
 
@@ -36,12 +33,6 @@ def small(name: str) -> ModelSpec:
     spec = zoo.spec(name)
     pixels = {"mean": [114.0, 107.0, 99.0], "std": [38.0, 37.0, 40.0], "order": "bgr"}
     return replace(spec, options={**spec.options, **SMALLER.get(name, {})}, pixels=pixels)
-
-
-def on_sequences(spec: ModelSpec) -> ModelSpec:
-    """Give a network encoders of frozen sequences."""
-    encoders = {key: {"name": "sequence", "channels": 8, "dropout": 0.1} for key in ("video", "audio")}
-    return replace(spec, encoders=encoders, inputs=SEQUENCES)
 
 
 def torch_results(model: Path, arrays: formats.Arrays) -> list[torch.Tensor]:
@@ -59,7 +50,7 @@ def torch_results(model: Path, arrays: formats.Arrays) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("name", summary.names())
 def test_onnx_predicts_what_torch_predicts(name: str, tmp_path: Path) -> None:
-    spec = on_sequences(small(name)) if name in OF_ANY_ENCODERS else small(name)
+    spec = small(name)
     model, out = save(tmp_path / "model.safetensors", spec), tmp_path / "out.onnx"
     written = export.export(model, out)
     network = OnnxNetwork(out)
@@ -71,6 +62,17 @@ def test_onnx_predicts_what_torch_predicts(name: str, tmp_path: Path) -> None:
     for result, expected in zip(results, torch_results(model, arrays), strict=True):
         np.testing.assert_allclose(result, expected, atol=1e-4, rtol=1e-5)
     assert np.ptp(results[0], axis=0).max() > 1e-3  # so that a constant would not pass
+
+
+def test_networks_on_frozen_sequences(tmp_path: Path) -> None:
+    inputs = {"audio_sequence": [10, 20], "video_sequence": [12, 35]}
+    encoders = {key: {"name": "sequence", "channels": 8, "dropout": 0.1} for key in ("video", "audio")}
+    spec = replace(small("concat"), encoders=encoders, inputs=inputs)
+    model, out = save(tmp_path / "model.safetensors", spec), tmp_path / "out.onnx"
+    assert list(export.export(model, out).inputs) == list(inputs)
+    arrays = export.example_arrays(spec, list(inputs), 4)
+    expected = torch_results(model, arrays)[0]
+    np.testing.assert_allclose(OnnxNetwork(out).log_probabilities(arrays), expected, atol=1e-4)
 
 
 def test_pt2_predicts_what_torch_predicts(tmp_path: Path) -> None:

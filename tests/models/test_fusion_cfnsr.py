@@ -104,9 +104,8 @@ def test_attention_layers_start_with_different_weights() -> None:
 
 
 def test_cfnsr_trains_at_paper_scale() -> None:
-    """Frames have a half of the paper's size: a quarter of the work; test_published_golden predicts on whole ones."""
     network = paper_scale("cfnsr")
-    loss = nn.functional.nll_loss(network(clips(1, frames=30, size=112)).fused, torch.tensor([3]))
+    loss = nn.functional.nll_loss(network(clips(1, frames=30, size=224)).fused, torch.tensor([3]))
     loss.backward()
     assert loss.isfinite()
     assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in network.parameters())

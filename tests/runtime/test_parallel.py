@@ -31,8 +31,8 @@ from tests.support.media import numbered
 BACKENDS = ("threading", "loky")
 
 
-def run(work: Callable[[int], int], count: int, backend: str = "threading", jobs: int = 2) -> Iterator[int]:
-    return parallel.run(work, range(count), jobs=jobs, backend=backend, address="auto")
+def run(work: Callable[[int], int], count: int, backend: str = "threading") -> Iterator[int]:
+    return parallel.run(work, range(count), jobs=2, backend=backend, address="auto")
 
 
 def square(number: int) -> int:
@@ -46,7 +46,7 @@ def test_results_come_in_order(backend: str) -> None:
 
 
 def test_processes_are_other_processes() -> None:
-    pids = set(run(process_id, 2, "loky", jobs=1))
+    pids = set(parallel.run(process_id, range(4), jobs=2, backend="loky", address="auto"))
     assert os.getpid() not in pids
 
 
@@ -65,10 +65,10 @@ def test_few_results_are_made_ahead() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_closing_early_ends_the_work(backend: str) -> None:
     before = set(threading.enumerate())
-    results = run(square, 500, backend, jobs=1)
+    results = run(square, 500, backend)
     assert next(results) == 0
     results.close()
-    assert list(run(square, 3, backend, jobs=1)) == [0, 1, 4]
+    assert list(run(square, 3, backend)) == [0, 1, 4]
     if backend == "threading":
         assert not [thread for thread in set(threading.enumerate()) - before if not thread.daemon]
 
@@ -76,7 +76,7 @@ def test_closing_early_ends_the_work(backend: str) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_error_of_the_consumer_does_not_hang(backend: str) -> None:
     with pytest.raises(ValueError, match="consumer"):
-        for number in run(square, 500, backend, jobs=1):
+        for number in run(square, 500, backend):
             if number:
                 raise ValueError("consumer")
 
@@ -104,8 +104,7 @@ def extraction(folder: Path, root: Path, clips: int, *changes: tuple[str, str]) 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_extraction_ends_when_its_file_is_refused(tmp_path: Path, root: Path, backend: str) -> None:
     """The workers were waited for at the end of Python, when they no longer exist."""
-    changes = ((r"^  backend: threading ", f"  backend: {backend} "), (r"^  jobs: 0 ", "  jobs: 2 "))
-    command = extraction(tmp_path, root, 8, *changes)
+    command = extraction(tmp_path, root, 8, (r"^  backend: threading ", f"  backend: {backend} "))
     ended = subprocess.run(
         [*command, "out"],
         cwd=tmp_path,
@@ -130,7 +129,7 @@ def fail_at_three(number: int) -> int:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_error_of_the_work_is_raised(backend: str) -> None:
     with pytest.raises(ValueError, match="three"):
-        list(run(fail_at_three, 40, backend, jobs=1))
+        list(run(fail_at_three, 40, backend))
 
 
 def test_absent_cluster_is_named() -> None:
