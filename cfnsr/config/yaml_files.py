@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from cfnsr.errors import CfnsrError
 
-_MAX_DEPTH = 1000
+_MAX_DEPTH = 1000  # of sections; the library's half in C crashes at some ten thousand
 
 
 def read_text(path: Path) -> str:

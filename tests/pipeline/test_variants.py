@@ -78,6 +78,8 @@ def test_two_workers_run_the_queue(stubbed: Repository, tmp_path: Path) -> None:
     assert repository.lock == stubbed.lock and repository.results() == stubbed.results()
     shown = csv.DictReader(io.StringIO(repository.dvc("exp", "show", "--csv")))
     assert {row["systems.cfnsr.options.heads"] for row in shown if row["Experiment"]} == {"2", "4"}
+    repository.dvc("exp", "apply", "heads-2")
+    assert not repository.repro()
 
 
 def test_a_preset_and_back_runs_nothing(stubbed: Repository, tmp_path: Path) -> None:

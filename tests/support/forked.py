@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+QUICK_LOCK = Path(__file__).with_name("quick_lock")
 # What commands import when they need it.
 _PRELOADED = """
     dvc.analytics dvc.api dvc.cachemgr dvc.compare dvc.data_cloud dvc.repo.experiments.run dvc.repo.reproduce
@@ -62,15 +63,9 @@ class Forks:
 
 
 @cache
-def _forks() -> Forks:
-    from tests.support.repository import QUICK_LOCK
-
+def forks() -> Forks:
+    """Start the process, once."""
     return Forks(os.environ | {"PYTHONPATH": str(QUICK_LOCK)})
-
-
-def dvc(arguments: tuple[str, ...], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Run a command of DVC's as :meth:`Forks.run` does, in a process that is started with the first of them."""
-    return _forks().run(arguments, folder, environment)
 
 
 def _serve() -> None:
