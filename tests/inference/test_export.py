@@ -64,10 +64,11 @@ def test_onnx_predicts_what_torch_predicts(name: str, tmp_path: Path) -> None:
     assert np.ptp(results[0], axis=0).max() > 1e-3  # so that a constant would not pass
 
 
-def test_networks_on_frozen_sequences(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["concat", "mcbp"])
+def test_networks_on_frozen_sequences(name: str, tmp_path: Path) -> None:
     inputs = {"audio_sequence": [10, 20], "video_sequence": [12, 35]}
     encoders = {key: {"name": "sequence", "channels": 8, "dropout": 0.1} for key in ("video", "audio")}
-    spec = replace(small("concat"), encoders=encoders, inputs=inputs)
+    spec = replace(small(name), encoders=encoders, inputs=inputs)
     model, out = save(tmp_path / "model.safetensors", spec), tmp_path / "out.onnx"
     assert list(export.export(model, out).inputs) == list(inputs)
     arrays = export.example_arrays(spec, list(inputs), 4)

@@ -2,7 +2,7 @@
 
     sketch(x)_k = sum over i with h(i) = k of s(i) x_i      h: feature -> 0..d-1, s: feature -> -1 or 1, drawn once
     z = irfft(rfft(sketch(V)) * rfft(sketch(A)))            the sketch of the outer product of V and A
-    y = z / sqrt(|z| + epsilon)                             sign(z) sqrt(|z|), with a finite gradient at 0
+    y = z / sqrt(max(|z|, epsilon))                         sign(z) sqrt(|z|), with a finite gradient at 0
     logits = W_2 relu(W_1 (y / |y|))
 
 Gao, Beijbom, Zhang and Darrell, "Compact Bilinear Pooling", arXiv:1511.06062 (2016); Fukui et al., "Multimodal Compact
@@ -30,7 +30,8 @@ from cfnsr.models.encoders import Encoder
 from cfnsr.models.publication import Publication
 from cfnsr.models.types import Batch, Prediction
 
-_EPSILON = 1e-8  # inside the square root, whose gradient at 0 is infinite
+# Inside the square root, whose gradient at 0 is infinite. A limit, because export to ONNX drops so small a summand.
+_EPSILON = 1e-8
 
 
 class Fusion(nn.Module):
@@ -106,4 +107,4 @@ def bilinear(
 ) -> Float[Tensor, "batch dimension"]:
     """Convolve two sketches circularly; take the signed square root and scale to length one."""
     product = torch.fft.irfft(torch.fft.rfft(video) * torch.fft.rfft(audio), n=video.shape[1])
-    return F.normalize(product * (product.abs() + _EPSILON).rsqrt())
+    return F.normalize(product * product.abs().clamp(min=_EPSILON).rsqrt())
