@@ -18,7 +18,9 @@ from cfnsr.runtime.checksum import md5
 _PACKAGES = ("cfnsr", "stages")
 _BESIDE = {".css", ".csv", ".j2", ".js", ".json", ".tsv"}  # templates and tables that modules of a package read
 
-_at_start: dict[Path, tuple[tuple[int, int, int], str]] = {}  # by file, its state and its md5
+# By name, not by path: a stage compares a hundred files each time that it writes one, and paths take twice as long.
+_at_start: dict[str, tuple[Path, tuple[int, int, int], str]] = {}  # of each file, its path, its state and its md5
+_beside: dict[str, list[str]] = {}  # of each package's __init__.py, the templates and tables beside it
 
 
 def remember() -> None:
@@ -28,9 +30,11 @@ def remember() -> None:
         for path in folder.rglob("*"):
             if path.suffix in {".py", *_BESIDE}:
                 with suppress(FileNotFoundError):  # an editor's temporary file
-                    _at_start[path] = (state(path), md5(path))
+                    _at_start[str(path)] = (path, state(path), md5(path))
                     if path.suffix == ".py":
                         _drop_old_copy(path)
+                    else:
+                        _beside.setdefault(str(path.with_name("__init__.py")), []).append(str(path))
 
 
 def check_unchanged() -> None:
@@ -39,27 +43,30 @@ def check_unchanged() -> None:
     Raises:
         CfnsrError: a loaded file was edited, added or removed.
     """
-    for path in _loaded() if _at_start else ():
-        remembered, digest = _at_start.get(path, (None, None))
-        if not path.is_file() or (state(path) != remembered and md5(path) != digest):
+    for file in _loaded() if _at_start else ():
+        path, remembered, digest = _at_start.get(file) or _at_start.get(str(Path(file))) or (Path(file), None, None)
+        try:
+            unchanged = state(path) == remembered or md5(path) == digest
+        except (FileNotFoundError, NotADirectoryError):
+            unchanged = False
+        if not unchanged:
             raise CfnsrError(path, "was edited while this stage ran", "Run the same command again")
 
 
-def imported() -> Iterator[tuple[str, Path]]:
+def imported() -> Iterator[tuple[str, str]]:
     """Yield the name and file of each of the project's imported modules."""
     for name, module in list(sys.modules.items()):
         if name == "__main__":  # the running script; its spec has its own name
             name = getattr(getattr(module, "__spec__", None), "name", None) or ""
         if name.partition(".")[0] in _PACKAGES and (file := getattr(module, "__file__", None)):
-            yield name, Path(file)
+            yield name, file
 
 
-def _loaded() -> Iterator[Path]:
+def _loaded() -> Iterator[str]:
     """Yield the files of imported modules, and the templates and tables beside imported packages."""
-    files = {file for _, file in imported()}
-    folders = {file.parent for file in files if file.name == "__init__.py"}
-    yield from files
-    yield from (path for path in _at_start if path.suffix in _BESIDE and path.parent in folders)
+    for file in {file for _, file in imported()}:
+        yield file
+        yield from _beside.get(file, ())
 
 
 def state(path: Path) -> tuple[int, int, int]:

@@ -100,5 +100,5 @@ def fingerprint(weights: dict[str, Tensor], *values: object) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     for name, file in sorted(own_code.imported()):
-        digest.update(name.encode() + file.read_bytes())
+        digest.update(name.encode() + Path(file).read_bytes())
     return digest.hexdigest()[:32]
