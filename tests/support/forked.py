@@ -1,19 +1,25 @@
 """A process that has imported DVC, and runs each command of DVC's in a fork of itself: the import is most of the time.
 
 The fork is a process group of its own with the working directory, the environment and the output of one command, and
-ends as ``dvc`` does.
+ends as ``dvc`` does. It runs the commands of stages that are stubs in forks of itself, and every other as DVC does.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
+import runpy
+import shlex
 import subprocess
 import sys
+import traceback
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 QUICK_LOCK = Path(__file__).with_name("quick_lock")
 # What commands import when they need it.
@@ -22,6 +28,11 @@ _PRELOADED = """
     dvc.repo.status dvc.stage.cache dvc.ui.table dvc.utils.strictyaml dvc_data.fs dvc_data.index dvc_render
     dulwich.porcelain dulwich.worktree hydra.core.override_parser.overrides_parser networkx omegaconf pygit2 pyparsing
     scmrepo.fs scmrepo.git tabulate wcwidth
+"""
+# What stubs import of other projects. Nothing of this one: its code is that of the folder in which a command runs.
+_PRELOADED_FOR_STUBS = """
+    annotated_types pandas pyarrow.parquet pydantic.dataclasses pydantic.functional_validators pydantic.main
+    pydantic.plugin._loader pydantic.type_adapter yaml
 """
 
 
@@ -74,18 +85,43 @@ def _serve() -> None:
     from dvc.cli import parse_args
 
     parse_args(["status"])  # imports all commands
-    for module in _PRELOADED.split():
+    for module in f"{_PRELOADED} {_PRELOADED_FOR_STUBS}".split():
         import_module(module)
+    gc.collect()
+    gc.freeze()  # no fork searches, and so copies, what stands here
     for line in sys.stdin:
+        command = json.loads(line)
+        _parse(Path(command[1]))
         child = os.fork()
         if not child:
-            _command(*json.loads(line))
+            _command(*command)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _parse(folder: Path) -> None:
+    """Parse the files that every command reads, once for all forks: ``quick_lock`` keeps what it has parsed."""
+    from dvc.exceptions import DvcException
+    from dvc.utils.serialize import _yaml
+
+    for name in ("dvc.yaml", "params.yaml"):
+        with suppress(OSError, DvcException):  # the command itself says what is wrong
+            _yaml.parse_yaml((folder / name).read_text(encoding="utf-8"), name)
 
 
 def _command(arguments: list[str], folder: str, environment: dict[str, str], printed: str) -> None:
     from dvc.cli import main
+    from dvc.stage import run
 
+    run_by_dvc = run._run
+
+    def run_stage(executable: str | None, command: str, **options: Any) -> None:
+        words = shlex.split(command)
+        if _is_stub(Path(options["cwd"]), words):
+            _run_stub(command, words, options)
+        else:
+            run_by_dvc(executable, command, **options)
+
+    run._run = run_stage
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
@@ -96,6 +132,51 @@ def _command(arguments: list[str], folder: str, environment: dict[str, str], pri
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.argv = ["dvc", *arguments]
     sys.exit(main(arguments))
+
+
+def _is_stub(folder: Path, words: list[str]) -> bool:
+    if words[:2] != ["python", "-m"] or not words[2].startswith("stages."):
+        return False
+    return "tests.support.stubs" in (folder / words[2].replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+
+
+def _run_stub(command: str, words: list[str], options: dict[str, Any]) -> None:
+    from dvc.stage.exceptions import StageCmdFailedError
+
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # or the fork prints it too
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            status = _stub(words[2], words[3:], options["cwd"], options["env"])
+        finally:  # nothing of DVC's ends here
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        raise StageCmdFailedError(command, status)
+
+
+def _stub(module: str, arguments: list[str], folder: str, environment: dict[str, str]) -> int:
+    """Run a stub as Python does, and return its exit status."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:0] = environment["PYTHONPATH"].split(os.pathsep)
+    sys.argv = [module, *arguments]
+    status: object = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        status = ended.code
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    if isinstance(status, str):
+        print(status, file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    return status if isinstance(status, int) else int(status is not None)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class _Finder(MetaPathFinder):
 def changed(module: Any) -> tuple[Callable[..., Any], Callable[[Any, Any], None]]:
     """Return the functions of DVC's that read and write a YAML file, changed for files named dvc.lock."""
     import pickle
+    import textwrap
 
     import yaml
     from ruamel.yaml.resolver import implicit_resolvers
@@ -64,6 +65,7 @@ def changed(module: Any) -> tuple[Callable[..., Any], Callable[[Any, Any], None]
     Dumper.add_representer(module.OrderedDict, yaml.CSafeDumper.represent_dict)
     parse, dump = module.parse_yaml, module._dump
     known: dict[tuple[str, str, bool], bytes] = {}
+    written: dict[bytes, str] = {}
 
     def parse_once(text: Any, path: Any, typ: str = "safe") -> Any:
         lock = Path(path).name == "dvc.lock"
@@ -82,11 +84,21 @@ def changed(module: Any) -> tuple[Callable[..., Any], Callable[[Any, Any], None]
                 pass
         return parse(text, path, typ)
 
+    def text_of(data: Any) -> str:
+        return yaml.dump(data, None, Dumper, sort_keys=False, width=1 << 20, allow_unicode=True)
+
     def dump_quickly(data: Any, stream: Any) -> None:
-        if Path(stream.name).name == "dvc.lock":
-            yaml.dump(data, stream, Dumper, sort_keys=False, width=1 << 20)
-        else:
+        if Path(stream.name).name != "dvc.lock":
             dump(data, stream)
+            return
+        stages = data.get("stages")
+        stream.write(text_of({key: value for key, value in data.items() if key != "stages" or not stages}))
+        stream.write("stages:\n" if stages else "")
+        for name, entry in (stages or {}).items():  # one or two of which differ from those that were written last
+            key = pickle.dumps((name, entry))
+            if key not in written:
+                written[key] = textwrap.indent(text_of({name: entry}), "  ")
+            stream.write(written[key])
 
     return parse_once, dump_quickly
 
