@@ -38,12 +38,16 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Import all tests without a search for garbage, and leave what they imported out of every later one."""
+    """Import all tests without a search for garbage, leave what they imported out of every later one, and search less.
+
+    As often as Python does by itself, it took a tenth of the tests' time.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 

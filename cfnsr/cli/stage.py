@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ def stage(function: Callable[..., None]) -> click.Command:
     that it read or the code that it loaded, before an output takes its place. The wall time is written to
     ``data/logs``.
     """
+    gc.enable()  # see stages/__init__.py
 
     @functools.wraps(function)
     def run(params: Path, **arguments: object) -> None:

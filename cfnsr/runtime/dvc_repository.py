@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -177,6 +178,19 @@ def believed(root: Path, paths: Iterable[Path]) -> dict[Path, str]:
     return {path: str(value.value) for path, value in known.items() if value is not None}
 
 
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Search for no garbage while DVC is imported and reads its files: what it makes stays, and searching is slow."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_no_garbage_collection()
 def plan(root: Path, stages: Collection[str]) -> Plan:
     """Ask DVC which jobs are stale, and plan them with the jobs that need them.
 

@@ -1,4 +1,4 @@
-"""A stage whose params or code are edited while it runs writes nothing."""
+"""A stage whose params or code are edited while it runs writes nothing; and what it does at its start."""
 
 from __future__ import annotations
 
@@ -130,3 +130,8 @@ def test_code_edited_twice_in_a_second_is_compiled_again(folder: Path) -> None:
     os.utime(copy, ns=(10**18 + 1, 10**18 + 1))
     os.utime(path, ns=(10**18 + 2, 10**18 + 2))
     assert "ZeroDivisionError" in run(folder, ("params.yaml", "a", "a"), "--module", "cfnsr.data.splits")
+
+
+def test_garbage_is_collected_after_the_imports(root: Path) -> None:
+    code = "import gc, sys, stages; assert not gc.isenabled(); import stages.params; sys.exit(not gc.isenabled())"
+    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0

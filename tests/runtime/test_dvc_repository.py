@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from pathlib import Path
@@ -83,6 +84,7 @@ def test_stale_data_above_the_jobs_is_refused(repository: JobRepository) -> None
 def test_an_unknown_stage_names_the_known_ones(repository: JobRepository) -> None:
     with pytest.raises(CfnsrError, match=r"has no stage trian\. Choose from check, pretrain, train, combine"):
         dvc_repository.plan(repository.folder, ["trian"])
+    assert gc.isenabled()  # which was off while DVC read its files
 
 
 def test_a_folder_without_dvc_is_refused(tmp_path: Path, root: Path) -> None:
